@@ -1,0 +1,78 @@
+"""What a page may ask of the engine, as one interface. `Host` does it; local and cluster clients carry the calls there.
+
+Every argument and result is a plain picklable value. Errors that a user can cause come back as `EngineError` with a
+readable message; a lost worker is `WorkerLost`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pandas as pd
+
+from moe_viz.records.snapshot import Snapshot
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import RunConfig
+
+
+class EngineError(Exception):
+    """A request the engine refuses; the message is for the user."""
+
+
+class WorkerLost(EngineError):
+    """The training process is gone; `resume` starts it again from the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """Answer to `read`: the newest snapshot and the history rows the page has not seen.
+
+    history: columns `step`, `epoch` (rises with each restart of the run) and one per scalar metric / per layer (`drop_rate.0`) / per expert (`load.0.3`).
+    """
+
+    snapshot: Snapshot
+    history: pd.DataFrame
+    playing: bool
+    epoch: int
+    notices: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Text written by the run's language model: its routing, one trace per layer (prompt and generated tokens), and where the generated part begins."""
+
+    traces: list[RoutingTrace]
+    prompt_tokens: int
+    text: str
+
+
+class Engine(Protocol):
+    """The calls a page makes. A run id is an unguessable string."""
+
+    def open(self, config: RunConfig, playing: bool = True) -> str:
+        """Start a run; its id."""
+
+    def set(self, run: str, **knobs: Any) -> list[str]:
+        """Turn knobs (flat words). Live ones take effect at the next step, others restart the run. What was done, in plain sentences."""
+
+    def play(self, run: str, playing: bool) -> None: ...
+
+    def step_once(self, run: str) -> None:
+        """One training step, also while paused."""
+
+    def reset(self, run: str) -> None:
+        """Start again from step 0 with the present config."""
+
+    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
+        """Newest snapshot plus history after (epoch, step) `since`; renews the lease and wakes a run that paused for want of a reader."""
+
+    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
+        """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
+
+    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation: ...
+
+    def release(self, run: str) -> None:
+        """The page is gone: pause, keep a checkpoint."""
+
+    def status(self) -> dict[str, Any]: ...

@@ -1,0 +1,10 @@
+"""Every knob of a run, declared once: `RunConfig`, each router's and each task's options. No torch here."""
+
+from moe_viz.spec.routers import PRESETS, ROUTER_OPTIONS, Facts, RouterOptions, router_options
+from moe_viz.spec.run import RunConfig, change, changed, needs_restart, problems
+from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
+
+__all__ = [
+    "PRESETS", "ROUTER_OPTIONS", "TASK_OPTIONS", "Facts", "RouterOptions", "RunConfig", "TaskOptions",
+    "change", "changed", "needs_restart", "problems", "router_options",
+]

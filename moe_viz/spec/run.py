@@ -1,0 +1,166 @@
+"""RunConfig: everything that defines a run. Same config, seed and device: same run.
+
+A config has a *flat* form, one word per knob (`task`, `router`, `k`, `shared_vector`, `lr`, ...): widget keys, permalink
+parameters, command-line options and live knobs are all those words. `from_flat(flat(config)) == config`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from moe_viz.spec.knobs import Knob, N_, Spec, is_live
+from moe_viz.spec.routers import ROUTER_OPTIONS, RouterOptions
+from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
+
+AnyRouter = Annotated[Union[tuple(ROUTER_OPTIONS.values())], Field(discriminator="name")]
+AnyTask = Annotated[Union[tuple(TASK_OPTIONS.values())], Field(discriminator="name")]
+
+
+class RunConfig(Spec):
+    """One run. Fields that are not given take the task's own defaults first, then the defaults below."""
+
+    task: AnyTask = Knob(live=False, level="basic", title=N_("Task"), help=N_("What the model learns."))
+    router: AnyRouter = Knob(live=True, level="basic", title=N_("Gate type"), help=N_("How tokens are assigned to experts. Switching keeps the experts."))
+    n_experts: int = Knob(
+        8, ge=1, le=64, live=False, level="basic", stops=[1, 2, 4, 8, 16, 32, 64], title=N_("Experts"),
+        help=N_("Number of experts in each layer. Changing it restarts the run."),
+    )
+    balance_coef: float = Knob(
+        0.01, ge=0, le=10, live=True, level="basic", stops=[0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0], title=N_("Balance"),
+        help=N_("Weight of the balancing loss. 0 switches it off."),
+    )
+    z_coef: float = Knob(
+        0.0, ge=0, le=1, live=True, stops=[0.0, 0.0001, 0.001, 0.01, 0.1], title=N_("z-loss"), help=N_("Weight of the z-loss, which keeps the router's scores small."),
+    )
+    speed: Literal["full"] | Annotated[float, Field(ge=0, le=1000)] = Knob(
+        "full", live=True, level="basic", stops=[0, 1, 2, 5, 10, 20, 50, "full"], unit="steps/s", title=N_("Speed"),
+        help=N_("Training steps per second. 0: only when you press Step. full: as fast as the machine can."),
+    )
+    lr: float = Knob(3e-3, gt=0, le=1, live=True, stops=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2], title=N_("Learning rate"), help=N_("Step size of the optimiser (AdamW)."))
+    batch_tokens: int = Knob(
+        1024, ge=16, le=16384, live=True, stops=[64, 128, 256, 512, 1024, 2048, 4096], unit="tokens", title=N_("Batch"),
+        help=N_("Tokens in one training step (rounded to whole sequences or images)."),
+    )
+    n_layers: int = Knob(2, ge=1, le=8, live=False, title=N_("Layers"), help=N_("Layers, each with its own router and experts."))
+    d_model: int = Knob(64, ge=8, le=512, multiple_of=4, live=False, stops=[16, 32, 48, 64, 128], title=N_("Width"), help=N_("Numbers that describe one token."))
+    d_hidden: int = Knob(128, ge=4, le=2048, multiple_of=4, live=False, stops=[32, 64, 128, 256], title=N_("Expert width"), help=N_("Hidden units in one expert."))
+    n_shared: int = Knob(0, ge=0, le=4, live=False, title=N_("Shared experts"), help=N_("Experts that every token passes through, beside the routed ones."))
+    balance_scope: Literal["batch", "sequence", "global"] = Knob(
+        "batch", live=True, title=N_("Balance over"),
+        help=N_("Where the load must be even: in each micro-batch, within each sequence or image, or over all micro-batches of a step."),
+    )
+    micro_batches: int = Knob(1, ge=1, le=16, live=True, title=N_("Micro-batches"), help=N_("Parts into which one step's batch is split; their gradients are added."))
+    seed: int = Knob(0, ge=0, le=2**31 - 1, live=False, title=N_("Seed"), help=N_("Starting point of all randomness."))
+    device: Literal["auto", "cpu", "cuda", "mps"] = Knob("auto", live=False, title=N_("Device"), help=N_("Where the model trains."))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        for key, default in (("task", "domains"), ("router", None)):
+            if isinstance(data.get(key, default), str):
+                data[key] = {"name": data.get(key, default)}
+        task = data["task"]
+        task_name = task.get("name") if isinstance(task, dict) else getattr(task, "name", None)
+        if task_name in TASK_OPTIONS:
+            data = {**TASK_OPTIONS[task_name].run_defaults, **data}
+        return {**data, "router": data.get("router") or {"name": "topk"}}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        self.router.check_experts(self.n_experts)
+        return self
+
+    def flat(self) -> dict[str, Any]:
+        """One word per knob, defaults included: `task` and `router` are names, their options stand beside them."""
+        values = {"task": self.task.name, "router": self.router.name}
+        for part in (self.router, self, self.task):
+            values |= {key: value for key, value in part.model_dump().items() if key not in ("name", "task", "router")}
+        return values
+
+    @classmethod
+    def from_flat(cls, values: dict[str, Any]) -> RunConfig:
+        """The config of a flat form. Raises ValueError on an unknown word or a bad value."""
+        values = dict(values)
+        nested: dict[str, Any] = {}
+        for part, registry, fallback in (("task", TASK_OPTIONS, "domains"), ("router", ROUTER_OPTIONS, None)):
+            name = values.pop(part, fallback)
+            if part == "router" and name is None:
+                name = TASK_OPTIONS[nested["task"]["name"]].run_defaults["router"]["name"]
+            if name not in registry:
+                raise ValueError(f"{part} = {name!r} is not known; it can be: {', '.join(registry)}")
+            options = registry[name].model_fields.keys() - {"name"}
+            nested[part] = {"name": name, **{key: values.pop(key) for key in list(values) if key in options}}
+        return cls(**nested, **values)
+
+    def fields(self) -> dict[str, FieldInfo]:
+        """Word -> declaration, for every word of `flat()`."""
+        found = {key: RunConfig.model_fields[key] for key in ("task", "router")}
+        for part in (type(self.router), RunConfig, type(self.task)):
+            found |= {key: info for key, info in part.model_fields.items() if key not in ("name", "task", "router")}
+        return found
+
+
+CARRIED = ("k", "capacity_factor", "drop_policy")
+"""Router options that survive a switch to another router that has them."""
+
+
+def change(config: RunConfig, **knobs: Any) -> RunConfig:
+    """The config after turning some knobs (flat words). Raises ValueError on an unknown word or a bad value.
+
+    Switching `router` takes the new router's defaults, except the `CARRIED` options, which are kept where the new router allows them.
+    Switching `task` starts from the task's defaults and keeps `router`, `n_experts`, `seed`, `speed` and `device`.
+    """
+    flat = config.flat()
+    unknown = knobs.keys() - flat.keys() - _words_of(knobs.get("router", flat["router"]), knobs.get("task", flat["task"]))
+    if unknown:
+        raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; known: {', '.join(sorted(flat))}")
+    if knobs.get("task", flat["task"]) != flat["task"]:
+        router = {key: value for key, value in flat.items() if key in type(config.router).model_fields or key == "router"}
+        flat = {**router, **{key: flat[key] for key in ("n_experts", "seed", "speed", "device")}}
+    elif knobs.get("router", flat["router"]) != flat["router"]:
+        kept = {key: value for key, value in flat.items() if key not in type(config.router).model_fields}
+        flat = kept | {key: flat[key] for key in CARRIED if key in flat and _allows({**kept, **knobs}, key, flat[key])}
+    if "renormalize" not in knobs and (knobs.get("k", flat.get("k")) == 1) != (flat.get("k") == 1):
+        flat.pop("renormalize", None)  # its default depends on whether k is 1: with a single gate it would stop the router's gradient
+    return RunConfig.from_flat(flat | knobs)
+
+
+def _words_of(router: str, task: str) -> set[str]:
+    words: set[str] = set()
+    for name, registry in ((router, ROUTER_OPTIONS), (task, TASK_OPTIONS)):
+        words |= set(registry[name].model_fields) if name in registry else set()
+    return words - {"name"}
+
+
+def _allows(flat: dict[str, Any], key: str, value: Any) -> bool:
+    try:
+        RunConfig.from_flat({**flat, key: value})
+    except ValueError:
+        return False
+    return True
+
+
+def changed(old: RunConfig, new: RunConfig) -> set[str]:
+    """Words whose value differs (words that only one of the two has count only through `task` or `router`)."""
+    before, after = old.flat(), new.flat()
+    return {key for key in before.keys() & after.keys() if before[key] != after[key]}
+
+
+def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
+    """The changed words that cannot take effect in a running model."""
+    fields = new.fields()
+    return {key for key in changed(old, new) if not is_live(fields[key])}
+
+
+def problems(error: ValidationError) -> list[tuple[str, Any, str]]:
+    """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
+    return [(str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+
+
+__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "needs_restart", "problems"]
