@@ -17,7 +17,7 @@ def N_(text: str) -> str:
     return text
 
 
-def Knob(  # noqa: N802  (reads as a declaration, like pydantic's own Field)
+def Knob(
     default: Any = PydanticUndefined,
     *,
     title: str,

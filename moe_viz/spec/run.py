@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from moe_viz.spec.knobs import Knob, N_, Spec, is_live
+from moe_viz.spec.knobs import N_, Knob, Spec, is_live
 from moe_viz.spec.routers import ROUTER_OPTIONS, RouterOptions
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 

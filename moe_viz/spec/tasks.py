@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from moe_viz.spec.knobs import Knob, N_, Spec
+from moe_viz.spec.knobs import N_, Knob, Spec
 
 
 class TaskOptions(Spec):
