@@ -5,6 +5,16 @@ from moe_viz.spec.run import RunConfig, change, changed, needs_restart, problems
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 
 __all__ = [
-    "PRESETS", "ROUTER_OPTIONS", "TASK_OPTIONS", "Facts", "RouterOptions", "RunConfig", "TaskOptions",
-    "change", "changed", "needs_restart", "problems", "router_options",
+    "PRESETS",
+    "ROUTER_OPTIONS",
+    "TASK_OPTIONS",
+    "Facts",
+    "RouterOptions",
+    "RunConfig",
+    "TaskOptions",
+    "change",
+    "changed",
+    "needs_restart",
+    "problems",
+    "router_options",
 ]

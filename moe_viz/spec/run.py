@@ -23,38 +23,120 @@ class RunConfig(Spec):
     """One run. Fields that are not given take the task's own defaults first, then the defaults below."""
 
     task: AnyTask = Knob(live=False, level="basic", title=N_("Task"), help=N_("What the model learns."))
-    router: AnyRouter = Knob(live=True, level="basic", title=N_("Gate type"), help=N_("How tokens are assigned to experts. Switching keeps the experts."))
+    router: AnyRouter = Knob(
+        live=True,
+        level="basic",
+        title=N_("Gate type"),
+        help=N_("How tokens are assigned to experts. Switching keeps the experts."),
+    )
     n_experts: int = Knob(
-        8, ge=1, le=64, live=False, level="basic", stops=[1, 2, 4, 8, 16, 32, 64], title=N_("Experts"),
+        8,
+        ge=1,
+        le=64,
+        live=False,
+        level="basic",
+        stops=[1, 2, 4, 8, 16, 32, 64],
+        title=N_("Experts"),
         help=N_("Number of experts in each layer. Changing it restarts the run."),
     )
     balance_coef: float = Knob(
-        0.01, ge=0, le=10, live=True, level="basic", stops=[0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0], title=N_("Balance"),
+        0.01,
+        ge=0,
+        le=10,
+        live=True,
+        level="basic",
+        stops=[0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
+        title=N_("Balance"),
         help=N_("Weight of the balancing loss. 0 switches it off."),
     )
     z_coef: float = Knob(
-        0.0, ge=0, le=1, live=True, stops=[0.0, 0.0001, 0.001, 0.01, 0.1], title=N_("z-loss"), help=N_("Weight of the z-loss, which keeps the router's scores small."),
+        0.0,
+        ge=0,
+        le=1,
+        live=True,
+        stops=[0.0, 0.0001, 0.001, 0.01, 0.1],
+        title=N_("z-loss"),
+        help=N_("Weight of the z-loss, which keeps the router's scores small."),
     )
     speed: Literal["full"] | Annotated[float, Field(ge=0, le=1000)] = Knob(
-        "full", live=True, level="basic", stops=[0, 1, 2, 5, 10, 20, 50, "full"], unit="steps/s", title=N_("Speed"),
+        "full",
+        live=True,
+        level="basic",
+        stops=[0, 1, 2, 5, 10, 20, 50, "full"],
+        unit="steps/s",
+        title=N_("Speed"),
         help=N_("Training steps per second. 0: only when you press Step. full: as fast as the machine can."),
     )
-    lr: float = Knob(3e-3, gt=0, le=1, live=True, stops=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2], title=N_("Learning rate"), help=N_("Step size of the optimiser (AdamW)."))
+    lr: float = Knob(
+        3e-3,
+        gt=0,
+        le=1,
+        live=True,
+        stops=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
+        title=N_("Learning rate"),
+        help=N_("Step size of the optimiser (AdamW)."),
+    )
     batch_tokens: int = Knob(
-        1024, ge=16, le=16384, live=True, stops=[64, 128, 256, 512, 1024, 2048, 4096], unit="tokens", title=N_("Batch"),
+        1024,
+        ge=16,
+        le=16384,
+        live=True,
+        stops=[64, 128, 256, 512, 1024, 2048, 4096],
+        unit="tokens",
+        title=N_("Batch"),
         help=N_("Tokens in one training step (rounded to whole sequences or images)."),
     )
-    n_layers: int = Knob(2, ge=1, le=8, live=False, title=N_("Layers"), help=N_("Layers, each with its own router and experts."))
-    d_model: int = Knob(64, ge=8, le=512, multiple_of=4, live=False, stops=[16, 32, 48, 64, 128], title=N_("Width"), help=N_("Numbers that describe one token."))
-    d_hidden: int = Knob(128, ge=4, le=2048, multiple_of=4, live=False, stops=[32, 64, 128, 256], title=N_("Expert width"), help=N_("Hidden units in one expert."))
-    n_shared: int = Knob(0, ge=0, le=4, live=False, title=N_("Shared experts"), help=N_("Experts that every token passes through, beside the routed ones."))
-    balance_scope: Literal["batch", "sequence", "global"] = Knob(
-        "batch", live=True, title=N_("Balance over"),
-        help=N_("Where the load must be even: in each micro-batch, within each sequence or image, or over all micro-batches of a step."),
+    n_layers: int = Knob(
+        2, ge=1, le=8, live=False, title=N_("Layers"), help=N_("Layers, each with its own router and experts.")
     )
-    micro_batches: int = Knob(1, ge=1, le=16, live=True, title=N_("Micro-batches"), help=N_("Parts into which one step's batch is split; their gradients are added."))
+    d_model: int = Knob(
+        64,
+        ge=8,
+        le=512,
+        multiple_of=4,
+        live=False,
+        stops=[16, 32, 48, 64, 128],
+        title=N_("Width"),
+        help=N_("Numbers that describe one token."),
+    )
+    d_hidden: int = Knob(
+        128,
+        ge=4,
+        le=2048,
+        multiple_of=4,
+        live=False,
+        stops=[32, 64, 128, 256],
+        title=N_("Expert width"),
+        help=N_("Hidden units in one expert."),
+    )
+    n_shared: int = Knob(
+        0,
+        ge=0,
+        le=4,
+        live=False,
+        title=N_("Shared experts"),
+        help=N_("Experts that every token passes through, beside the routed ones."),
+    )
+    balance_scope: Literal["batch", "sequence", "global"] = Knob(
+        "batch",
+        live=True,
+        title=N_("Balance over"),
+        help=N_(
+            "Where the load must be even: in each micro-batch, within each sequence or image, or over all micro-batches of a step."
+        ),
+    )
+    micro_batches: int = Knob(
+        1,
+        ge=1,
+        le=16,
+        live=True,
+        title=N_("Micro-batches"),
+        help=N_("Parts into which one step's batch is split; their gradients are added."),
+    )
     seed: int = Knob(0, ge=0, le=2**31 - 1, live=False, title=N_("Seed"), help=N_("Starting point of all randomness."))
-    device: Literal["auto", "cpu", "cuda", "mps"] = Knob("auto", live=False, title=N_("Device"), help=N_("Where the model trains."))
+    device: Literal["auto", "cpu", "cuda", "mps"] = Knob(
+        "auto", live=False, title=N_("Device"), help=N_("Where the model trains.")
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -117,17 +199,23 @@ def change(config: RunConfig, **knobs: Any) -> RunConfig:
     Switching `task` starts from the task's defaults and keeps `router`, `n_experts`, `seed`, `speed` and `device`.
     """
     flat = config.flat()
-    unknown = knobs.keys() - flat.keys() - _words_of(knobs.get("router", flat["router"]), knobs.get("task", flat["task"]))
+    unknown = (
+        knobs.keys() - flat.keys() - _words_of(knobs.get("router", flat["router"]), knobs.get("task", flat["task"]))
+    )
     if unknown:
         raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; known: {', '.join(sorted(flat))}")
     if knobs.get("task", flat["task"]) != flat["task"]:
-        router = {key: value for key, value in flat.items() if key in type(config.router).model_fields or key == "router"}
+        router = {
+            key: value for key, value in flat.items() if key in type(config.router).model_fields or key == "router"
+        }
         flat = {**router, **{key: flat[key] for key in ("n_experts", "seed", "speed", "device")}}
     elif knobs.get("router", flat["router"]) != flat["router"]:
         kept = {key: value for key, value in flat.items() if key not in type(config.router).model_fields}
         flat = kept | {key: flat[key] for key in CARRIED if key in flat and _allows({**kept, **knobs}, key, flat[key])}
     if "renormalize" not in knobs and (knobs.get("k", flat.get("k")) == 1) != (flat.get("k") == 1):
-        flat.pop("renormalize", None)  # its default depends on whether k is 1: with a single gate it would stop the router's gradient
+        flat.pop(
+            "renormalize", None
+        )  # its default depends on whether k is 1: with a single gate it would stop the router's gradient
     return RunConfig.from_flat(flat | knobs)
 
 
@@ -160,7 +248,10 @@ def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
 
 def problems(error: ValidationError) -> list[tuple[str, Any, str]]:
     """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
-    return [(str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+    return [
+        (str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, "))
+        for e in error.errors()
+    ]
 
 
 __all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "needs_restart", "problems"]

@@ -22,12 +22,23 @@ class TaskOptions(Spec):
 
     name: str
     shared_vector: float = Knob(
-        0.0, ge=0, le=64, live=True, title=N_("Shared vector"), stops=[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
-        help=N_("Length of one fixed vector added to what every router sees. A large direction shared by all tokens is what makes routing collapse."),
+        0.0,
+        ge=0,
+        le=64,
+        live=True,
+        title=N_("Shared vector"),
+        stops=[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+        help=N_(
+            "Length of one fixed vector added to what every router sees. A large direction shared by all tokens is what makes routing collapse."
+        ),
     )
     balanced_start: bool = Knob(
-        True, live=False, title=N_("Balanced start"),
-        help=N_("Remove the shared direction from the router's first weights, so that a collapse is learned rather than present at step 0."),
+        True,
+        live=False,
+        title=N_("Balanced start"),
+        help=N_(
+            "Remove the shared direction from the router's first weights, so that a collapse is learned rather than present at step 0."
+        ),
     )
 
 
@@ -38,13 +49,30 @@ class Domains(TaskOptions):
     metric_goal = "min"
     causal = True
     run_defaults = {
-        "router": {"name": "topk", "k": 2}, "n_layers": 2, "d_model": 64, "d_hidden": 128, "batch_tokens": 1024, "balance_coef": 0.01, "lr": 3e-3,
+        "router": {"name": "topk", "k": 2},
+        "n_layers": 2,
+        "d_model": 64,
+        "d_hidden": 128,
+        "batch_tokens": 1024,
+        "balance_coef": 0.01,
+        "lr": 3e-3,
     }
     name: Literal["domains"] = "domains"
     tokenizer: Literal["bytes", "bpe"] = Knob(
-        "bytes", live=False, title=N_("Tokens"), help=N_("Bytes, or byte-pair pieces (a vocabulary of 2,048 learned from the same text)."),
+        "bytes",
+        live=False,
+        title=N_("Tokens"),
+        help=N_("Bytes, or byte-pair pieces (a vocabulary of 2,048 learned from the same text)."),
     )
-    block: int = Knob(64, ge=8, le=256, live=False, title=N_("Sequence length"), unit="tokens", help=N_("Tokens in one training sequence."))
+    block: int = Knob(
+        64,
+        ge=8,
+        le=256,
+        live=False,
+        title=N_("Sequence length"),
+        unit="tokens",
+        help=N_("Tokens in one training sequence."),
+    )
 
 
 class Digits(TaskOptions):
@@ -53,22 +81,40 @@ class Digits(TaskOptions):
     metric = "accuracy"
     metric_goal = "max"
     run_defaults = {
-        "router": {"name": "topk", "k": 2}, "n_layers": 2, "d_model": 64, "d_hidden": 128, "batch_tokens": 1024, "balance_coef": 0.01, "lr": 3e-3,
+        "router": {"name": "topk", "k": 2},
+        "n_layers": 2,
+        "d_model": 64,
+        "d_hidden": 128,
+        "batch_tokens": 1024,
+        "balance_coef": 0.01,
+        "lr": 3e-3,
     }
     name: Literal["digits"] = "digits"
 
 
 class Clusters(TaskOptions):
     title = N_("Points: eight clusters")
-    summary = N_("Eight clouds of points, each with its own rule: the smallest task on which experts can divide the work.")
+    summary = N_(
+        "Eight clouds of points, each with its own rule: the smallest task on which experts can divide the work."
+    )
     metric = "nmse"
     metric_goal = "min"
     run_defaults = {
-        "router": {"name": "switch", "k": 1}, "n_layers": 1, "d_model": 16, "d_hidden": 32, "batch_tokens": 256, "balance_coef": 0.1, "lr": 3e-3,
+        "router": {"name": "switch", "k": 1},
+        "n_layers": 1,
+        "d_model": 16,
+        "d_hidden": 32,
+        "batch_tokens": 256,
+        "balance_coef": 0.1,
+        "lr": 3e-3,
     }
     name: Literal["clusters"] = "clusters"
-    n_clusters: int = Knob(8, ge=2, le=16, live=False, title=N_("Clusters"), help=N_("How many clouds of points there are."))
+    n_clusters: int = Knob(
+        8, ge=2, le=16, live=False, title=N_("Clusters"), help=N_("How many clouds of points there are.")
+    )
 
 
-TASK_OPTIONS: dict[str, type[TaskOptions]] = {cls.model_fields["name"].default: cls for cls in (Domains, Digits, Clusters)}
+TASK_OPTIONS: dict[str, type[TaskOptions]] = {
+    cls.model_fields["name"].default: cls for cls in (Domains, Digits, Clusters)
+}
 """Registry name -> options model."""

@@ -17,7 +17,13 @@ ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
 """Registry name -> options model, in the order in which they are offered."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "switch_paper": {"name": "switch", "capacity_factor": 1.25, "jitter": 0.01, "min_capacity": 4, "capacity_rounding": "floor"},
+    "switch_paper": {
+        "name": "switch",
+        "capacity_factor": 1.25,
+        "jitter": 0.01,
+        "min_capacity": 4,
+        "capacity_rounding": "floor",
+    },
 }
 """A paper's or implementation's own choice of options."""
 

@@ -52,32 +52,63 @@ class TokenChoice(RouterOptions):
     """Options that all routers share in which each token picks its k experts."""
 
     k: int = Knob(
-        2, ge=1, le=16, live=True, level="basic",
+        2,
+        ge=1,
+        le=16,
+        live=True,
+        level="basic",
         title=N_("k (experts per token)"),
         help=N_("How many experts each token is sent to."),
     )
     capacity_factor: float | None = Knob(
-        None, ge=0.05, le=16, live=True, level="basic", stops=[None, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0],
+        None,
+        ge=0.05,
+        le=16,
+        live=True,
+        level="basic",
+        stops=[None, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0],
         title=N_("Capacity factor"),
-        help=N_("Size of each expert's buffer, relative to a perfectly even share. None means dropless: no token is ever dropped."),
+        help=N_(
+            "Size of each expert's buffer, relative to a perfectly even share. None means dropless: no token is ever dropped."
+        ),
     )
     capacity_rounding: Literal["ceil", "floor", "round"] = Knob(
-        "ceil", live=True, title=N_("Capacity rounding"),
+        "ceil",
+        live=True,
+        title=N_("Capacity rounding"),
         help=N_("How capacity is made a whole number. Implementations differ."),
     )
     min_capacity: int = Knob(
-        1, ge=1, le=64, live=True, title=N_("Smallest capacity"), unit="slots", help=N_("No buffer is smaller than this."),
+        1,
+        ge=1,
+        le=64,
+        live=True,
+        title=N_("Smallest capacity"),
+        unit="slots",
+        help=N_("No buffer is smaller than this."),
     )
     drop_policy: Literal["position", "probability", "random", "batch_priority", "reroute"] = Knob(
-        "position", live=True, title=N_("Drop policy"),
-        help=N_("Who keeps a slot when an expert is full: earlier tokens, likelier tokens, a random few, surest tokens first; or try the next expert."),
+        "position",
+        live=True,
+        title=N_("Drop policy"),
+        help=N_(
+            "Who keeps a slot when an expert is full: earlier tokens, likelier tokens, a random few, surest tokens first; or try the next expert."
+        ),
     )
     renormalize: Literal["before_drop", "after_drop", "never"] = Knob(
-        "never", live=True, title=N_("Renormalise gates"),
-        help=N_("Whether the chosen gates are scaled to sum to 1, and whether before or after full experts drop routes."),
+        "never",
+        live=True,
+        title=N_("Renormalise gates"),
+        help=N_(
+            "Whether the chosen gates are scaled to sum to 1, and whether before or after full experts drop routes."
+        ),
     )
     noise: float = Knob(
-        0.0, ge=0, le=10, live=True, title=N_("Selection noise"),
+        0.0,
+        ge=0,
+        le=10,
+        live=True,
+        title=N_("Selection noise"),
         help=N_("Standard deviation of Gaussian noise added to the scores before the choice, in training only."),
     )
 
