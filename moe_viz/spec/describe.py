@@ -1,0 +1,88 @@
+"""A knob's value in words: what it allows, how it is written in a link or on a command line, how it is read back."""
+
+from __future__ import annotations
+
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+
+def choices(info: FieldInfo) -> list[Any] | None:
+    """The finite list of values a Literal (or bool) knob has, else None."""
+    kinds = _members(info.annotation)
+    if kinds == [bool]:
+        return [False, True]
+    if all(get_origin(kind) is Literal for kind in kinds):
+        return [value for kind in kinds for value in get_args(kind)]
+    return None
+
+
+def optional(info: FieldInfo) -> bool:
+    """Whether None is a value of this knob."""
+    return NoneType in _members(info.annotation)
+
+
+def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    """(lowest, highest) of a numeric knob; None where it has no bound. Open bounds count as bounds."""
+    low = high = None
+    for rule in _rules(info):
+        low = getattr(rule, "ge", None) if getattr(rule, "ge", None) is not None else getattr(rule, "gt", low)
+        high = getattr(rule, "le", None) if getattr(rule, "le", None) is not None else getattr(rule, "lt", high)
+    return low, high
+
+
+def allowed(info: FieldInfo) -> str:
+    """The allowed values in a few words: '1 to 64', 'ceil, floor, round', '0.05 to 16, or none'."""
+    values = choices(info)
+    if values is not None:
+        return ", ".join(write(value) for value in values)
+    low, high = bounds(info)
+    above = "above " if any(getattr(rule, "gt", None) is not None for rule in _rules(info)) else ""
+    text = f"{above}{write(low)} to {write(high)}"
+    multiple = next((rule.multiple_of for rule in _rules(info) if getattr(rule, "multiple_of", None)), None)
+    if multiple:
+        text += f", a multiple of {multiple}"
+    words = [write(v) for kind in _members(info.annotation) if get_origin(kind) is Literal for v in get_args(kind)]
+    words += ["none"] if optional(info) else []
+    return f"{text}, or {' or '.join(words)}" if words else text
+
+
+def write(value: Any) -> str:
+    """A value as it stands in a link: none, 0/1, plain numbers, words."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def read(text: Any) -> Any:
+    """The reverse of `write` for one word; numbers stay text, which the models parse and check by their own types."""
+    return None if text == "none" else text
+
+
+def _members(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for part in get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _rules(info: FieldInfo) -> list[Any]:
+    rules = list(info.metadata)
+
+    def inside(annotation: Any) -> None:
+        if get_origin(annotation) is Annotated:
+            for extra in get_args(annotation)[1:]:
+                rules.extend(extra.metadata if isinstance(extra, FieldInfo) else [extra])
+            inside(get_args(annotation)[0])
+        elif get_origin(annotation) in (Union, UnionType):
+            for part in get_args(annotation):
+                inside(part)
+
+    inside(info.annotation)
+    return rules

@@ -1,0 +1,40 @@
+"""Language of the page. Catalogues are gettext .po files, read directly: no build step, so a translation is never stale."""
+
+from __future__ import annotations
+
+import gettext
+import io
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+LOCALE = Path(__file__).parents[2] / "assets" / "locale"
+LANGUAGES = {"en": "English", "ru": "Русский"}
+"""Code -> the language's own name."""
+
+
+@cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The translations of one language; English is the language of the source."""
+    path = LOCALE / language / "LC_MESSAGES" / "moe_viz.po"
+    if language not in LANGUAGES or not path.exists():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def language() -> str:
+    """The session's language: chosen by the reader, else named in the link, else English."""
+    chosen = st.session_state.get("lang") or st.query_params.get("lang", "en")
+    return chosen if chosen in LANGUAGES else "en"
+
+
+def _(text: str) -> str:
+    """Translate one text into the session's language."""
+    return catalogue(language()).gettext(text) if text else ""

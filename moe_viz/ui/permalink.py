@@ -1,0 +1,100 @@
+"""Readable, versioned links: `?v=1&task=domains&router=switch&k=1...`, one word per knob, defaults included.
+
+Every value is written, so that a later change of a default never changes what an old link opens. Reading never fails:
+a word that cannot be used leaves its knob at the default and is reported with its value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec.describe import allowed, read, write
+from moe_viz.spec.run import problems
+
+VERSION = "1"
+NOT_KNOBS = ("v", "lang", "page")
+LONGEST = 100
+"""Characters of a bad value that are shown back."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One word of a link that could not be used. `used` is what stands in its place ('' when the word was ignored)."""
+
+    word: str
+    value: str
+    rule: str
+    used: str = ""
+
+
+def encode(config: RunConfig, language: str = "en") -> dict[str, str]:
+    """The query parameters of a run, in a fixed order."""
+    return {"v": VERSION, **{word: write(value) for word, value in config.flat().items()}, "lang": language}
+
+
+def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
+    """The run a link asks for, and what of the link could not be used. Never raises on any text."""
+    found: list[Problem] = []
+    if params.get("v", VERSION) != VERSION:
+        found.append(Problem("v", _short(params["v"]), VERSION, VERSION))
+    wanted: dict[str, Any] = {word: text for word, text in params.items() if word not in NOT_KNOBS}
+    for part, registry in (("task", TASK_OPTIONS), ("router", ROUTER_OPTIONS)):
+        if part in wanted and wanted[part] not in registry:
+            text = wanted.pop(part)
+            default = RunConfig.from_flat({key: wanted[key] for key in ("task",) if key in wanted}).flat()[part]
+            found.append(Problem(part, _short(text), ", ".join(registry), default))
+    base = RunConfig.from_flat(_default_with(wanted))
+    fields = base.fields()
+    values: dict[str, Any] = {}
+    for word, text in wanted.items():
+        if word in fields:
+            values[word] = read(text)
+        else:
+            found.append(Problem(word, _short(text), ""))
+    return _settle(values, base, found), found
+
+
+def _default_with(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Task and router of the link; E = 16 would do for every router's default k, so defaults alone always fit together."""
+    return {key: wanted[key] for key in ("task", "router") if key in wanted}
+
+
+def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem]) -> RunConfig:
+    """Drop the words that validation refuses, one at a time, until the rest fits together."""
+    fields = base.fields()
+    while True:
+        try:
+            return RunConfig.from_flat(values)
+        except ValidationError as error:
+            for word, _, message in problems(error):
+                culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
+                if culprit not in values:
+                    continue
+                text = _short(values.pop(culprit))
+                rule = allowed(fields[culprit])
+                if culprit != word:
+                    rule = f"{rule}; {message}"
+                found.append(Problem(culprit, text, rule, write(base.flat()[culprit])))
+
+
+def _culprit(values: Mapping[str, Any], message: str) -> str:
+    """The word of a rule about several words: the one whose removal satisfies the rule, else any that remains."""
+    free = [word for word in values if word not in ("task", "router")]
+    for word in free:
+        try:
+            RunConfig.from_flat({key: value for key, value in values.items() if key != word})
+        except ValueError:
+            continue
+        return word
+    named = [word for word in free if word in message]
+    return (named or free)[0]
+
+
+def _short(text: Any) -> str:
+    text = str(text)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -1,0 +1,76 @@
+"""The shape of the house: which room may import which, and that the web process stays free of torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "moe_viz"
+
+ALLOWED = {
+    "spec": set(),
+    "moe": {"spec"},
+    "mixtures": {"spec"},
+    "models": {"moe", "spec", "tasks"},
+    "tasks": {"moe", "spec"},
+    "training": {"tasks", "models", "mixtures", "moe", "spec", "records"},
+    "records": {"spec"},
+    "engine": {"training", "records", "spec"},
+    "charts": {"records", "spec"},
+    "components": {"records", "spec", "charts"},
+    "lessons": {"records", "spec"},
+    "ui": {"charts", "components", "lessons", "engine", "records", "spec"},
+}
+WEB = ("spec", "records", "charts", "components", "lessons", "ui")
+
+
+def sources(room):
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_of(path):
+    names = (name.split(".") for name in imports(path))
+    return {parts[1] for parts in names if parts[0] == "moe_viz" and len(parts) > 1 and (PACKAGE / parts[1]).is_dir()}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_arrows_point_one_way(room):
+    for path in sources(room):
+        extra = rooms_of(path) - ALLOWED[room] - {room}
+        assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}; {room} may import {sorted(ALLOWED[room])}"
+
+
+def test_every_room_is_listed():
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models"])
+def test_figures_and_layers_need_no_streamlit(room):
+    for path in sources(room):
+        assert not [name for name in imports(path) if name.split(".")[0] == "streamlit"], path
+
+
+def test_web_sources_never_name_torch():
+    pages = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
+    for path in [*pages, *(p for room in WEB for p in sources(room))]:
+        assert not [name for name in imports(path) if name.split(".")[0] == "torch"], path
+
+
+def test_importing_the_web_side_does_not_load_torch():
+    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts) for room in WEB for p in sources(room) if p.name != "__init__.py"]
+    modules += ["moe_viz.engine.client", "moe_viz.engine.protocol", "moe_viz.engine.local"]
+    code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nheavy = {{'torch', 'sklearn', 'scipy', 'transformers'}} & sys.modules.keys()\nassert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
