@@ -1,0 +1,218 @@
+"""History: every step's numbers of a run, in bounded memory however long it runs, plus keyframes of the probe batch's routing.
+
+The newest rows are held at full resolution. Older rows are thinned to every 2nd, 4th, 8th, ... row over the whole run. Rows are
+dropped, never averaged: each point is a value that was measured at that step, and the noise of the old part looks as it was
+(an average would make early training look calmer than late training).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moe_viz.records.keyframes import Keyframe, Keyframes
+from moe_viz.records.trace import RoutingTrace
+
+MAX_ROWS = 4096
+RECENT_ROWS = 1024
+ROW_BYTES = 6_000_000
+"""Budget of the row matrix: very wide runs (64 experts in 8 layers) hold fewer rows."""
+FEWEST_ROWS = 512
+
+
+class History:
+    """Named columns per step: scalars (`loss`), per layer (`drop_rate.0`), per layer and expert (`load.0.3`).
+
+    `epoch` counts restarts (reset, or a knob that cannot be live). A missing value is NaN, never 0.
+    """
+
+    def __init__(self, max_rows: int = MAX_ROWS, recent_rows: int = RECENT_ROWS, keyframes: Keyframes | None = None):
+        if not 0 < recent_rows <= max_rows // 2:
+            raise ValueError(f"recent_rows = {recent_rows} must be between 1 and half of max_rows = {max_rows}")
+        self.epoch = 0
+        self.columns: list[str] = []
+        self.keyframes = keyframes or Keyframes()
+        self._limits = (max_rows, recent_rows)
+        self._total = 0  # rows ever appended; a row's number decides whether a thinned grid keeps it
+        self._stride = 1
+        self._number = np.empty(0, np.int64)
+        self._epochs = np.empty(0, np.int32)
+        self._steps = np.empty(0, np.int64)
+        self._values = np.empty((0, 0), np.float32)
+        self._used = 0
+        self._place: dict[tuple[str, ...], np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def last(self) -> tuple[int, int] | None:
+        """(epoch, step) of the newest row."""
+        return (int(self._epochs[self._used - 1]), int(self._steps[self._used - 1])) if self._used else None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by rows and keyframes."""
+        arrays = (self._number, self._epochs, self._steps, self._values)
+        return sum(array.nbytes for array in arrays) + self.keyframes.nbytes
+
+    @property
+    def max_rows(self) -> int:
+        """Rows held at most: `MAX_ROWS`, fewer where rows are so wide that they would pass `ROW_BYTES`."""
+        fitting = ROW_BYTES // (4 * max(len(self.columns), 1))
+        return min(self._limits[0], max(fitting, FEWEST_ROWS))
+
+    def restart(self) -> int:
+        """Begin a new epoch: steps count from 0 again. The new epoch's number."""
+        self.epoch += 1
+        return self.epoch
+
+    def append(self, columns: Sequence[str], steps: Sequence[int] | np.ndarray, values: np.ndarray) -> None:
+        """Add rows to the present epoch.
+
+        columns  M names (new names become new columns, NaN before);  steps [N] rising;  values [N, M] float32, NaN = missing.
+        Raises ValueError where shapes disagree or steps do not rise.
+        """
+        steps, values = np.asarray(steps, np.int64), np.asarray(values, np.float32)
+        if values.shape != (len(steps), len(columns)):
+            raise ValueError(f"values {values.shape} do not fit {len(steps)} steps and {len(columns)} columns")
+        before = [self.last[1]] if self.last and self.last[0] == self.epoch else []
+        if len(steps) and (np.diff(np.concatenate([before, steps])) <= 0).any():
+            raise ValueError(f"steps must rise within an epoch; got {steps[:8].tolist()} after {before}")
+        place = self._places(tuple(columns))
+        for start in range(0, len(steps), FEWEST_ROWS // 8):
+            part = slice(start, start + FEWEST_ROWS // 8)
+            self._write(place, steps[part], values[part])
+
+    def rows(
+        self, since: tuple[int, int] | None = None, limit: int | None = 200, epoch: int | None = None
+    ) -> pd.DataFrame:
+        """Rows after (epoch, step) `since`, columns `epoch`, `step` and one per name, oldest first.
+
+        At most `limit` rows: every 2nd, 4th, 8th, ... of those held, and the newest. The choice does not shift as rows arrive,
+        so a curve does not shimmer. epoch: only that one.
+        """
+        epochs, steps, number = (a[: self._used] for a in (self._epochs, self._steps, self._number))
+        chosen = np.ones(self._used, bool)
+        if since is not None:
+            chosen = (epochs > since[0]) | ((epochs == since[0]) & (steps > since[1]))
+        if epoch is not None:
+            chosen &= epochs == epoch
+        where = np.flatnonzero(chosen)
+        if limit is not None and len(where) > limit:
+            where = where[_on_grid(number[where], limit)]
+        frame = pd.DataFrame(self._values[where, : len(self.columns)], columns=self.columns)
+        frame.insert(0, "step", steps[where])
+        frame.insert(0, "epoch", epochs[where])
+        return frame
+
+    def add_keyframe(self, step: int, traces: Sequence[RoutingTrace]) -> None:
+        """Keep the probe batch's routing at `step` of the present epoch, one trace per layer."""
+        self.keyframes.add(self.epoch, step, traces)
+
+    def nearest_keyframe(self, step: int, epoch: int | None = None) -> Keyframe | None:
+        """The keyframe nearest to `step`, by default of the present epoch; None if there is none."""
+        return self.keyframes.nearest(step, self.epoch if epoch is None else epoch)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the rows held to `path` (a plain table) and the keyframes beside it (`NAME.keyframes.parquet`)."""
+        table = pa.Table.from_pandas(self.rows(limit=None), preserve_index=False)
+        numbers = pa.array(self._number[: self._used])
+        table = table.append_column("row", numbers)
+        about = {"epoch": self.epoch, "total": self._total, "stride": self._stride, "limits": self._limits}
+        metadata = {**(table.schema.metadata or {}), b"moe_viz.history": json.dumps(about).encode()}
+        pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+        self.keyframes.to_parquet(keyframes_path(path))
+
+    @classmethod
+    def from_parquet(cls, path: str | Path) -> History:
+        """Read what `to_parquet` wrote (without the keyframe file: rows only). Raises ValueError where it is something else."""
+        table = pq.read_table(path)
+        meta = (table.schema.metadata or {}).get(b"moe_viz.history")
+        if meta is None:
+            raise ValueError(f"{path} is not a moe_viz history (no 'moe_viz.history' metadata)")
+        about, frame = json.loads(meta), table.to_pandas()
+        beside = keyframes_path(path)
+        history = cls(*about["limits"], keyframes=Keyframes.from_parquet(beside) if beside.exists() else None)
+        history.columns = [name for name in frame.columns if name not in ("epoch", "step", "row")]
+        history.epoch, history._total, history._stride = about["epoch"], about["total"], about["stride"]
+        history._number = frame["row"].to_numpy(np.int64, copy=True)
+        history._epochs = frame["epoch"].to_numpy(np.int32, copy=True)
+        history._steps = frame["step"].to_numpy(np.int64, copy=True)
+        history._values = frame[history.columns].to_numpy(np.float32, copy=True)
+        history._used = len(frame)
+        return history
+
+    def _places(self, columns: tuple[str, ...]) -> np.ndarray:
+        """[M] position of each name among the columns held, adding the new ones."""
+        if columns not in self._place:
+            known = set(self.columns)
+            new = [name for name in columns if name not in known]
+            if new:
+                self.columns = self.columns + new
+                self._reshape(np.arange(self._used), len(self._number))
+                self._place.clear()
+            at = {name: i for i, name in enumerate(self.columns)}
+            self._place[columns] = np.array([at[name] for name in columns], np.int64)
+        return self._place[columns]
+
+    def _write(self, place: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
+        count = len(steps)
+        if self._used + count > len(self._number):
+            self._make_room(count)
+        new = slice(self._used, self._used + count)
+        self._number[new] = np.arange(self._total, self._total + count)
+        self._epochs[new], self._steps[new] = self.epoch, steps
+        self._values[new] = np.nan
+        self._values[new, place] = values
+        self._used += count
+        self._total += count
+
+    def _make_room(self, count: int) -> None:
+        """Grow up to `max_rows`; after that thin the older rows, leaving an eighth free so that thinning stays rare."""
+        most = self.max_rows
+        if self._used + count <= most:
+            self._reshape(np.arange(self._used), min(most, max(256, 2 * (self._used + count))))
+            return
+        recent = self._total - min(self._limits[1], most // 2)
+        number = self._number[: self._used]
+        keep = (number >= recent) | (number % self._stride == 0)
+        while keep.sum() + max(count, most // 8) > most:
+            self._stride *= 2
+            keep = (number >= recent) | (number % self._stride == 0)
+        self._reshape(np.flatnonzero(keep), most)
+
+    def _reshape(self, where: np.ndarray, size: int) -> None:
+        """Move the rows `where` to the front of arrays of `size` rows and as many columns as there are names."""
+        size = max(size, len(where))
+        for name in ("_number", "_epochs", "_steps"):
+            old = getattr(self, name)
+            new = np.zeros(size, old.dtype)
+            new[: len(where)] = old[where]
+            setattr(self, name, new)
+        values = np.full((size, len(self.columns)), np.nan, np.float32)
+        values[: len(where), : self._values.shape[1]] = self._values[where]
+        self._values, self._used = values, len(where)
+
+
+def _on_grid(number: np.ndarray, limit: int) -> np.ndarray:
+    """[N] bool: the rows whose number is a multiple of the smallest power of two that leaves at most `limit`, and the newest."""
+    stride = 2
+    while (chosen := number % stride == 0).sum() + (not chosen[-1]) > max(limit, 1):
+        stride *= 2
+        if stride > number[-1] + 1:
+            chosen = np.zeros(len(number), bool)
+            break
+    chosen[-1] = True
+    return chosen
+
+
+def keyframes_path(path: str | Path) -> Path:
+    """Where the keyframes of a history file lie."""
+    return Path(path).with_suffix(".keyframes.parquet")
