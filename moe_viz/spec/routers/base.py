@@ -48,18 +48,17 @@ class RouterOptions(Spec):
             raise ValueError(f"k = {k} is more than the {n_experts} experts there are; k must be 1 to {n_experts}")
 
 
+def k_knob(
+    default: int, *, ge: int = 1, le: int = 16, help: str = N_("How many experts each token is sent to.")
+) -> Any:
+    """The knob `k`, for routers that allow fewer values of it."""
+    return Knob(default, ge=ge, le=le, live=True, level="basic", title=N_("k (experts per token)"), help=help)
+
+
 class TokenChoice(RouterOptions):
     """Options that all routers share in which each token picks its k experts."""
 
-    k: int = Knob(
-        2,
-        ge=1,
-        le=16,
-        live=True,
-        level="basic",
-        title=N_("k (experts per token)"),
-        help=N_("How many experts each token is sent to."),
-    )
+    k: int = k_knob(2)
     capacity_factor: float | None = Knob(
         None,
         ge=0.05,
