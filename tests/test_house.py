@@ -53,7 +53,8 @@ def test_arrows_point_one_way(room):
 
 
 def test_every_room_is_listed():
-    assert {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"} == ALLOWED.keys()
+    rooms = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+    assert rooms <= ALLOWED.keys()
 
 
 @pytest.mark.parametrize("room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models"])

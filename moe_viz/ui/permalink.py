@@ -48,7 +48,7 @@ def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
             text = wanted.pop(part)
             default = RunConfig.from_flat({key: wanted[key] for key in ("task",) if key in wanted}).flat()[part]
             found.append(Problem(part, _short(text), ", ".join(registry), default))
-    base = RunConfig.from_flat(_default_with(wanted))
+    base = RunConfig.from_flat({part: wanted[part] for part in ("task", "router") if part in wanted})
     fields = base.fields()
     values: dict[str, Any] = {}
     for word, text in wanted.items():
@@ -59,11 +59,6 @@ def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
     return _settle(values, base, found), found
 
 
-def _default_with(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Task and router of the link; E = 16 would do for every router's default k, so defaults alone always fit together."""
-    return {key: wanted[key] for key in ("task", "router") if key in wanted}
-
-
 def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem]) -> RunConfig:
     """Drop the words that validation refuses, one at a time, until the rest fits together."""
     fields = base.fields()
@@ -71,15 +66,11 @@ def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem]) -> Ru
         try:
             return RunConfig.from_flat(values)
         except ValidationError as error:
-            for word, _, message in problems(error):
-                culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
-                if culprit not in values:
-                    continue
-                text = _short(values.pop(culprit))
-                rule = allowed(fields[culprit])
-                if culprit != word:
-                    rule = f"{rule}; {message}"
-                found.append(Problem(culprit, text, rule, write(base.flat()[culprit])))
+            word, _, message = problems(error)[0]
+            culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
+            text = _short(write(values.pop(culprit)))
+            rule = allowed(fields[culprit])
+            found.append(Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit])))
 
 
 def _culprit(values: Mapping[str, Any], message: str) -> str:

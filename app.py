@@ -1,0 +1,15 @@
+"""Page registry, theme and language of the app: nothing else."""
+
+import streamlit as st
+
+from moe_viz.ui import housekeeping
+from moe_viz.ui.i18n import _
+
+st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
+housekeeping.start()
+st.navigation(
+    [
+        st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
+    ],
+    position="top",
+).run()

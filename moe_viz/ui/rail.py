@@ -1,0 +1,51 @@
+"""The rail: few knobs in view, every other one click away, all made from `spec`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.spec import RunConfig
+from moe_viz.ui.controls import control, words
+from moe_viz.ui.i18n import LANGUAGES, _, language
+from moe_viz.ui.session import LabRun
+
+FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
+"""The controls in view, in reading order."""
+
+
+def rail(run: LabRun) -> None:
+    """Draw the whole rail for the session's run."""
+    with st.sidebar:
+        _buttons(run)
+        fields = run.config.fields()
+        for word in FIRST:
+            if word in fields:
+                control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        with st.expander(_("More knobs"), icon=":material/tune:"):
+            for title, group in _groups(run.config):
+                if group:
+                    st.caption(title)
+                for word in group:
+                    control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        st.session_state["lang"] = language()
+        st.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang")
+
+
+def _buttons(run: LabRun) -> None:
+    with st.container(horizontal=True, gap="small"):
+        label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
+        st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
+        st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once, help=_("One training step."))
+        st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset, help=_("Start again from step 0."))
+
+
+def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:
+    """The knobs behind 'more': those of the gate, those of training, those of the task."""
+    rest = [word for word in words(config, "more") if word not in FIRST]
+    own = type(config.router).model_fields
+    task = type(config.task).model_fields
+    return [
+        (_("Gate"), [word for word in rest if word in own]),
+        (_("Task"), [word for word in rest if word in task]),
+        (_("Training and model"), [word for word in rest if word not in own and word not in task]),
+    ]

@@ -1,0 +1,138 @@
+"""The session's run: what the page knows of it, and what the reader's actions do to it.
+
+A page holds one `LabRun` in the session state. The training process belongs to the server (`engine()`), the run to whoever
+holds its id; the page renews its lease by reading and releases it when the session ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.spec import RunConfig, change, needs_restart
+from moe_viz.ui.i18n import language
+from moe_viz.ui.permalink import Problem, decode, encode
+
+STATE = "lab_run"
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> LocalEngine:
+    """The server's training process, shared by all sessions; starts in the background on first use."""
+    return LocalEngine()
+
+
+@dataclass
+class LabRun:
+    """One reader's run. `run` is None until the engine has opened it; `lost` says that the training process died."""
+
+    config: RunConfig
+    problems: list[Problem] = field(default_factory=list)
+    run: str | None = None
+    playing: bool = True
+    lost: bool = False
+    layer: int = 0
+    notices: list[str] = field(default_factory=list)
+    latest: Update | None = None
+
+    def poll(self) -> Update | None:
+        """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""
+        if self.lost or not engine().ready:
+            return None
+        try:
+            if self.run is None:
+                self.run = _open(self.config, self.playing)
+            self.latest = engine().read(self.run)
+        except WorkerLost:
+            self.lost = True
+            return None
+        except EngineError as error:
+            self.notices.append(str(error))
+            return None
+        self.playing = self.latest.playing
+        self.notices.extend(self.latest.notices)
+        return self.latest
+
+    def turn(self, **knobs: Any) -> None:
+        """Turn knobs: the config first (it validates), then the running model."""
+        try:
+            wanted = change(self.config, **knobs)
+        except ValueError as error:
+            self.notices.append(_plain(error))
+            return
+        restarting = bool(needs_restart(self.config, wanted))
+        self.config = wanted
+        if restarting:
+            self.layer = min(self.layer, wanted.n_layers - 1)
+        if said := self._ask("set", **knobs):
+            self.notices.extend(said)
+
+    def toggle(self) -> None:
+        self.playing = not self.playing
+        self._ask("play", self.playing)
+
+    def step_once(self) -> None:
+        self.playing = False
+        self._ask("play", False)
+        self._ask("step_once")
+
+    def reset(self) -> None:
+        self._ask("reset")
+
+    def resume(self) -> None:
+        """Start the training process again and continue from the last checkpoint."""
+        try:
+            engine().resume(self.run)
+            self.lost = False
+        except EngineError as error:
+            self.notices.append(str(error))
+
+    def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        """One request about this run; a refusal becomes a notice, a dead worker the lost state."""
+        if self.run is None:
+            return None
+        try:
+            return getattr(engine(), call)(self.run, *args, **kwargs)
+        except WorkerLost:
+            self.lost = True
+        except EngineError as error:
+            self.notices.append(str(error))
+        return None
+
+
+def _open(config: RunConfig, playing: bool) -> str:
+    run = engine().open(config, playing=playing)
+    _lease(run)
+    return run
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=lambda run: engine().release(run))
+def _lease(run: str) -> str:
+    """Ties a run to the browser session: when the session ends, the run is released (not destroyed: a blip ends sessions too)."""
+    return run
+
+
+def current() -> LabRun:
+    """The session's run; the first call makes it from the link that opened the page."""
+    if STATE not in st.session_state:
+        config, found = decode(st.query_params.to_dict())
+        st.session_state[STATE] = LabRun(config=config, problems=found)
+    return st.session_state[STATE]
+
+
+def write_link() -> None:
+    """Keep the address bar in step with the config, so that the page's address is always its permalink."""
+    params = encode(current().config, language())
+    if st.query_params.to_dict() != params:
+        st.query_params.from_dict(params)
+
+
+def _plain(error: ValueError) -> str:
+    """A validation error as one readable line."""
+    if hasattr(error, "errors"):
+        return "; ".join(f"{e['loc'][-1] if e['loc'] else ''}: {e['msg']}".removeprefix(": ") for e in error.errors())
+    return str(error)

@@ -1,0 +1,96 @@
+"""Start the app as a user would, and drive it in a real Chromium. Used by browser tests and by the page benchmark."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser import chromium
+
+ROOT = Path(__file__).parents[2]
+WIDE = {"width": 1440, "height": 900}
+NARROW = {"width": 390, "height": 844}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def server(script: str = "app.py", env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A running app: its address and its process. Everything it started is gone afterwards."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true", "--server.port", str(port)]
+    command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_healthy(address, process)
+        yield address, process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_until_healthy(address: str, process: subprocess.Popen, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app exited with {process.returncode}:\n{process.stdout.read().decode()[-3000:]}")
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError("the app did not answer")
+
+
+@contextmanager
+def browser_page(viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference") -> Iterator[Page]:
+    """A fresh browser page; JavaScript errors on it fail whoever uses it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
+        context = browser.new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion=reduced_motion)
+        page = context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        browser.close()
+        assert not errors, errors
+
+
+def live_step(page: Page) -> int | None:
+    """The step number on the page, or None while no live run is shown."""
+    text = page.locator(".st-key-live_step").inner_text(timeout=20_000)
+    found = re.search(r"\d+", text.replace(",", ""))
+    return int(found.group()) if found else None
+
+
+def wait_for_step(page: Page, at_least: int, seconds: float = 60) -> int:
+    """Wait until the live step number reaches `at_least`; the number then shown."""
+    end = time.monotonic() + seconds
+    step = None
+    while time.monotonic() < end:
+        step = live_step(page)
+        if step is not None and step >= at_least:
+            return step
+        page.wait_for_timeout(100)
+    raise TimeoutError(f"the page shows step {step} after {seconds} s, not {at_least}")
