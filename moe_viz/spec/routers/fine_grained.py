@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from moe_viz.spec.knobs import N_, Knob
-from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice, k_knob
+from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice
 
 
 class DBRX(RenormalisedByDefault):
