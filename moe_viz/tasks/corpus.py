@@ -1,0 +1,79 @@
+"""The four text domains: where their text comes from and how it is cut into training and held-out parts.
+
+English and Russian: the Debian FAQ (the same book in both) and the Universal Declaration of Human Rights. Python: the running
+interpreter's own standard library, so that its text differs between Python versions. Numbers: rows of three measured tables.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from moe_viz.spec.knobs import N_
+from moe_viz.tasks.base import DATA, SPLIT_SEED
+
+SECTIONS = 40
+HELD_OUT = (5, 15, 25, 35)
+"""Sections (of 40 contiguous ones) that are held out: spread over the whole text, a tenth of it."""
+SOURCE_SIZES = (3_000, 16_000)
+"""Standard library files of at least / at most this many bytes: enough of them for variety, none that dominates."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Training and held-out text of one domain."""
+
+    name: str
+    train: str
+    held_out: str
+
+
+def _split(name: str, units: list[str]) -> Domain:
+    """Cut `units` (lines, files or rows) into contiguous sections and hold some of them out."""
+    bounds = np.linspace(0, len(units), SECTIONS + 1).astype(int)
+    sections = ["".join(units[a:b]) for a, b in zip(bounds, bounds[1:])]
+    train = (text for i, text in enumerate(sections) if i not in HELD_OUT)
+    return Domain(name, "".join(train), "".join(sections[i] for i in HELD_OUT))
+
+
+def _prose(language: str) -> list[str]:
+    lines: list[str] = []
+    for source in ("debian_faq", "udhr"):
+        lines += (DATA / source / f"{language}.txt").read_text("utf-8").splitlines(keepends=True)
+    return lines
+
+
+def _python() -> list[str]:
+    folder = Path(sysconfig.get_path("stdlib"))
+    low, high = SOURCE_SIZES
+    files = [f for f in sorted(folder.glob("*.py")) if low <= f.stat().st_size <= high and not f.name.startswith("_")]
+    if len(files) < SECTIONS:
+        raise RuntimeError(
+            f"the Python domain reads the standard library's own source, but {folder} holds only {len(files)} such files; "
+            "use a Python that comes with its *.py files"
+        )
+    return [f.read_text("utf-8") for f in files]
+
+
+def _numbers() -> list[str]:
+    rows: list[str] = []
+    for table in ("wine", "breast_cancer", "diabetes"):
+        rows += (DATA / "tables" / f"{table}.csv").read_text("utf-8").splitlines(keepends=True)
+    # Unshuffled, the held-out sections of a domain this small would come from one table only.
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(rows))
+    return [rows[i] for i in order]
+
+
+@cache
+def domains() -> tuple[Domain, ...]:
+    """The four domains, in the order in which they are shown."""
+    return (
+        _split(N_("English"), _prose("en")),
+        _split(N_("Russian"), _prose("ru")),
+        _split(N_("Python"), _python()),
+        _split(N_("Numbers"), _numbers()),
+    )

@@ -1,0 +1,157 @@
+"""Task `domains`: predict the next token of English, Russian, Python and tables of numbers.
+
+Every batch takes its sequences from the four domains in equal parts, in shuffled order (a buffer that fills first come, first
+served must not always drop the same domain). Each sequence knows its domain; the model does not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+from moe_viz.tasks.base import Batch, ProbeLabels, Task, rows_labels, step_rng
+from moe_viz.tasks.corpus import Domain, domains
+from moe_viz.tasks.tokenizer import BpeTokenizer, ByteTokenizer, decode, readable_pieces
+
+PROBE_TOKENS = 64
+"""Probe tokens of each domain."""
+HELD_OUT_TOKENS = 1024
+"""Tokens that `evaluate` scores: little enough to be read off at every snapshot."""
+MAX_DOCUMENT = 2048
+"""Most tokens of a reader's own text."""
+BPE_TEXT = 150_000
+"""Characters of each domain that the vocabulary is learned from, so that none crowds out the others."""
+OWN_TEXT = N_("Your text")
+
+
+@cache
+def make_tokenizer(name: str) -> ByteTokenizer | BpeTokenizer:
+    """The tokenizer of the option `tokenizer`: "bytes" or "bpe" (2,048 pieces)."""
+    if name == "bytes":
+        return ByteTokenizer()
+    return BpeTokenizer([domain.train[:BPE_TEXT] for domain in domains()])
+
+
+@cache
+def _encoded(name: str) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    tokenizer = make_tokenizer(name)
+    return tuple((tokenizer.encode(domain.train), tokenizer.encode(domain.held_out)) for domain in domains())
+
+
+class DomainsTask(Task):
+    """See the module's text. Outputs are logits [T, V]; the metric is the mean held-out loss in nats per token."""
+
+    is_text = True
+
+    def __init__(self, config: RunConfig, device: torch.device):
+        super().__init__(config, device)
+        self.domain_names = tuple(domain.name for domain in domains())
+        self._tokenizer = make_tokenizer(self.options.tokenizer)
+        self._data = _encoded(self.options.tokenizer)
+        self.vocab_size = self._tokenizer.vocab_size
+        counts = sum(np.bincount(train, minlength=self.vocab_size) / len(train) for train, _ in self._data)
+        self.token_frequencies = counts / len(self._data)
+        self.held_out = self._held_out_batch()
+        self.probe, self.probe_labels = self._probe()
+
+    @property
+    def n_tokens_per_sequence(self) -> int:
+        return self.options.block
+
+    def train_batch(self, step: int, seed: int) -> Batch:
+        rng = step_rng(seed, step)
+        rows = max(1, round(self.config.batch_tokens / self.options.block))
+        domain = rng.permutation((np.arange(rows) + step) % len(self._data))
+        length = self.options.block
+        windows = np.empty((rows, length + 1), dtype=np.int64)
+        for row, index in enumerate(domain):
+            train = self._data[index][0]
+            start = rng.integers(len(train) - length)
+            windows[row] = train[start : start + length + 1]
+        return self._batch(windows)
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        per_token = F.cross_entropy(outputs, batch.targets.reshape(-1), reduction="none")
+        return per_token.mean(), per_token
+
+    def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return F.cross_entropy(outputs, batch.targets.reshape(-1))
+
+    def encode(self, text: str) -> Tensor:
+        """[n] int64 token ids on the task's device. ValueError for no text, or more than `MAX_DOCUMENT` tokens."""
+        ids = self._tokenizer.encode(text)
+        if not 1 <= len(ids) <= MAX_DOCUMENT:
+            raise ValueError(f"the text has {len(ids)} tokens; it must have 1 to {MAX_DOCUMENT}")
+        return self.tensor(ids)
+
+    def decode(self, ids: Tensor) -> str:
+        """The text of token ids; bytes that form no character become U+FFFD."""
+        return decode(self._tokenizer.token_bytes(ids.reshape(-1).tolist()))
+
+    def pieces(self, ids: Tensor) -> list[str]:
+        """What to show for each token: the characters that begin in it, "·" where it only continues one."""
+        return readable_pieces(self._tokenizer.token_bytes(ids.reshape(-1).tolist()))
+
+    def document_batch(self, text: str) -> Batch:
+        """The reader's own text, in order, as rows of equal length (see `ids_batch`)."""
+        return self.ids_batch(self.encode(text))
+
+    def ids_batch(self, ids: Tensor) -> Batch:
+        """Token ids [n] in order as the fewest rows that the model can read, filled up with line breaks to equal length.
+
+        At most rows - 1 tokens are filling. The target of the last token is a line break.
+        """
+        rows = -(-len(ids) // self.options.block)
+        length = -(-len(ids) // rows)
+        filling = torch.full((rows * length - len(ids) + 1,), self._line_break, dtype=ids.dtype, device=ids.device)
+        filled = torch.cat([ids, filling])
+        inputs = filled[:-1].view(rows, length)
+        return Batch(inputs, filled[1:].view(rows, length), inputs.reshape(-1), length)
+
+    def labels(self, batch: Batch, groups: list[str] | None = None) -> ProbeLabels:
+        """Labels of a text batch; `groups` [N] names its rows (by default: the reader's own text)."""
+        groups = groups if groups is not None else [OWN_TEXT] * len(batch.inputs)
+        return rows_labels(self.pieces(batch.inputs), groups, batch.group_size)
+
+    @property
+    def _line_break(self) -> int:
+        return int(self._tokenizer.encode("\n")[0])
+
+    def _batch(self, windows: np.ndarray) -> Batch:
+        tokens = self.tensor(windows)
+        inputs = tokens[:, :-1].contiguous()
+        return Batch(inputs, tokens[:, 1:].contiguous(), inputs.view(-1), inputs.shape[1])
+
+    def _held_out_batch(self) -> Batch:
+        length = self.options.block
+        each = max(1, HELD_OUT_TOKENS // (length * len(self._data)))
+        windows = []
+        for _, held_out in self._data:
+            starts = np.linspace(0, len(held_out) - length - 1, each).astype(int)
+            windows += [held_out[start : start + length + 1] for start in starts]
+        return self._batch(np.stack(windows))
+
+    def _probe(self) -> tuple[Batch, ProbeLabels]:
+        length = min(PROBE_TOKENS, self.options.block)
+        each = PROBE_TOKENS // length
+        windows, groups = [], []
+        for domain in domains():
+            ids = self._tokenizer.encode(_opening(domain))
+            windows += [ids[i * length : (i + 1) * length + 1] for i in range(each)]
+            groups += [domain.name] * each
+        batch = self._batch(np.stack(windows))
+        return batch, self.labels(batch, groups)
+
+
+def _opening(domain: Domain, size: int = 4 * PROBE_TOKENS + 8, least: int = 72) -> str:
+    """`size` held-out characters that show the domain at a glance: from a definition, or the first long line, on."""
+    lines = domain.held_out.splitlines(keepends=True)
+    begins = (lambda line: line.startswith("    def ")) if domain.name == "Python" else (lambda line: len(line) > least)
+    first = next(i for i, line in enumerate(lines) if begins(line))
+    return "".join(lines[first:])[:size]
