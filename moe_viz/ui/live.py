@@ -1,0 +1,104 @@
+"""The live part of the lab: one fragment that reads the newest snapshot and hands it to every view on the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.components import routing_view
+from moe_viz.components.labels import translated
+from moe_viz.engine.protocol import Update
+from moe_viz.records.narration import tell
+from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui import views
+from moe_viz.ui.i18n import _
+from moe_viz.ui.recorded import recorded
+from moe_viz.ui.session import LabRun, current
+
+SECONDS = 0.25
+"""Between two updates of a playing run."""
+SECONDS_PAUSED = 2.0
+"""Often enough to keep the lease, and to notice a training process that died."""
+
+
+def live(run: LabRun) -> None:
+    """Draw the live part and keep it ticking."""
+    st.fragment(_tick, run_every=SECONDS if run.playing or run.latest is None else SECONDS_PAUSED)()
+
+
+def _tick() -> None:
+    run = current()
+    update = run.poll()
+    is_live = update is not None
+    shown = update or run.latest or recorded()
+    for notice in run.notices:
+        st.toast(notice)
+    run.notices.clear()
+    if run.lost:
+        _lost(run)
+    layer = _head(run, shown, is_live)
+    _hero(run, shown, layer, is_live)
+    views.strips(shown, layer)
+    views.tabs(run, shown, layer, is_live)
+
+
+def _lost(run: LabRun) -> None:
+    with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+        st.warning(_("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."), icon=":material/warning:")
+        st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+
+
+def _head(run: LabRun, shown: Update, is_live: bool) -> int:
+    """The sentence that says what is happening, the step, and which layer is shown. Returns the layer."""
+    moment = shown.snapshot
+    n_layers = len(moment.traces)
+    run.layer = min(run.layer, n_layers - 1)
+    story = tell(moment, shown.history, run.layer)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            text = _(story.template).format(**story.values) if is_live else _("Recorded run, while your own model starts.")
+            st.markdown(text, help=_(story.why) if is_live else None)
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=moment.step) if is_live or run.latest else _("starting…"))
+    with st.container(horizontal=True, vertical_alignment="center", key="about"):
+        if n_layers > 1:
+            picked = st.segmented_control(
+                _("Layer"),
+                range(n_layers),
+                default=run.layer,
+                format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                key="layer",
+                label_visibility="collapsed",
+                required=True,
+            )
+            run.layer = run.layer if picked is None else picked
+        with st.container(key="shown_k", width="content"):
+            st.caption(_about(moment.config, moment.metrics))
+    return run.layer
+
+
+def _about(config: dict, metrics: dict) -> str:
+    """Which gate made the picture: read from the snapshot, not from the controls."""
+    options = ROUTER_OPTIONS[config["router"]]
+    parts = [_(options.facts.title)]
+    if "k" in config:
+        parts.append(f"k = {config['k']}")
+    parts.append(_("{n} experts").format(n=config["n_experts"]))
+    if metrics.get("tokens_per_second"):
+        parts.append(_("{n} tokens/s").format(n=f"{metrics['tokens_per_second']:,.0f}".replace(",", "\u202f")))
+    if config["task"] == "domains" and not options.facts.causal:
+        parts.append(_("looks at future tokens: not usable for writing text"))
+    return " · ".join(parts)
+
+
+def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
+    moment = shown.snapshot
+    routing_view(
+        moment.traces,
+        layer=layer,
+        key="routing",
+        recorded=not (is_live or run.latest),
+        images=moment.extras.get("images"),
+        points=moment.extras.get("points"),
+        labels=translated(_),
+        theatre=not shown.playing,
+    )

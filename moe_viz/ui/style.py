@@ -1,0 +1,21 @@
+"""The page's few rules of its own: tabular figures, a calm top, no fading while the live part redraws."""
+
+import streamlit as st
+
+CSS = """
+<style>
+.stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 2rem; }
+.stMain, .stSidebar { font-variant-numeric: tabular-nums; }
+.st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
+.st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
+.st-key-about { min-height: 2rem; }
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+.stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
+.stSidebar .stVerticalBlock { gap: 0.7rem; }
+</style>
+"""
+
+
+def apply() -> None:
+    """Add the rules to the page."""
+    st.html(CSS)
