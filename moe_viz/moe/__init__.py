@@ -1,0 +1,8 @@
+"""The mixture-of-experts layer: routers, experts, and the one dispatch that joins them. Needs torch and `moe_viz.spec` only."""
+
+from moe_viz.moe.experts import Experts
+from moe_viz.moe.layer import MoELayer
+from moe_viz.moe.routers import ROUTERS, Router, TokenChoiceRouter, make_router, router_from
+from moe_viz.moe.routing import Routing
+
+__all__ = ["ROUTERS", "Experts", "MoELayer", "Router", "Routing", "TokenChoiceRouter", "make_router", "router_from"]

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from moe_viz.spec.routers import token_choice
+from moe_viz.spec.routers import fixed, token_choice
 from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice
 
 ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
-    cls.model_fields["name"].default: cls for cls in (token_choice.TopK, token_choice.Switch, token_choice.Mixtral)
+    cls.model_fields["name"].default: cls
+    for cls in (
+        fixed.Dense,
+        fixed.Hard,
+        token_choice.TopK,
+        token_choice.Switch,
+        token_choice.Mixtral,
+        fixed.Hash,
+    )
 }
 """Registry name -> options model, in the order in which they are offered."""
 

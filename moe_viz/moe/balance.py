@@ -1,0 +1,96 @@
+"""Balancing terms: what a router is charged for uneven use of its experts. All are unweighted scalars in at least float32, and in
+all of them counts are detached: the gradient reaches the router only through its probabilities.
+
+Axes: T tokens, E experts, G groups of consecutive tokens over each of which the load must be even.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CONVENTIONS = ("switch", "hf", "flaxformer", "fairscale")
+"""switch: 1 where perfectly balanced, for every k (the lab's own; also mesh, DeepSpeed, Megatron, megablocks, vmoe).
+hf, flaxformer: shares are not divided by k, so balanced is k.  fairscale: the plain mean of products, balanced is 1/E^2."""
+
+
+def precise(x: Tensor) -> Tensor:
+    """x in float32, or as it is where it is more precise."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def balance_loss(probs: Tensor, share: Tensor, convention: str = "switch", k: int = 1) -> Tensor:
+    """E * sum_i f_i P_i, the balancing loss of Switch (eq. 4), averaged over groups. 1 = balanced, E = everything on one expert.
+
+    probs [T, E] full distribution with gradient; share [E], or [G, E] for G groups of T/G consecutive tokens: f, the share of routes each
+    expert was asked for (sums to 1; detached here). Raises ValueError where the groups do not divide the tokens.
+    """
+    n_tokens, n_experts = probs.shape
+    share = share.detach().reshape(-1, n_experts).to(precise(probs).dtype)
+    if n_tokens % share.shape[0]:
+        raise ValueError(f"{n_tokens} tokens cannot be split into {share.shape[0]} groups of one size")
+    if share.shape[0] == 1:
+        mean_probs = precise(probs).mean(0, keepdim=True)
+    else:
+        mean_probs = precise(probs).view(share.shape[0], -1, n_experts).mean(1)
+    value = (share * mean_probs).sum() * (n_experts / share.shape[0])
+    if convention == "switch":
+        return value
+    if convention in ("hf", "flaxformer"):
+        return value * k
+    if convention == "fairscale":
+        return value / n_experts**2
+    raise ValueError(f"convention = {convention!r} is not known; it can be: {', '.join(CONVENTIONS)}")
+
+
+def routed_share(
+    expert: Tensor, n_experts: int, requested: Tensor | None = None, group_size: int | None = None
+) -> Tensor:
+    """f: the share of routes each expert was asked for. expert, requested [T, K] -> [G, E] float32; an empty group counts as even."""
+    n_tokens = expert.shape[0]
+    group_size = group_size or n_tokens
+    if n_tokens % group_size:
+        raise ValueError(f"{n_tokens} tokens cannot be balanced in groups of {group_size}: not a multiple")
+    picked = expert.reshape(n_tokens // group_size, -1)
+    ones = (
+        torch.ones_like(picked, dtype=torch.float32) if requested is None else requested.reshape(picked.shape).float()
+    )
+    return as_share(ones.new_zeros(picked.shape[0], n_experts).scatter_add_(1, picked, ones))
+
+
+def as_share(counts: Tensor) -> Tensor:
+    """counts [..., E] -> shares that sum to 1; all zero becomes even, so that an empty batch is neither NaN nor a penalty."""
+    total = counts.sum(-1, keepdim=True)
+    return torch.where(total > 0, counts / total.clamp(min=1), 1.0 / counts.shape[-1])
+
+
+def z_loss(logits: Tensor) -> Tensor:
+    """Mean of logsumexp(logits)^2 over tokens (ST-MoE, Zoph et al. 2022, eq. 5). logits [T, E]."""
+    return precise(logits).logsumexp(-1).square().mean()
+
+
+def cv_squared(x: Tensor, eps: float = 1e-10) -> Tensor:
+    """Squared coefficient of variation over the last axis with the population variance (Shazeer et al. 2017, eq. 7): 0 even, E-1 one-hot."""
+    x = precise(x)
+    return x.var(-1, correction=0) / (x.mean(-1).square() + eps)
+
+
+def importance_loss(gates: Tensor) -> Tensor:
+    """CV^2 of each expert's summed gates (Shazeer et al. 2017, eq. 6-7). gates [T, E], 0 where not chosen."""
+    return cv_squared(precise(gates).sum(0))
+
+
+def smooth_load(clean: Tensor, noisy: Tensor, noise_std: Tensor | float, k: int) -> Tensor:
+    """P(x, i): the probability that expert i is among the k best if only its own noise is drawn again (Shazeer et al. 2017, appendix A).
+
+    clean, noisy [T, E] logits without and with the noise; noise_std broadcasts to [T, E]. Returns [T, E]; summed over tokens it is `load`.
+    Undefined for k = E (every expert is always chosen): ones.
+    """
+    clean, noisy = precise(clean), precise(noisy)
+    if k >= clean.shape[-1]:
+        return torch.ones_like(clean)
+    top = noisy.topk(k + 1, -1).values
+    inside, outside = top[:, k : k + 1], top[:, k - 1 : k]
+    # The k-th best *of the others*: one place lower for an expert that is itself among the k best.
+    threshold = torch.where(noisy > inside, inside, outside)
+    return torch.special.ndtr((clean - threshold) / noise_std)

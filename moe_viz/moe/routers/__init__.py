@@ -1,0 +1,39 @@
+"""The registry: every router by its name, and `make_router`, which builds one from validated options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
+from moe_viz.moe.routers.fixed import DenseRouter, HardRouter, HashRouter
+from moe_viz.moe.routers.topk import MixtralRouter, SwitchRouter, TopKRouter
+from moe_viz.spec import RouterOptions, router_options
+
+ROUTERS: dict[str, type[Router]] = {
+    "dense": DenseRouter,
+    "hard": HardRouter,
+    "topk": TopKRouter,
+    "switch": SwitchRouter,
+    "mixtral": MixtralRouter,
+    "hash": HashRouter,
+}
+"""Registry name -> class."""
+
+
+def make_router(name: str, d_model: int, n_experts: int, **options: Any) -> Router:
+    """A router by its registry name. Raises ValueError for an unknown name, a bad option, or more choices than experts."""
+    return router_from(router_options(name, **options), d_model, n_experts)
+
+
+def router_from(options: RouterOptions, d_model: int, n_experts: int) -> Router:
+    """A router from options that are validated already. Raises ValueError where they do not fit n_experts."""
+    for word, value in (("d_model", d_model), ("n_experts", n_experts)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{word} = {value!r} must be a whole number of at least 1")
+    options.check_experts(n_experts)
+    if options.name not in ROUTERS:
+        raise ValueError(f"router {options.name!r} has no module; known: {', '.join(ROUTERS)}")
+    return ROUTERS[options.name](d_model, n_experts, options)
+
+
+__all__ = ["ROUTERS", "Choice", "Router", "TokenChoiceRouter", "make_router", "router_from"]

@@ -1,0 +1,241 @@
+"""What all routers share: `Router`, the interface, and `TokenChoiceRouter`, from which every router is made in which each
+token picks its k experts. Such a router is a short subclass that overrides one or two of the steps
+
+    scores -> probabilities -> ranking -> select -> (slots) -> weights -> aux_terms
+
+Axes: T tokens, D width, E experts, K chosen per token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
+from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
+from moe_viz.moe.routing import Routing
+from moe_viz.spec import RouterOptions
+
+
+class Router(nn.Module):
+    """Base of all routers. Subclasses implement `route` and return a `Routing`.
+
+    options         the declared options, read at each forward: assign another instance of the same class to turn a live knob
+    balance_group   tokens per group over which the load must be even (a sequence, an image); None: the whole batch
+    global_counts   None, or a float tensor [E] that a trainer sets to zeros at the start of a step: training forwards then add their
+                    route counts to it, and balance is charged on the running shares of all micro-batches so far (arXiv:2501.11873)
+    """
+
+    balance_group: int | None = None
+    global_counts: Tensor | None = None
+
+    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+        super().__init__()
+        self.d_model, self.n_experts, self.options = d_model, n_experts, options
+
+    def forward(self, x: Tensor, token_ids: Tensor | None = None, group_size: int | None = None) -> Routing:
+        """x [T, D] float, token_ids [T] int64 -> Routing. Selection and capacity hold within each `group_size` consecutive tokens.
+
+        Raises ValueError where x is not [T, D], or the groups do not divide T.
+        """
+        if x.dim() != 2 or x.shape[1] != self.d_model:
+            raise ValueError(f"a router takes x of shape [tokens, {self.d_model}]; got {list(x.shape)}")
+        if group_size is not None and (group_size < 1 or x.shape[0] % group_size):
+            raise ValueError(f"{x.shape[0]} tokens cannot be routed in groups of {group_size}: not a multiple")
+        return self.route(x, token_ids, group_size or max(1, x.shape[0]))
+
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+        raise NotImplementedError
+
+    def after_step(self, routing: Routing) -> None:
+        """Called once after each optimiser step with the (last) training routing, without gradient: bias controllers and the like."""
+
+    def feedback(self, routing: Routing, reward: Tensor) -> dict[str, Tensor]:
+        """More `aux` terms, once the reward [T] (detached, e.g. a token's log-likelihood) of each token is known."""
+        return {}
+
+    def balance(
+        self, probs: Tensor, expert: Tensor, requested: Tensor | None = None, counts: Tensor | None = None
+    ) -> Tensor:
+        """Balancing loss over whatever `balance_group` and `global_counts` say; 1 = balanced.
+
+        probs [T, E]; expert, requested [T, K'] the routes whose shares count (e.g. only first choices); counts [E] of them, where known.
+        """
+        if self.balance_group is not None and self.global_counts is None:
+            return balance_loss(probs, routed_share(expert, self.n_experts, requested, self.balance_group))
+        if counts is None:
+            ones = torch.ones_like(expert, dtype=torch.float32) if requested is None else requested.float()
+            counts = ones.new_zeros(self.n_experts).scatter_add_(0, expert.reshape(-1), ones.reshape(-1))
+        if self.global_counts is not None and self.training and torch.is_grad_enabled():
+            self.global_counts += counts
+            counts = self.global_counts.clone()
+        return balance_loss(probs, as_share(counts))
+
+
+def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:
+    """The usual router: one row of weights per expert, no bias, normal init."""
+    gate = nn.Linear(d_model, n_experts, bias=False)
+    nn.init.normal_(gate.weight, std=std)
+    return gate
+
+
+def full_precision(gate: nn.Linear, x: Tensor) -> Tensor:
+    """gate(x) in float32 (or more) even under autocast: routers are the one place where half precision is known to hurt (Switch, 2.4)."""
+    with torch.autocast(x.device.type, enabled=False):
+        return F.linear(precise(x).to(precise(gate.weight).dtype), precise(gate.weight))
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """Softmax over the last axis. Written out because torch's own is 3 times slower on CPU over an axis as short as E."""
+    return (logits - logits.logsumexp(-1, keepdim=True)).exp()
+
+
+def top_k(scores: Tensor, k: int) -> Tensor:
+    """Indices [T, k] of the k highest scores [T, E], best first; ties go to the lowest index on every device. Not differentiable."""
+    scores = scores.detach()
+    if k > 4:
+        return scores.argsort(dim=-1, descending=True, stable=True)[:, :k]
+    # For small k repeated maxima are several times faster than torch.topk, whose order among ties is not defined either.
+    chosen = [scores.max(-1, keepdim=True).indices]
+    for _ in range(k - 1):
+        scores = scores.scatter(1, chosen[-1], -torch.inf)
+        chosen.append(scores.max(-1, keepdim=True).indices)
+    return chosen[0] if k == 1 else torch.cat(chosen, 1)
+
+
+@dataclass
+class Choice:
+    """What is known so far while a token-choice router works; each step may read what the steps before it left here.
+
+    x [T, D], token_ids [T] | None, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
+    expert [T, K], requested [T, K] bool | None (= all), counts [E] float routes asked for, info: for display (goes into `Routing.info`),
+    extra: whatever a subclass wants to hand from one of its steps to another.
+    """
+
+    x: Tensor
+    token_ids: Tensor | None
+    group_size: int
+    logits: Tensor | None = None
+    probs: Tensor | None = None
+    ranking: Tensor | None = None
+    expert: Tensor | None = None
+    requested: Tensor | None = None
+    counts: Tensor | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class TokenChoiceRouter(Router):
+    """Each token picks its K experts; buffers of limited capacity may then drop some of these routes.
+
+    As it stands this is plain softmax top-k with a linear gate. Override the steps that differ; they run in this order.
+    Options that the declaration does not have (`noise`, `capacity_factor`, ...) count as switched off.
+    """
+
+    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+        super().__init__(d_model, n_experts, options)
+        self.gate = linear_gate(d_model, n_experts)
+
+    # -- the steps ---------------------------------------------------------------------------------------------------------
+
+    def scores(self, c: Choice) -> Tensor | None:
+        """Raw logits [T, E] of c.x, in float32 or more (`full_precision`). None for routers without scores, which then override all below."""
+        return full_precision(self.gate, c.x)
+
+    def probabilities(self, c: Choice) -> Tensor:
+        """Full distribution [T, E] with gradient; rows sum to 1. Balance is charged on it."""
+        return softmax(c.logits)
+
+    def ranking(self, c: Choice) -> Tensor:
+        """Scores [T, E] by which experts are preferred (noise or a bias enters here, and nowhere else). Not differentiated."""
+        ranking, noise = c.logits.detach(), getattr(self.options, "noise", 0.0)
+        return ranking + noise * torch.randn_like(ranking) if noise and self.training else ranking
+
+    def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
+        """Experts [T, K], best first, and which of them are really wanted, [T, K] bool (None: all). Capacity comes later."""
+        return top_k(c.ranking, self.options.k), None
+
+    def weights(self, c: Choice, expert: Tensor) -> Tensor:
+        """Gates [T, K] of these experts, with gradient, before any renormalisation. `expert` may differ from c.expert after a re-route."""
+        return c.probs.gather(1, expert)
+
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
+        """Combine weights [T, K] from gates: renormalised as the options say. Weights of routes not kept are set to 0 afterwards."""
+        renormalize = getattr(self.options, "renormalize", "never")
+        if renormalize == "never":
+            return gates
+        counted = gates
+        if renormalize == "after_drop":
+            counted = gates.masked_fill(~kept, 0)
+        elif c.requested is not None:
+            counted = gates.masked_fill(~c.requested, 0)
+        return gates / counted.sum(-1, keepdim=True).clamp(min=1e-9)
+
+    def aux_terms(self, c: Choice) -> dict[str, Tensor]:
+        """Unweighted loss terms by name."""
+        terms = {"balance": self.balance(c.probs, c.expert, c.requested, c.counts)}
+        return terms if c.logits is None else {**terms, "z": z_loss(c.logits)}
+
+    # -- what is the same for all ------------------------------------------------------------------------------------------
+
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+        c = Choice(x, token_ids, group_size)
+        c.logits = self.scores(c)
+        c.probs = self.probabilities(c)
+        with torch.no_grad():
+            c.ranking = self.ranking(c)
+        c.expert, c.requested = self.select(c)
+        limit, slots = self._slots(c)
+        c.counts = slots.counts.sum(0).to(c.probs.dtype)
+        weight = self.finish(c, self.weights(c, slots.expert), slots.kept)
+        if limit is not None or c.requested is not None:
+            weight = weight.masked_fill(~slots.kept, 0)
+        if limit is None:
+            post_counts = c.counts
+        elif getattr(self.options, "drop_policy", "") == "reroute":
+            kept = slots.kept.reshape(-1).to(c.counts.dtype)
+            post_counts = torch.zeros_like(c.counts).scatter_add_(0, slots.expert.reshape(-1), kept)
+        else:
+            post_counts = slots.counts.clamp(max=limit).sum(0).to(c.counts.dtype)
+        n_tokens, k = c.expert.shape
+        n_groups = n_tokens // group_size
+        if n_groups > 1:
+            c.info |= {"groups": n_groups, "group_capacity": limit}
+        requested = torch.ones_like(slots.kept) if c.requested is None else c.requested
+        return Routing(
+            logits=c.logits,
+            probs=c.probs,
+            route_token=torch.arange(n_tokens * k, device=x.device).div(k, rounding_mode="floor"),
+            route_expert=slots.expert.reshape(-1),
+            route_weight=weight.reshape(-1),
+            route_slot=slots.slot.reshape(-1),
+            requested=requested.reshape(-1),
+            kept=slots.kept.reshape(-1),
+            capacity=None if limit is None else limit * max(1, n_groups),
+            pre_counts=c.counts,
+            post_counts=post_counts,
+            aux=self.aux_terms(c),
+            info=c.info,
+            per_token=k,
+        )
+
+    def _slots(self, c: Choice) -> tuple[int | None, Slots]:
+        o, k, n_groups = self.options, c.expert.shape[1], max(1, c.x.shape[0] // c.group_size)
+        limit = self.group_capacity(c.group_size, k)
+        policy = getattr(o, "drop_policy", "position")
+        if limit is not None and policy == "reroute":
+            return limit, reroute_slots(c.ranking, k, limit, n_groups)
+        gates = self.weights(c, c.expert).detach() if limit is not None and policy != "position" else c.probs
+        return limit, assign_slots(c.expert, gates, self.n_experts, limit, policy, c.requested, n_groups)
+
+    def group_capacity(self, n_tokens: int, k: int) -> int | None:
+        """Slots of one expert for a group of this many tokens; None where dropless."""
+        o = self.options
+        factor = getattr(o, "capacity_factor", None)
+        if factor is None:
+            return None
+        return capacity(n_tokens, self.n_experts, k, factor, o.capacity_rounding, o.min_capacity)

@@ -1,0 +1,94 @@
+"""Routers without a choice to learn and the two simplest gates: `dense` (all experts, blended), `hard` (the winner alone) and
+`hash` (a fixed table by token id; Roller et al. 2021)."""
+
+from __future__ import annotations
+
+import heapq
+
+import torch
+from torch import Tensor
+
+from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
+from moe_viz.moe.routing import Routing
+from moe_viz.spec import RouterOptions
+
+
+class DenseRouter(TokenChoiceRouter):
+    """Every token goes to every expert, weighted by the softmax gate (Jacobs et al. 1991). M = T*E."""
+
+    def select(self, c: Choice) -> tuple[Tensor, None]:
+        return torch.arange(self.n_experts, device=c.x.device).expand(c.x.shape[0], -1), None
+
+    def weights(self, c: Choice, expert: Tensor) -> Tensor:
+        return c.probs
+
+    def aux_terms(self, c: Choice) -> dict[str, Tensor]:
+        # With every expert asked by every token, counts say nothing; what can be uneven is the gate mass.
+        share = c.probs.detach().mean(0)
+        return {**super().aux_terms(c), "balance": self.n_experts * (share * c.probs.mean(0)).sum()}
+
+
+class HardRouter(TokenChoiceRouter):
+    """The best expert alone, with weight 1: no task gradient to the gate, unless straight-through lends it that of the probability."""
+
+    def select(self, c: Choice) -> tuple[Tensor, None]:
+        return c.ranking.argmax(-1, keepdim=True), None
+
+    def weights(self, c: Choice, expert: Tensor) -> Tensor:
+        if not self.options.straight_through:
+            return torch.ones_like(expert, dtype=c.probs.dtype)
+        gate = c.probs.gather(1, expert)
+        return 1 + (gate - gate.detach())
+
+
+class HashRouter(TokenChoiceRouter):
+    """expert = table[token id], weight 1, no parameters. `balanced` needs the training frequencies: call `set_frequencies`.
+
+    Until then both schemes use the random table, drawn once from torch's generator and kept in checkpoints.
+    """
+
+    table: Tensor
+
+    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+        Router.__init__(self, d_model, n_experts, options)
+        self.register_buffer("table", torch.randint(n_experts, (options.vocab_size,)))
+
+    def set_frequencies(self, counts: Tensor) -> None:
+        """counts [V] of each token id in the training data; V becomes the vocabulary. Random tables only grow to V."""
+        counts = counts.detach().cpu().double().flatten()
+        if self.options.scheme == "random":
+            if len(counts) > len(self.table):
+                more = torch.randint(self.n_experts, (len(counts) - len(self.table),)).to(self.table)
+                self.table = torch.cat([self.table, more])
+            return
+        table = torch.empty(len(counts), dtype=torch.int64)
+        lightest = [(0.0, expert) for expert in range(self.n_experts)]
+        # Longest-processing-time rule: the most frequent token first, each to the expert that has least so far.
+        for token in counts.argsort(dim=0, descending=True, stable=True).tolist():
+            mass, expert = lightest[0]
+            table[token] = expert
+            heapq.heapreplace(lightest, (mass + float(counts[token]), expert))
+        self.table = table.to(self.table.device)
+
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+        if token_ids is None:
+            raise ValueError("the hash router needs token_ids: it chooses by token, not by what the token means here")
+        if token_ids.numel() != x.shape[0]:
+            raise ValueError(f"token_ids has {token_ids.numel()} entries for {x.shape[0]} tokens")
+        return super().route(x, token_ids.reshape(-1), group_size)
+
+    def scores(self, c: Choice) -> None:
+        return None
+
+    def probabilities(self, c: Choice) -> Tensor:
+        c.expert = self.table[c.token_ids][:, None]
+        return c.x.new_zeros(c.x.shape[0], self.n_experts).scatter_(1, c.expert, 1.0)
+
+    def ranking(self, c: Choice) -> Tensor:
+        return c.probs
+
+    def select(self, c: Choice) -> tuple[Tensor, None]:
+        return c.expert, None
+
+    def weights(self, c: Choice, expert: Tensor) -> Tensor:
+        return torch.ones_like(expert, dtype=c.probs.dtype)
