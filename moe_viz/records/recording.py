@@ -1,9 +1,9 @@
 """A recorded run in a folder: what `train` writes and what the lab shows, labelled as recorded, before its own model is alive.
 
-    config.json      flat config, package version, torch version, device
-    snapshot.json    step and metrics of the last moment
-    trace-<n>.parquet  the probe batch's routing, one file a layer
-    history.parquet  every kept step's numbers (keyframes beside it)
+config.json      flat config, package version, torch version, device
+snapshot.json    step and metrics of the last moment
+trace-<n>.parquet  the probe batch's routing, one file a layer
+history.parquet  every kept step's numbers (keyframes beside it)
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def save(folder: str | Path, recording: Recording) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     moment = recording.snapshot
     _write(folder / CONFIG, {**recording.about, "config": moment.config})
-    _write(folder / SNAPSHOT, {"step": moment.step, "state": moment.state, "message": moment.message, "metrics": moment.metrics})
+    _write(
+        folder / SNAPSHOT,
+        {"step": moment.step, "state": moment.state, "message": moment.message, "metrics": moment.metrics},
+    )
     for trace in moment.traces:
         trace.to_parquet(folder / f"trace-{trace.layer}.parquet")
     recording.history.to_parquet(folder / HISTORY)
