@@ -37,10 +37,17 @@ class MoELayer(nn.Module):
             self.shared = Experts(1, experts.d_model, n_shared * experts.d_hidden, experts.activation, has_bias)
 
     def forward(
-        self, x: Tensor, token_ids: Tensor | None = None, group_size: int | None = None
+        self,
+        x: Tensor,
+        token_ids: Tensor | None = None,
+        group_size: int | None = None,
+        router_shift: Tensor | None = None,
     ) -> tuple[Tensor, Routing]:
-        """x [T, D] -> y [T, D] and the routing. A token that reached no expert gets 0 (its residual stream carries it)."""
-        routing = self.router(x, token_ids, group_size)
+        """x [T, D] -> y [T, D] and the routing. A token that reached no expert gets 0 (its residual stream carries it).
+
+        router_shift [D]: added to what the router sees, not to what the experts see.
+        """
+        routing = self.router(x if router_shift is None else x + router_shift, token_ids, group_size)
         y = self.mix(x, routing)
         if routing.residual_mix is not None:
             y = self.meet(x, y, routing.residual_mix)
