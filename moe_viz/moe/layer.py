@@ -24,17 +24,27 @@ class MoELayer(nn.Module):
 
     def __init__(self, router: Router, experts: Experts, n_shared: int = 0):
         super().__init__()
-        for word in ("n_experts", "d_model"):
-            if getattr(router, word) != getattr(experts, word):
-                raise ValueError(
-                    f"router has {word} = {getattr(router, word)}, experts have {getattr(experts, word)}; they must agree"
-                )
-        self.router, self.experts = router, experts
+        self.experts = experts
         self.disabled: frozenset[int] = frozenset()
-        self.shared = None
-        if n_shared:
-            has_bias = experts.b1 is not None
-            self.shared = Experts(1, experts.d_model, n_shared * experts.d_hidden, experts.activation, has_bias)
+        self.shared = self._one_network(n_shared) if n_shared else None
+        self.beside: Experts | None = None
+        self.set_router(router)
+
+    def set_router(self, router: Router) -> None:
+        """Route by this router from now on; the experts stay. Where it blends them with a network beside them, there is one from now on."""
+        for word in ("n_experts", "d_model"):
+            if getattr(router, word) != getattr(self.experts, word):
+                raise ValueError(
+                    f"router has {word} = {getattr(router, word)}, experts have {getattr(self.experts, word)}; they must agree"
+                )
+        self.router = router
+        if router.needs_network and self.beside is None:
+            self.beside = self._one_network(1).to(self.experts.w1.device)
+
+    def _one_network(self, width: int) -> Experts:
+        """A network for all tokens, `width` times as wide as an expert."""
+        e = self.experts
+        return Experts(1, e.d_model, width * e.d_hidden, e.activation, e.b1 is not None)
 
     def forward(
         self,
@@ -56,8 +66,15 @@ class MoELayer(nn.Module):
         return y, routing
 
     def meet(self, x: Tensor, y: Tensor, mix: Tensor) -> Tensor:
-        """How the experts' output meets the other branch; mix [T] as in BASE (Lewis et al. 2021): a*y + (1-a)*x."""
-        return x + mix[:, None].to(y.dtype) * (y - x)
+        """How the experts' output y meets the other branch: x itself, or the network beside the experts where the router needs one.
+
+        mix [T]: a*y + (1-a)*other, as in BASE (Lewis et al. 2021) and NLLB (2022);  [T, 2]: a*y + b*other, as in PR-MoE (2022).
+        """
+        other = self.beside(x[None])[0] if self.router.needs_network else x
+        mix = mix.to(y.dtype)
+        if mix.dim() == 1:
+            return other + mix[:, None] * (y - other)
+        return mix[:, :1] * y + mix[:, 1:] * other
 
     def mix(self, x: Tensor, routing: Routing) -> Tensor:
         """The experts' part of the output, [T, D], for any routing of x."""

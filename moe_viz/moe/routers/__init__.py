@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
+from moe_viz.moe.routers.cosine import CosineRouter
+from moe_viz.moe.routers.fine_grained import DBRXRouter, DeepSeekV3Router, OLMoERouter
 from moe_viz.moe.routers.fixed import DenseRouter, HardRouter, HashRouter
+from moe_viz.moe.routers.noisy import NoisyTopKRouter, VMoERouter
+from moe_viz.moe.routers.second_expert import GShardRouter, NLLBRouter, STMoERouter
 from moe_viz.moe.routers.topk import MixtralRouter, SwitchRouter, TopKRouter
 from moe_viz.spec import RouterOptions, router_options
 
@@ -13,8 +17,17 @@ ROUTERS: dict[str, type[Router]] = {
     "dense": DenseRouter,
     "hard": HardRouter,
     "topk": TopKRouter,
+    "noisy_topk": NoisyTopKRouter,
     "switch": SwitchRouter,
+    "gshard": GShardRouter,
+    "st_moe": STMoERouter,
     "mixtral": MixtralRouter,
+    "dbrx": DBRXRouter,
+    "olmoe": OLMoERouter,
+    "deepseek_v3": DeepSeekV3Router,
+    "nllb": NLLBRouter,
+    "vmoe": VMoERouter,
+    "cosine": CosineRouter,
     "hash": HashRouter,
 }
 """Registry name -> class."""

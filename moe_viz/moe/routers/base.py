@@ -32,6 +32,8 @@ class Router(nn.Module):
 
     balance_group: int | None = None
     global_counts: Tensor | None = None
+    needs_network: bool = False
+    """`residual_mix` blends the experts with a network for all tokens, which the layer then holds; otherwise with the token itself."""
 
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
         super().__init__()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from moe_viz.spec.routers import fixed, token_choice
+from moe_viz.spec.routers import cosine, fine_grained, fixed, noisy, second_expert, token_choice
 from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice
+from moe_viz.spec.routers.presets import PRESETS
 
 ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
     cls.model_fields["name"].default: cls
@@ -17,23 +18,21 @@ ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
         fixed.Dense,
         fixed.Hard,
         token_choice.TopK,
+        noisy.NoisyTopK,
         token_choice.Switch,
+        second_expert.GShard,
+        second_expert.STMoE,
         token_choice.Mixtral,
+        fine_grained.DBRX,
+        fine_grained.OLMoE,
+        fine_grained.DeepSeekV3,
+        second_expert.NLLB,
+        noisy.VMoE,
+        cosine.Cosine,
         fixed.Hash,
     )
 }
 """Registry name -> options model, in the order in which they are offered."""
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "switch_paper": {
-        "name": "switch",
-        "capacity_factor": 1.25,
-        "jitter": 0.01,
-        "min_capacity": 4,
-        "capacity_rounding": "floor",
-    },
-}
-"""A paper's or implementation's own choice of options."""
 
 
 def router_options(name: str, **options: Any) -> RouterOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from moe_viz.spec.knobs import N_, Knob
-from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice
+from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice, k_knob
 
 
 class TopK(RenormalisedByDefault):
@@ -40,15 +40,7 @@ class Mixtral(RenormalisedByDefault):
         fails=N_("Needs a balancing loss to keep experts evenly used."),
     )
     name: Literal["mixtral"] = "mixtral"
-    k: int = Knob(
-        2,
-        ge=2,
-        le=16,
-        live=True,
-        level="basic",
-        title=N_("k (experts per token)"),
-        help=N_("How many experts each token is sent to."),
-    )
+    k: int = k_knob(2, ge=2)
 
 
 class Switch(TokenChoice):
@@ -63,15 +55,7 @@ class Switch(TokenChoice):
         fails=N_("Full experts drop tokens; without balancing a few experts take all."),
     )
     name: Literal["switch"] = "switch"
-    k: int = Knob(
-        1,
-        ge=1,
-        le=1,
-        live=True,
-        level="basic",
-        title=N_("k (experts per token)"),
-        help=N_("Switch sends each token to exactly one expert."),
-    )
+    k: int = k_knob(1, le=1, help=N_("Switch sends each token to exactly one expert."))
     jitter: float = Knob(
         0.0,
         ge=0,

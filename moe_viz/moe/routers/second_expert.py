@@ -1,0 +1,93 @@
+"""Routers that ask again whether a token's second expert is worth a slot: `gshard`, `st_moe`, and `nllb` with its gate between
+the experts and a shared network. Their gates are normalised over the chosen experts *before* any of them is given up, so that
+a token that loses its second expert keeps the first one's share and not more. Only first choices count in the balancing loss.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_viz.moe.balance import precise, z_loss
+from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, top_k
+from moe_viz.moe.routing import Routing
+from moe_viz.spec import RouterOptions
+
+
+class SecondExpertRouter(TokenChoiceRouter):
+    """Top-k whose later experts may be given up in training, at random, the sooner the smaller their gates."""
+
+    def shares(self, c: Choice, expert: Tensor) -> Tensor:
+        """Gates [T, K] as they are compared with chance: normalised unless the options normalise later or never."""
+        gates = c.probs.detach().gather(1, expert)
+        return gates / gates.sum(-1, keepdim=True) if self.options.renormalize == "before_drop" else gates
+
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
+        if self.options.renormalize == "before_drop":
+            return gates / gates.sum(-1, keepdim=True).clamp(min=1e-9)
+        return super().finish(c, gates, kept)
+
+    def aux_terms(self, c: Choice) -> dict[str, Tensor]:
+        return {"balance": self.balance(c.probs, c.expert[:, :1]), "z": z_loss(c.logits)}
+
+
+def keep_with(chance: Tensor) -> Tensor:
+    """[T, K] bool: the first column always, the others with probability `chance` (at least 1 is certain)."""
+    kept = torch.rand_like(chance) < chance
+    kept[:, 0] = True
+    return kept
+
+
+class GShardRouter(SecondExpertRouter):
+    """Lepikhin et al. 2020, algorithm 1. `second_expert` in training: "random" keeps it with probability min(1, 2 w_2); "sampling" draws it
+    from the remaining experts by adding Gumbel noise (DeepSpeed, fairseq); "all" keeps it. At evaluation always the second best."""
+
+    def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
+        policy = self.options.second_expert if self.training else "all"
+        expert = top_k(c.ranking, self.options.k)
+        if policy == "sampling":
+            gumbel = -torch.empty_like(c.ranking).exponential_().log()
+            others = (c.ranking + gumbel).scatter(1, expert[:, :1], -torch.inf)
+            expert = torch.cat([expert[:, :1], top_k(others, 1)], 1)
+        return expert, keep_with(2 * self.shares(c, expert)) if policy == "random" else None
+
+
+class STMoERouter(SecondExpertRouter):
+    """Zoph et al. 2022: in training an expert beyond the first is kept with probability min(1, w / threshold)."""
+
+    def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
+        expert, threshold = top_k(c.ranking, self.options.k), self.options.threshold
+        if not (self.training and threshold):
+            return expert, None
+        return expert, keep_with(self.shares(c, expert) / threshold)
+
+
+class NLLBRouter(GShardRouter):
+    """NLLB Team 2022: top-2 inside, and a gate g that blends experts with a shared network, y = (1 - g) FFN(x) + g MoE(x).
+
+    g = sigmoid(u x + b) goes into `residual_mix` [T]; `aux["cmr"]` is |mean g - budget|. As in the released code, gate dropout scales
+    what it keeps by 1/(1 - p), so that the mean of g stays. Expert output masking blanks single routes without such scaling, and shrinks all
+    of them by 1 - p at evaluation; masking a route's weight is the same as masking the expert's answer.
+    """
+
+    needs_network = True
+
+    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+        super().__init__(d_model, n_experts, options)
+        self.share_gate = nn.Linear(d_model, 1)
+
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
+        weight, p = super().finish(c, gates, kept), self.options.output_mask
+        if not p:
+            return weight
+        return weight * (torch.rand_like(weight) >= p) if self.training else weight * (1 - p)
+
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+        routing = super().route(x, token_ids, group_size)
+        g = (full_precision(self.share_gate, x) + precise(self.share_gate.bias)).sigmoid().squeeze(-1)
+        g = F.dropout(g, self.options.gate_drop, self.training)
+        routing.residual_mix = g
+        routing.aux["cmr"] = (g.mean() - self.options.budget).abs()
+        routing.info["expert_share"] = g.detach()
+        return routing
