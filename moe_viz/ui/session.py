@@ -14,7 +14,7 @@ import streamlit as st
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.protocol import EngineError, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart
-from moe_viz.ui.i18n import language
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import Problem, decode, encode
 
 STATE = "lab_run"
@@ -41,9 +41,11 @@ class LabRun:
 
     def poll(self) -> Update | None:
         """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""
-        if self.lost or not engine().ready:
+        if self.lost:
             return None
         try:
+            if not engine().ready():
+                return None
             if self.run is None:
                 self.run = _open(self.config, self.playing)
             self.latest = engine().read(self.run)
@@ -51,7 +53,7 @@ class LabRun:
             self.lost = True
             return None
         except EngineError as error:
-            self.notices.append(str(error))
+            self.notices.append(in_words(error))
             return None
         self.playing = self.latest.playing
         self.notices.extend(self.latest.notices)
@@ -89,7 +91,7 @@ class LabRun:
             engine().resume(self.run)
             self.lost = False
         except EngineError as error:
-            self.notices.append(str(error))
+            self.notices.append(in_words(error))
 
     def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
         """One request about this run; a refusal becomes a notice, a dead worker the lost state."""
@@ -100,7 +102,7 @@ class LabRun:
         except WorkerLost:
             self.lost = True
         except EngineError as error:
-            self.notices.append(str(error))
+            self.notices.append(in_words(error))
         return None
 
 
@@ -129,6 +131,11 @@ def write_link() -> None:
     params = encode(current().config, language())
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
+
+
+def in_words(error: EngineError) -> str:
+    """What the engine refused, in the reader's language."""
+    return _(error.template).format(**error.values) if error.values else _(error.template)
 
 
 def _plain(error: ValueError) -> str:
