@@ -1,6 +1,6 @@
 """What each number on screen means: one `MetricInfo` per metric, the single place for its formula, limits, fair value, unit and source.
 
-Symbols: T tokens, k routes per token, E experts; n_i routes asked of expert i; f_i = n_i / sum n; p_t the gate distribution of token t;
+Symbols: T tokens, k routes per token, E experts; n_i routes asked of expert i; f_i = n_i / sum n; p_t the gate distribution of token t, g_ti the weight it gives expert i (0 unless chosen);
 P_i = mean_t p_ti; S_t the set of experts chosen for token t; D a domain.
 """
 
@@ -63,7 +63,7 @@ _ALL = (
     MetricInfo("task_metric", N_("Task metric"), N_("How well the task is done on held-out data; its name depends on the task."), "", NONE, NONE, NONE, "", "", per="run"),
     MetricInfo("tokens_per_second", N_("Tokens per second"), N_("Training speed."), r"T/\Delta t", ZERO, NONE, NONE, "tokens/s", "", per="run"),
     MetricInfo("load", N_("Load"), N_("Share of the routes asked of an expert, before capacity."), r"f_i=\frac{n_i}{\sum_j n_j}", ZERO, Bound("1/k", lambda e, k: 1 / k), FAIR_SHARE, "", SWITCH, per="expert"),
-    MetricInfo("importance", N_("Importance"), N_("Share of the gate's probability mass that an expert gets."), r"\frac{\sum_t p_{ti}}{\sum_j\sum_t p_{tj}}", ZERO, ONE, FAIR_SHARE, "", SHAZEER, per="expert"),
+    MetricInfo("importance", N_("Importance"), N_("Share of the gate weight that an expert gets from the tokens that choose it, before any is dropped."), r"\frac{\sum_t g_{ti}}{\sum_j\sum_t g_{tj}}", ZERO, ONE, FAIR_SHARE, "", SHAZEER, per="expert"),
     MetricInfo("max_load", N_("Largest load"), N_("Share of the routes that the busiest expert is asked for."), r"\max_i f_i", FAIR_SHARE, Bound("1/k", lambda e, k: 1 / k), FAIR_SHARE, "", SWITCH),
     MetricInfo("max_over_mean", N_("Largest over mean load"), N_("How many times the fair share the busiest expert is asked for."), r"E\,\max_i f_i", ONE, E_OVER_K, ONE, "×", SWITCH),
     MetricInfo("max_violation", N_("MaxVio"), N_("How far the busiest expert is above the mean load."), r"\frac{\max_i n_i-\bar n}{\bar n}", ZERO, Bound("E/k-1", lambda e, k: e / k - 1), ZERO, "", LOSS_FREE),

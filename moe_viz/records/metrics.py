@@ -42,8 +42,9 @@ def load(trace: RoutingTrace) -> np.ndarray:
 
 
 def importance(trace: RoutingTrace) -> np.ndarray:
-    """[E] share of the gate mass: the full gate probabilities summed over tokens, per expert (the importance of Shazeer et al. 2017)."""
-    return shares(trace.probs.sum(0, dtype=float))
+    """[E] share of the gate weight of all routes asked for, before any was dropped (Shazeer et al. 2017, eq. 6)."""
+    asked = trace.expert >= 0
+    return shares(np.bincount(trace.expert[asked], weights=trace.weight[asked], minlength=trace.n_experts))
 
 
 def mean_probs(trace: RoutingTrace) -> np.ndarray:
