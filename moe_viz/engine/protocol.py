@@ -11,24 +11,43 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from moe_viz.records.snapshot import Snapshot
+from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 
 
 class EngineError(Exception):
-    """A request the engine refuses; the message is for the user."""
+    """A request the engine refuses; the message is for the user.
+
+    `template` (marked with `N_`) and `values` are kept apart, so that a page can translate: `_(e.template).format(**e.values)`.
+    """
+
+    def __init__(self, template: str, **values: Any):
+        super().__init__(template.format(**values) if values else template)
+        self.template, self.values = template, values
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.template, self.values)
 
 
 class WorkerLost(EngineError):
     """The training process is gone; `resume` starts it again from the last checkpoint."""
 
 
+class UnknownRun(EngineError):
+    """Neither running nor stored: the id is wrong, or the run was evicted long ago."""
+
+
+def _rebuild(kind: type[EngineError], template: str, values: dict[str, Any]) -> EngineError:
+    return kind(template, **values)
+
+
 @dataclass(frozen=True)
 class Update:
     """Answer to `read`: the newest snapshot and the history rows the page has not seen.
 
-    history: columns `step`, `epoch` (rises with each restart of the run) and one per scalar metric / per layer (`drop_rate.0`) / per expert (`load.0.3`).
+    history: columns `epoch` (rises with each restart of the run), `step` and one per scalar metric / per layer (`drop_rate.0`) / per
+    expert (`load.0.3`); at most 200 rows, evenly thinned where more are new.
     """
 
     snapshot: Snapshot
@@ -38,17 +57,8 @@ class Update:
     notices: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Continuation:
-    """Text written by the run's language model: its routing, one trace per layer (prompt and generated tokens), and where the generated part begins."""
-
-    traces: list[RoutingTrace]
-    prompt_tokens: int
-    text: str
-
-
 class Engine(Protocol):
-    """The calls a page makes. A run id is an unguessable string."""
+    """The calls a page makes. A run id is an unguessable string. Every call that names a run renews its lease."""
 
     def open(self, config: RunConfig, playing: bool = True) -> str:
         """Start a run; its id."""
@@ -65,12 +75,18 @@ class Engine(Protocol):
         """Start again from step 0 with the present config."""
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
-        """Newest snapshot plus history after (epoch, step) `since`; renews the lease and wakes a run that paused for want of a reader."""
+        """Newest snapshot plus history after (epoch, step) `since`; wakes a run that paused or was released for want of a reader."""
 
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
 
     def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation: ...
+
+    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
+        """The probe batch's routing at the kept moment nearest to `step` (by default of the present epoch); [] if none is kept."""
+
+    def resume(self, run: str) -> None:
+        """Bring a run back from its last checkpoint, after a lost worker or a long absence."""
 
     def release(self, run: str) -> None:
         """The page is gone: pause, keep a checkpoint."""

@@ -1,0 +1,255 @@
+"""LocalEngine: the engine as the web process sees it. One per server, shared by all sessions and their threads.
+
+It starts the training process, sends it requests, and hands each answer to the thread that waits for it. It keeps nothing of a
+run: checkpoints are the worker's, on disk, and a new worker finds them there by the run's id. It never imports torch.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from pathlib import Path
+from typing import Any
+
+from moe_viz.engine.local import Settings
+from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 20.0
+STARTING_S = 90.0
+"""A cold disk can take a minute to import torch."""
+LOG_BYTES = 5_000_000
+
+
+def home() -> Path:
+    """Where this machine keeps runs: `MOE_VIZ_HOME`, else the user's cache directory, else (not writable) a temporary one."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
+    place = Path(os.environ.get("MOE_VIZ_HOME") or Path(cache) / "moe_viz").expanduser()
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=place):
+            return place
+    except OSError as error:
+        log.warning("%s is not writable (%s): runs are kept only until the machine restarts", place, error)
+        return Path(tempfile.mkdtemp(prefix="moe_viz-"))
+
+
+class LocalEngine:
+    """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
+
+    def __init__(self, settings: Settings | None = None):
+        self.settings = settings or Settings(store=str(home() / "runs"))
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+        self._closed = False
+        atexit.register(self.close)
+        self._restart_if_lost()
+
+    def ready(self) -> bool:
+        """Whether the training process has finished starting. Raises WorkerLost where it has died."""
+        started = self._alive().started
+        return started.done() and bool(started.result())
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._alive().process.pid
+
+    def open(self, config: RunConfig, playing: bool = True) -> str:
+        self._restart_if_lost()  # a new reader need not know that the worker died on somebody else
+        return self._call("open", config, playing)
+
+    def set(self, run: str, **knobs: Any) -> list[str]:
+        return self._call("set", run, **knobs)
+
+    def play(self, run: str, playing: bool) -> None:
+        self._call("play", run, playing)
+
+    def step_once(self, run: str) -> None:
+        self._call("step_once", run)
+
+    def reset(self, run: str) -> None:
+        self._call("reset", run)
+
+    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
+        return self._call("read", run, since)
+
+    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
+        return self._call("route_text", run, text)
+
+    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
+        return self._call("continue_text", run, text, n_tokens, temperature)
+
+    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
+        return self._call("keyframe", run, step, epoch)
+
+    def resume(self, run: str) -> None:
+        self._restart_if_lost()
+        self._call("resume", run)
+
+    def release(self, run: str) -> None:
+        """Never waits and never fails: it is called while a session is being torn down, perhaps after the worker."""
+        worker = self._worker
+        if worker is not None and worker.process.poll() is None:
+            worker.send("release", (run,), {})
+
+    def status(self) -> dict[str, Any]:
+        return self._call("status")
+
+    def close(self) -> None:
+        """Stop the worker (it writes its checkpoints first) and the reading thread. Safe to call twice."""
+        with self._lock:
+            self._closed = True
+            worker, self._worker = self._worker, None
+        atexit.unregister(self.close)
+        if worker is not None:
+            worker.stop()
+
+    def _call(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        worker = self._alive()
+        waited = TIMEOUT_S if worker.started.done() else STARTING_S
+        try:
+            return worker.send(call, args, kwargs).result(waited)
+        except Late:
+            raise EngineError(
+                N_("The training process has not answered for {seconds:.0f} s."), seconds=waited
+            ) from None
+
+    def _alive(self) -> _Worker:
+        worker = self._worker
+        if worker is None:
+            raise WorkerLost(N_("The training process has been stopped."))
+        if worker.process.poll() is not None:
+            raise worker.lost()
+        return worker
+
+    def _restart_if_lost(self) -> None:
+        with self._lock:
+            if not self._closed and (self._worker is None or self._worker.process.poll() is not None):
+                self._worker = _Worker(self.settings)
+
+
+class _Worker:
+    """One training process and the thread that reads its answers. Never used again once the process is gone."""
+
+    def __init__(self, settings: Settings):
+        self.process = _spawn(settings)
+        self.started: Future[dict[str, Any]] = Future()
+        self._waiting: dict[int, Future[Any]] = {0: self.started}
+        self._numbers = itertools.count(1)
+        self._ended = False
+        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._reader = threading.Thread(target=self._read, name="moe_viz-answers", daemon=True)
+        self._reader.start()
+        self._write(settings)
+
+    def send(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Send a request; its answer to be. The future raises WorkerLost when the process dies first."""
+        number, future = next(self._numbers), Future()
+        with self._lock:
+            if self._ended:
+                future.set_exception(self.lost())
+                return future
+            self._waiting[number] = future
+        self._write((number, call, args, kwargs))
+        return future
+
+    def lost(self) -> WorkerLost:
+        code = self.process.poll()
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return WorkerLost(N_("The training process has stopped ({how}). Resume brings your run back."), how=how)
+
+    def stop(self) -> None:
+        try:
+            self.process.stdin.close()
+            self.process.wait(timeout=5)
+        except (OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(timeout=5)
+
+    def _write(self, message: Any) -> None:
+        data = pickle.dumps(message, protocol=5)
+        try:
+            with self._write_lock:
+                self.process.stdin.write(data)
+                self.process.stdin.flush()
+        except (OSError, ValueError):
+            pass  # closed pipe: the reading thread sees the same and fails everything that waits
+
+    def _read(self) -> None:
+        try:
+            while True:
+                number, fine, value = pickle.load(self.process.stdout)
+                with self._lock:
+                    future = self._waiting.pop(number, None)
+                if future is not None:
+                    future.set_result(value) if fine else future.set_exception(value)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            pass  # the usual end: the process is gone or going
+        except Exception:
+            log.exception("an answer of the training process cannot be read")
+        _wait_for_end(self.process)
+        with self._lock:
+            self._ended = True
+            waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            future.set_exception(self.lost())
+
+
+def _wait_for_end(process: subprocess.Popen) -> None:
+    """Its answers have ended, so it must go: a worker that cannot answer would only look alive."""
+    try:
+        process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _spawn(settings: Settings) -> subprocess.Popen:
+    logs = Path(settings.store).parent
+    logs.mkdir(parents=True, exist_ok=True)
+    log_file = logs / "worker.log"
+    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
+        log_file.replace(log_file.with_suffix(".old.log"))
+    threads = str(settings.threads)
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
+    log.info("starting the training process at %s; its log is %s", time.strftime("%H:%M:%S"), log_file)
+    with open(log_file, "ab") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "moe_viz.engine.local"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=env,
+        )
+
+
+_engine: LocalEngine | None = None
+_engine_lock = threading.Lock()
+
+
+def engine() -> LocalEngine:
+    """The engine of this process, started on the first call."""
+    global _engine
+    with _engine_lock:
+        if _engine is None:
+            _engine = LocalEngine()
+        return _engine

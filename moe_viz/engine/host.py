@@ -1,0 +1,291 @@
+"""Host: many runs in one process, given CPU time in turn. An ordinary class: no transport, no threads, no clock of its own.
+
+Whoever owns it calls `tick` again and again and the `Engine` methods in between. The run that has cost least goes next
+(virtual-time fair queueing: Demers, Keshav & Shenker 1989), so a class of N runs gets 1/N each whatever their models cost.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from moe_viz.engine.hosted import HostedRun, failure
+from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
+from moe_viz.engine.store import RunStore
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import RunConfig, problems
+from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
+
+HISTORY_ROWS = 200
+"""Points per series of one answer."""
+CREDIT_S = 0.05
+"""Head start, in CPU seconds, of a run that did not use its share: enough for a paced run to be on time, too little to starve others."""
+LONGEST_SLEEP_S = 0.5
+PRUNE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`."""
+
+    max_runs: int = 64
+    lease_s: float = 30.0
+    release_s: float = 600.0
+    checkpoint_s: float = 4.0
+    slice_s: float = 0.004
+
+
+class Host:
+    """Serves `moe_viz.engine.protocol.Engine`. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
+
+    def __init__(
+        self,
+        trainer_factory: Any,
+        store: RunStore,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
+    ):
+        self._trainer, self._store, self.limits = trainer_factory, store, limits or Limits()
+        self._clock, self._cpu = clock, cpu_clock
+        self._runs: dict[str, HostedRun] = {}
+        self._pruned_at = -math.inf
+        self._floor = 0.0  # virtual time: the least cost among the runs that want to step
+
+    # ---- what a page asks ----
+
+    def open(self, config: RunConfig, playing: bool = True) -> str:
+        self._make_room()
+        run_id = secrets.token_urlsafe(16)
+        trainer = _asked(lambda: self._trainer(config))
+        self._runs[run_id] = run = HostedRun(run_id, trainer, playing, self._clock(), cost=self._floor)
+        self._save(run)
+        return run_id
+
+    def set(self, run: str, **knobs: Any) -> list[str]:
+        found = self._find(run)
+        done = self._guard(found, lambda: found.trainer.set(**knobs))
+        found.revision += 1
+        found.failure = None  # the knob may well be the cure (a smaller batch after running out of memory)
+        found.hurry(self._clock())
+        return done
+
+    def play(self, run: str, playing: bool) -> None:
+        found = self._find(run)
+        if playing and not (found.playing and found.healthy):
+            found.failure = None  # worth another try, if it was the machine's fault
+            found.hurry(self._clock())
+        found.playing = playing
+
+    def step_once(self, run: str) -> None:
+        found = self._find(run)
+        if not found.healthy:
+            raise EngineError(N_("This run has stopped. Reset it, or turn a knob, to go on."))
+        if error := self._step(found):
+            raise error
+
+    def reset(self, run: str) -> None:
+        found = self._find(run)
+        self._guard(found, found.trainer.reset)
+        found.revision += 1
+        found.failure = None
+
+    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
+        found = self._find(run)
+        started = self._cpu()
+        try:
+            snapshot = found.snapshot(paused=not found.playing)
+        except EngineError:
+            raise
+        except Exception as error:
+            self._fail(found, error)
+            snapshot = found.snapshot(paused=True)
+        history = found.trainer.history.rows(since, limit=HISTORY_ROWS)
+        found.cost += self._cpu() - started
+        return Update(snapshot, history, found.playing and found.healthy, found.trainer.epoch, found.take_notices())
+
+    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.route_text(text))
+
+    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.continue_text(text, n_tokens, temperature))
+
+    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
+        frame = self._find(run).trainer.history.nearest_keyframe(step, epoch)
+        return frame.traces if frame else []
+
+    def resume(self, run: str) -> None:
+        self._find(run)
+
+    def release(self, run: str) -> None:
+        if run in self._runs:
+            self._save(self._runs[run])
+            self._runs[run].seen = self._clock() - self.limits.lease_s - 1e-6
+
+    def status(self) -> dict[str, Any]:
+        """Totals, and per run (by the first letters of its id only: ids are secrets) its state, rate and cost."""
+        now = self._clock()
+        leased_since = now - self.limits.lease_s
+        runs = {run.id[:6]: run.status(now, leased_since) for run in self._runs.values()}
+        total = sum(run["steps_per_second"] for run in runs.values())
+        active = sum(run["active"] for run in runs.values())
+        return {"runs": runs, "active": active, "max_runs": self.limits.max_runs, "steps_per_second": total}
+
+    # ---- what the owner calls ----
+
+    def tick(self, budget_s: float = 0.005) -> float:
+        """Train for about `budget_s` (at least one step where one is due); how long the owner may sleep, in seconds."""
+        now = self._clock()
+        until = now + budget_s
+        self._keep_house(now)
+        while True:
+            leased_since = now - self.limits.lease_s
+            ready = [run for run in self._runs.values() if run.next_step(leased_since) <= now]
+            if not ready:
+                break
+            self._floor = max(self._floor, min(run.cost for run in ready))
+            chosen = min(ready, key=lambda run: max(run.cost, self._floor - CREDIT_S))
+            self._turn(chosen, until)
+            now = self._clock()
+            if now >= until:
+                return 0.0
+        coming = min((run.next_step(now - self.limits.lease_s) for run in self._runs.values()), default=math.inf)
+        return min(max(coming - now, 0.0), LONGEST_SLEEP_S)
+
+    def close(self) -> None:
+        """Checkpoint everything that changed."""
+        for run in self._runs.values():
+            self._save(run)
+
+    # ---- inside ----
+
+    def _turn(self, run: HostedRun, until: float) -> None:
+        """Steps of one run, for one slice."""
+        run.cost = max(run.cost, self._floor - CREDIT_S)
+        started = self._cpu()
+        while self._step(run) is None:
+            now = self._clock()
+            if now >= until or self._cpu() - started >= self.limits.slice_s:
+                break
+            if run.next_step(-math.inf) > now:
+                break
+
+    def _step(self, run: HostedRun) -> EngineError | None:
+        started = self._cpu()
+        try:
+            run.trainer.step()
+        except Exception as error:
+            return self._fail(run, error)
+        finally:
+            cost = self._cpu() - started
+            run.cost += cost
+        run.stepped(self._clock(), cost)
+        return None
+
+    def _fail(self, run: HostedRun, error: Exception) -> EngineError:
+        """Stop one run for an error of its own; the others never notice."""
+        log.exception("run %s stopped at step %s", run.id[:6], run.trainer.step_number, exc_info=error)
+        run.failure = failure(error, run.trainer.step_number)
+        return run.failure
+
+    def _guard(self, run: HostedRun, request: Callable[[], Any]) -> Any:
+        """Do a request on a trainer: a bad value is the reader's, any other error is the run's. The run pays for the time."""
+        started = self._cpu()
+        try:
+            return _asked(request)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise self._fail(run, error) from error
+        finally:
+            run.cost += self._cpu() - started
+
+    def _find(self, run_id: str) -> HostedRun:
+        """The run, its lease renewed; from the store where it is not in memory."""
+        if run_id not in self._runs:
+            self._wake(run_id)
+        run = self._runs[run_id]
+        now = self._clock()
+        if run.seen < now - self.limits.lease_s:
+            run.hurry(now)
+        run.seen = now
+        return run
+
+    def _wake(self, run_id: str) -> None:
+        if run_id not in self._store:
+            raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
+        self._make_room()
+        stored = self._store.load(run_id, self._trainer.load)
+        if stored is None:
+            raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
+        trainer = stored.trainer or _asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
+        run = HostedRun(run_id, trainer, stored.playing, self._clock(), cost=self._floor)
+        lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
+        run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
+        run.saved = run.state_to_save
+        self._runs[run_id] = run
+
+    def _make_room(self) -> None:
+        """Where the host is full, let the run unread for longest go (to the store). Raises EngineError where all are being read."""
+        if len(self._runs) < self.limits.max_runs:
+            return
+        oldest = min(self._runs.values(), key=lambda run: run.seen)
+        if oldest.seen >= self._clock() - self.limits.lease_s or not self._save(oldest):
+            raise EngineError(
+                N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self._runs)
+            )
+        del self._runs[oldest.id]
+
+    def _keep_house(self, now: float) -> None:
+        """At most one checkpoint or release per tick, so that no answer waits for thirty of them."""
+        if now - self._pruned_at >= PRUNE_S:
+            self._store.prune(keep=set(self._runs))
+            self._pruned_at = now
+        for run in self._runs.values():
+            if now - run.saved_at < self.limits.checkpoint_s:
+                continue
+            leaves = run.seen < now - self.limits.release_s
+            if leaves or run.unsaved:
+                if self._save(run) and leaves:
+                    del self._runs[run.id]
+                return
+
+    def _save(self, run: HostedRun) -> bool:
+        """Checkpoint a run; True where what is stored is as good as it gets (a broken run keeps its last good one)."""
+        if not run.unsaved:
+            return True
+        started, run.saved_at = self._cpu(), self._clock()
+        try:
+            self._store.save(run.id, run.trainer, run.playing)
+        except Exception as error:
+            log.exception("cannot save run %s", run.id[:6], exc_info=error)
+            if not run.unsaved_reported:
+                run.notices.append(N_("This run cannot be saved on the server at the moment."))
+            run.unsaved_reported = True
+            return False
+        finally:
+            run.cost += self._cpu() - started
+        run.saved, run.unsaved_reported = run.state_to_save, False
+        return True
+
+
+def _asked(request: Callable[[], Any]) -> Any:
+    """Turn a refused value into an EngineError with the validator's own words."""
+    try:
+        return request()
+    except ValidationError as error:
+        said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
+        raise EngineError(said) from error
+    except ValueError as error:
+        raise EngineError(str(error)) from error

@@ -1,0 +1,139 @@
+"""One run inside a host: its trainer, its lease, its pace and what it has cost so far. No transport, no threads."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from moe_viz.engine.protocol import EngineError
+from moe_viz.records.snapshot import Snapshot
+from moe_viz.spec.knobs import N_
+
+CATCH_UP_S = 0.25
+"""A paced run makes up for delays up to this long and forgets longer ones: no drift from jitter, no burst after a stall."""
+VISIBLE_S = 0.1
+"""Two steps closer than this look like one: only slower runs must be kept from catching up in a burst."""
+RATE_WINDOW_S = 5.0
+
+
+@dataclass
+class HostedRun:
+    """A trainer and how it is being served. Times are seconds of the host's clock."""
+
+    id: str
+    trainer: Any
+    playing: bool
+    seen: float
+    """When a page last asked for it."""
+    cost: float = 0.0
+    """CPU seconds charged, on the host's fair-share scale."""
+    due: float = field(init=False)
+    """When the next paced step belongs; `not_before` keeps two steps of a slow run at least half a period apart while it catches up."""
+    not_before: float = -math.inf
+    failure: EngineError | None = None
+    notices: list[str] = field(default_factory=list)
+    revision: int = 0
+    """Rises when a knob is turned: the same step may then route differently."""
+    saved: tuple[Any, ...] | None = None
+    saved_at: float = -math.inf
+    unsaved_reported: bool = False
+    _shown: tuple[Any, Snapshot] | None = None
+    _rate: deque[tuple[float, int, float]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.due = self.seen
+
+    @property
+    def speed(self) -> float:
+        """Steps per second; infinite at full speed."""
+        speed = self.trainer.config.speed
+        return math.inf if speed == "full" else float(speed)
+
+    @property
+    def version(self) -> tuple[Any, ...]:
+        """Changes whenever what a page would see changes."""
+        return (self.trainer.epoch, self.trainer.step_number, self.trainer.state, self.revision)
+
+    @property
+    def healthy(self) -> bool:
+        return self.failure is None and self.trainer.state != "diverged"
+
+    @property
+    def state_to_save(self) -> tuple[Any, ...]:
+        return (self.version, self.playing)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a checkpoint would add anything. A broken run keeps its last good one."""
+        return self.healthy and self.saved != self.state_to_save
+
+    def next_step(self, leased_since: float) -> float:
+        """When it may take its next step (-inf: at once), infinite where it may not: paused, unread since `leased_since`, failed."""
+        if not self.playing or self.seen < leased_since or not self.healthy or self.speed == 0:
+            return math.inf
+        return -math.inf if math.isinf(self.speed) else max(self.due, self.not_before)
+
+    def stepped(self, now: float, cost: float) -> None:
+        """Account for one step that ended at `now`."""
+        if 0 < self.speed < math.inf:
+            period = 1 / self.speed
+            self.due = max(self.due + period, now - CATCH_UP_S)
+            self.not_before = now + period / 2 if period >= VISIBLE_S else now
+        if self._rate and now - self._rate[-1][0] < 0.25:
+            since, steps, seconds = self._rate[-1]
+            self._rate[-1] = (since, steps + 1, seconds + cost)
+        else:
+            self._rate.append((now, 1, cost))
+        while self._rate[0][0] < now - RATE_WINDOW_S:
+            self._rate.popleft()
+
+    def hurry(self, now: float) -> None:
+        """After a change of speed or a pause: no waiting for a step that the old speed had put far ahead."""
+        period = 1 / self.speed if self.speed > 0 else math.inf
+        self.due, self.not_before = max(min(self.due, now + period), now), now
+
+    def status(self, now: float, leased_since: float) -> dict[str, Any]:
+        """For an operator: state, and over the last seconds `steps_per_second` and `ms_per_step` of CPU (None: no steps)."""
+        recent = [item for item in self._rate if item[0] >= now - RATE_WINDOW_S]
+        steps = sum(item[1] for item in recent)
+        span = max(now - recent[0][0], 0.25) if recent else 1.0
+        return {
+            "state": "failed" if self.failure else self.trainer.state,
+            "step": self.trainer.step_number,
+            "playing": self.playing,
+            "active": self.next_step(leased_since) < math.inf,
+            "unread_s": now - self.seen,
+            "steps_per_second": steps / span,
+            "ms_per_step": 1000 * sum(item[2] for item in recent) / steps if steps else None,
+        }
+
+    def snapshot(self, paused: bool) -> Snapshot:
+        """The newest snapshot, computed once per version; one that fails leaves the last good one with a message."""
+        if self.failure is None and (self._shown is None or self._shown[0] != self.version):
+            snapshot = self.trainer.snapshot()
+            self._shown = (self.version, snapshot)  # in this order: looking may be what finds a divergence
+        if self._shown is None:
+            raise self.failure or EngineError(N_("This run has nothing to show yet."))
+        snapshot = self._shown[1]
+        if self.failure is not None:
+            return replace(snapshot, state="failed", message=str(self.failure))
+        if self.trainer.state == "diverged":
+            return snapshot
+        return replace(snapshot, state="paused" if paused else "running")
+
+    def take_notices(self) -> list[str]:
+        notices, self.notices = self.notices, []
+        return notices
+
+
+def failure(error: Exception, step: int) -> EngineError:
+    """What the reader is told when a run's own error has stopped it; the traceback goes to the log."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return EngineError(N_("Out of memory: the run has stopped. Choose a smaller batch or model, then reset it."))
+    return EngineError(
+        N_("The run has stopped at step {step} because of an error in the program ({kind}). Reset it to go on."),
+        step=step,
+        kind=type(error).__name__,
+    )

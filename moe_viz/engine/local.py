@@ -1,0 +1,178 @@
+"""The training process on this machine: `python -m moe_viz.engine.local`, started by `client.LocalEngine`.
+
+It runs one `Host` and answers requests between training steps. Requests come as pickles on standard input and answers leave on
+standard output: both ends are ours, nobody else can write there. torch is imported here, in `main`, and nowhere on the web side.
+
+It is a fresh interpreter rather than a `multiprocessing` child, because that would import the parent's main module again,
+which under Streamlit is the page itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from queue import Empty, SimpleQueue
+from typing import Any, BinaryIO
+
+from moe_viz.engine.host import Host, Limits
+from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
+from moe_viz.engine.store import RunStore
+from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
+
+CALLS = frozenset(name for name in vars(Engine) if not name.startswith("_"))
+MOST_ANSWERS = 32
+"""Answers between two turns of training: readers without pause cannot starve it."""
+FAREWELL_S = 2.0
+"""Time to finish a step and write checkpoints once the parent is gone."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints."""
+
+    store: str
+    trainer: str = "moe_viz.training:Trainer"
+    limits: Limits = field(default_factory=Limits)
+    store_bytes: int = 1_000_000_000
+    threads: int = 1
+    niceness: int = 10
+
+
+def main() -> None:
+    answers = _take_stdout()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C in the terminal is for the server; we follow when its pipe closes
+    settings: Settings = pickle.load(sys.stdin.buffer)
+    requests: SimpleQueue = SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
+    threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(os.getppid(), requests), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(settings.niceness)  # the page must stay quick while models train
+    try:
+        host = _host(settings)
+    except Exception:
+        log.exception("the training process cannot start")
+        _send(answers, 0, False, WorkerLost(N_("The training process cannot start; its log says why.")))
+        os._exit(1)
+    _send(answers, 0, True, {"pid": os.getpid()})
+    try:
+        serve(host, requests, lambda *answer: _send(answers, *answer))
+        host.close()
+    except BrokenPipeError:
+        host.close()
+    except Exception:
+        log.exception("the training process stops")
+        os._exit(1)
+    # the reading thread still holds standard input: an orderly interpreter exit would abort over its lock
+    logging.shutdown()
+    os._exit(0)
+
+
+def serve(host: Host, requests: SimpleQueue, answer: Callable[[int, bool, Any], None]) -> None:
+    """Train and answer until a None arrives. Requests are (number, call, args, kwargs); those that wait are answered between steps."""
+    sleep = 0.0
+    while True:
+        for _ in range(MOST_ANSWERS):
+            try:
+                request = requests.get(timeout=sleep) if sleep > 0 else requests.get_nowait()
+            except Empty:
+                break
+            if request is None:
+                return
+            answer(request[0], *_do(host, *request[1:]))
+            sleep = 0.0
+        sleep = host.tick()
+
+
+def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    try:
+        if call not in CALLS:
+            raise EngineError(f"{call!r} is not a call of the engine")
+        value = getattr(host, call)(*args, **kwargs)
+        return True, value | _vitals() if call == "status" else value
+    except EngineError as error:
+        return False, error
+    except Exception:
+        log.exception("the call %s failed", call)
+        return False, EngineError(N_("The training process could not do this; its log says why."))
+
+
+def _vitals() -> dict[str, Any]:
+    import psutil
+
+    process = psutil.Process()
+    return {
+        "pid": process.pid,
+        "rss_mb": process.memory_info().rss / 2**20,
+        "uptime_s": time.time() - process.create_time(),
+    }
+
+
+def _host(settings: Settings) -> Host:
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    module, _, name = settings.trainer.partition(":")
+    trainer = getattr(import_module(module), name)
+    if hasattr(trainer, "warm_up"):
+        trainer.warm_up()
+    log.info("ready, %s", asdict(settings))
+    return Host(trainer, RunStore(settings.store, settings.store_bytes), settings.limits)
+
+
+def _take_stdout() -> BinaryIO:
+    """Keep standard output for answers alone; whatever a library prints goes to the log."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
+
+
+def _send(stream: BinaryIO, number: int, fine: bool, value: Any) -> None:
+    try:
+        data = pickle.dumps((number, fine, value), protocol=5)
+    except Exception:
+        log.exception("an answer cannot be sent")
+        data = pickle.dumps(
+            (number, False, EngineError(N_("The training process could not do this; its log says why.")))
+        )
+    stream.write(data)
+    stream.flush()
+
+
+def _receive(stream: BinaryIO, requests: SimpleQueue) -> None:
+    """Put requests in the queue until the client's end closes; then leave, also out of a step that does not end."""
+    try:
+        while True:
+            requests.put(pickle.load(stream))
+    except (EOFError, pickle.UnpicklingError, OSError):
+        _leave(requests)
+
+
+def _watch_parent(parent: int, requests: SimpleQueue) -> None:
+    """Second line of defence: the pipe stays open where a child of the dead server has inherited it."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    _leave(requests)
+
+
+def _leave(requests: SimpleQueue) -> None:
+    requests.put(None)
+    time.sleep(FAREWELL_S)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
