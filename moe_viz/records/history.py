@@ -90,6 +90,13 @@ class History:
             part = slice(start, start + FEWEST_ROWS // 8)
             self._write(place, steps[part], values[part])
 
+    def amend(self, columns: Sequence[str], values: Sequence[float]) -> None:
+        """Fill in values of the newest row that were measured after it was added. Raises ValueError where there is no row."""
+        if not self._used:
+            raise ValueError("there is no row to amend")
+        place = self._places(tuple(columns))
+        self._values[self._used - 1, place] = values
+
     def rows(
         self, since: tuple[int, int] | None = None, limit: int | None = 200, epoch: int | None = None
     ) -> pd.DataFrame:

@@ -27,3 +27,15 @@ class Snapshot:
     state: str = "running"
     message: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Text written by the run's language model: its routing, one trace per layer (prompt and generated tokens), and where the generated part begins.
+
+    prompt_tokens  how many of the traces' tokens are the prompt;  text  the generated part
+    """
+
+    traces: list[RoutingTrace]
+    prompt_tokens: int
+    text: str

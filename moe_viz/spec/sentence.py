@@ -1,0 +1,24 @@
+"""Sentence: a text for the reader that is made in the worker and can still be translated on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Sentence(str):
+    """English text that remembers its `template` (marked with `N_`) and `values`: a page shows `_(s.template).format(**s.values)`."""
+
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, **values: Any) -> Sentence:
+        sentence = super().__new__(cls, template.format(**values))
+        sentence.template, sentence.values = template, values
+        return sentence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.template, self.values)
+
+
+def _again(template: str, values: dict[str, Any]) -> Sentence:
+    return Sentence(template, **values)

@@ -1,0 +1,90 @@
+"""From step statistics (sums on the host) to the metrics of a run. One computation serves the history, step by step, and the snapshot.
+
+Everything about load is taken over a moving window of the last `WINDOW` steps; the definitions are those of `records/metrics.py`.
+Axes: N steps, L layers, E experts. NaN marks what a router does not define; a snapshot turns it into None.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from moe_viz.records.metrics import DEAD_SHARE, entropy, shares
+from moe_viz.training.statistics import StepRows
+
+WINDOW = 10
+
+PER_LAYER = ("balance_loss", "z_loss", "max_load", "load_entropy", "token_entropy", "dead_experts", "drop_rate", "cv")
+PER_EXPERT = ("load", "importance")
+
+
+def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
+    """Metrics of the last `new` of these rows, the ones before them filling their windows: `loss` [N], others [N, L] or [N, L, E]."""
+    tokens = _windowed(rows.tokens[:, None, None], new)[..., 0]  # [N, 1]
+    asked, kept, mass, gates = (_windowed(getattr(rows, name), new) for name in ("asked", "kept", "mass", "gates"))
+    n_experts = asked.shape[-1]
+    load, total = shares(asked), asked.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drop_rate = np.where(total > 0, 1 - kept.sum(-1) / total, np.nan)
+        token_entropy, z_loss = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
+    # a router without scores has probabilities only in name: there is no P for its f to be multiplied with
+    balance = np.where(np.isnan(token_entropy), np.nan, n_experts * (load * shares(mass)).sum(-1))
+    return {
+        "loss": rows.loss[-new:],
+        "balance_loss": balance,
+        "z_loss": z_loss,
+        "max_load": load.max(-1),
+        "load_entropy": entropy(load) / math.log(n_experts) if n_experts > 1 else load[..., 0],
+        "token_entropy": token_entropy,
+        "dead_experts": (load < DEAD_SHARE / n_experts).sum(-1) + np.where(np.isnan(load).any(-1), np.nan, 0),
+        "drop_rate": drop_rate,
+        "cv": load.std(-1) * n_experts,
+        "load": load,
+        "importance": shares(gates),
+    }
+
+
+def _windowed(values: np.ndarray, new: int) -> np.ndarray:
+    """Sum over each row and up to WINDOW-1 before it, oldest first, so that it does not matter in which portions rows arrive."""
+    total = np.zeros((new, *values.shape[1:]))
+    for back in range(WINDOW - 1, -1, -1):
+        start = len(values) - new - back
+        missing = max(0, -start)
+        if missing < new:
+            total[missing:] += values[max(start, 0) : len(values) - back]
+    return total
+
+
+def columns_of(n_layers: int, n_experts: int) -> list[str]:
+    """History column names, in the order in which `as_matrix` lays the values out."""
+    per_layer = [f"{name}.{layer}" for name in PER_LAYER for layer in range(n_layers)]
+    per_expert = [f"{name}.{la}.{e}" for name in PER_EXPERT for la in range(n_layers) for e in range(n_experts)]
+    return ["loss", *per_layer, *per_expert]
+
+
+def as_matrix(measured: dict[str, np.ndarray]) -> np.ndarray:
+    """[N, M] float32, one column per name of `columns_of`."""
+    count = len(measured["loss"])
+    parts = [measured[name].reshape(count, -1) for name in ("loss", *PER_LAYER, *PER_EXPERT)]
+    return np.concatenate(parts, 1).astype(np.float32)
+
+
+def newest(measured: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The last step's metrics in plain Python: scalars, [L] and [L][E] lists, None for what is not defined."""
+    last = {name: _plain(values[-1].tolist()) for name, values in measured.items()}
+    last["dead_experts"] = [None if n is None else int(n) for n in last["dead_experts"]]
+    return last
+
+
+def nothing_yet(n_layers: int, n_experts: int) -> dict[str, Any]:
+    """The metrics of a run that has not made a step: everything undefined."""
+    per_layer = {name: [None] * n_layers for name in PER_LAYER}
+    return {"loss": None, **per_layer, **{name: [[None] * n_experts] * n_layers for name in PER_EXPERT}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if math.isfinite(value) else None

@@ -1,0 +1,51 @@
+"""What a run tells its reader: why it restarted, what was kept, why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moe_viz.spec import RunConfig
+from moe_viz.spec.describe import write
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
+
+SUSPECTS = ("lr", "balance_coef", "z_coef", "router", "k", "shared_vector")
+"""Knobs whose values are named when a run diverges."""
+
+
+def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
+    """The run began again because these words cannot change while it trains."""
+    old, new = before.flat(), after.flat()
+    changes = ", ".join(f"{word} {write(old[word])} → {write(new[word])}" for word in sorted(words))
+    return Sentence(
+        N_("Restarted from step 0, because this cannot change in a running model: {changes}."), changes=changes
+    )
+
+
+def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
+    """Another router took over in all layers."""
+    names = {"old": before.router.name, "new": after.router.name}
+    if gate_kept:
+        return Sentence(N_("Switched {old} to {new}; the experts and the gate's weights stay."), **names)
+    return Sentence(N_("Switched {old} to {new}; the experts stay, its gate starts anew."), **names)
+
+
+def diverged(step: int, loss: float, kept: int, config: RunConfig) -> Sentence:
+    """Training stopped on a loss or gradient that is not finite."""
+    flat = config.flat()
+    knobs = ", ".join(f"{word} = {write(flat[word])}" for word in SUSPECTS if word in flat)
+    return Sentence(
+        N_(
+            "Stopped: at step {step} the loss or its gradient was no longer a finite number (loss {loss}), with {knobs}. "
+            "The parameters of step {kept} were put back. Lower the learning rate, or reset."
+        ),
+        step=step,
+        loss=f"{loss:.4g}",
+        knobs=knobs,
+        kept=kept,
+    )
+
+
+def goes_on(step: int) -> Sentence:
+    """A diverged run continues."""
+    return Sentence(N_("Goes on from step {step}, the last sound one."), step=step)

@@ -1,0 +1,144 @@
+"""What each training step leaves behind: one row of numbers, kept on the device in a ring until somebody looks.
+
+Writing a row never waits for the device; reading copies all new rows to the host at once. Per step and layer a row holds sums
+(routes asked for, routes kept, probabilities, gates, entropy, z), so that micro-batches add up and a moving window is a sum of rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moe_viz.moe.routing import Routing
+from moe_viz.training.tracing import weight_before_drop
+
+RING_ROWS = 512
+"""Steps a run can go before its rows must be read."""
+
+
+@dataclass(frozen=True)
+class StepRows:
+    """N steps on the host. L layers, E experts; NaN where a layer's router has no such quantity.
+
+    step [N] int64, steps done after it;  tokens [N] tokens trained on;  loss [N], grad_norm [N]
+    asked, kept [N, L, E] routes;  mass [N, L, E] sum over tokens of the probabilities p_t
+    gates [N, L, E] sum of the combine weights of the routes asked for, before any was dropped
+    token_entropy, z [N, L] sum over tokens, of H(p_t) in nats and of logsumexp(logits)^2
+    """
+
+    step: np.ndarray
+    tokens: np.ndarray
+    loss: np.ndarray
+    grad_norm: np.ndarray
+    asked: np.ndarray
+    kept: np.ndarray
+    mass: np.ndarray
+    gates: np.ndarray
+    token_entropy: np.ndarray
+    z: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def __getitem__(self, part: slice) -> StepRows:
+        return StepRows(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
+
+    @property
+    def finite(self) -> np.ndarray:
+        """[N] bool: loss and gradient were finite, so the parameters after that step are too."""
+        return np.isfinite(self.loss) & np.isfinite(self.grad_norm)
+
+    @classmethod
+    def join(cls, parts: Sequence[StepRows]) -> StepRows:
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
+
+@torch.no_grad()
+def layer_sums(routing: Routing) -> list[Tensor]:
+    """The sums of one layer over one (micro-)batch: asked, kept, mass, gates (each [E]), entropy [1], z [1]."""
+    probs = routing.probs.detach()
+    n_tokens = probs.shape[0]
+    unknown = probs.new_full((1,), float("nan"))
+    if routing.logits is None:  # no scores: nothing to be sure or unsure about
+        entropy = z = unknown
+    else:
+        entropy = torch.special.entr(probs).sum().view(1)
+        z = routing.aux["z"].detach().view(1) * n_tokens if "z" in routing.aux else _z_sum(routing.logits.detach())
+    return [routing.pre_counts, routing.post_counts, probs.sum(0), _gate_sums(routing), entropy, z]
+
+
+def _gate_sums(routing: Routing) -> Tensor:
+    if routing.combine is not None:
+        return routing.combine.detach().sum((0, 2))
+    weight = weight_before_drop(routing)
+    # what a router never asked for may stand in its candidate list with any weight
+    weight = torch.where(routing.requested, weight, 0.0)
+    return weight.new_zeros(routing.n_experts).index_add_(0, routing.route_expert, weight)
+
+
+def _z_sum(logits: Tensor) -> Tensor:
+    return logits.logsumexp(-1).square().sum().view(1)
+
+
+class Statistics:
+    """The ring. `add` once per micro-batch, `commit` once per step, `read` when somebody looks or it is `full`."""
+
+    def __init__(self, n_layers: int, n_experts: int, device: torch.device, rows: int = RING_ROWS):
+        self.n_layers, self.n_experts = n_layers, n_experts
+        self._ring = torch.full((rows, 2 + n_layers * (4 * n_experts + 2)), float("nan"), device=device)
+        self._about: deque[tuple[int, int]] = deque(maxlen=rows)  # (step, tokens) of each unread row, oldest first
+        self._next = 0
+        self._sums: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self._about)
+
+    @property
+    def full(self) -> bool:
+        """The next row would overwrite one that nobody has read."""
+        return len(self._about) == len(self._ring)
+
+    def add(self, loss: Tensor, routings: Sequence[Routing]) -> None:
+        """Add one micro-batch; `loss` is its share of the step's loss."""
+        parts = [loss.detach().view(1)]
+        for routing in routings:
+            parts += layer_sums(routing)
+        sums = torch.cat([part.float() for part in parts])
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def commit(self, step: int, tokens: int, grad_norm: Tensor) -> None:
+        """Close the step: its row joins the ring."""
+        row = self._ring[self._next]
+        row[0].copy_(grad_norm.detach())
+        row[1:].copy_(self._sums)
+        self._sums = None
+        self._next = (self._next + 1) % len(self._ring)
+        self._about.append((step, tokens))
+
+    def read(self) -> StepRows:
+        """All unread rows, in one copy to the host (waits for the device)."""
+        count, end = len(self._about), self._next
+        start = end - count
+        rows = self._ring[start:end] if start >= 0 else torch.cat([self._ring[start:], self._ring[:end]])
+        values = rows.cpu().double().numpy()
+        about = np.array(self._about, np.int64).reshape(count, 2)
+        self._about.clear()
+        layers = values[:, 2:].reshape(count, self.n_layers, 4 * self.n_experts + 2)
+        asked, kept, mass, gates = (layers[..., i * self.n_experts : (i + 1) * self.n_experts] for i in range(4))
+        return StepRows(
+            step=about[:, 0],
+            tokens=about[:, 1],
+            loss=values[:, 1],
+            grad_norm=values[:, 0],
+            asked=asked,
+            kept=kept,
+            mass=mass,
+            gates=gates,
+            token_entropy=layers[..., -2],
+            z=layers[..., -1],
+        )

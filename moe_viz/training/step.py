@@ -1,0 +1,85 @@
+"""One training step: micro-batches forward and backward, clip, optimise, then the routers' own controllers. Nothing here waits for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from moe_viz.moe import Routing
+from moe_viz.spec import RunConfig
+from moe_viz.tasks import Batch, Task
+from moe_viz.training.objective import auxiliary_loss, reward_routers
+from moe_viz.training.statistics import Statistics
+
+BETAS = (0.9, 0.98)
+WEIGHT_DECAY = 0.01
+CLIP_NORM = 1.0
+WARM_UP = 20
+"""Steps over which the learning rate rises from 0 on text, where Adam's first steps would otherwise be too large."""
+
+
+def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
+    """Fused AdamW (Loshchilov and Hutter 2019) over all parameters; the learning rate is set at every step."""
+    return torch.optim.AdamW(model.parameters(), lr=0.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+
+
+def learning_rate(config: RunConfig, step: int) -> float:
+    """Learning rate of the step that follows `step` steps."""
+    return config.lr * min(1.0, (step + 1) / WARM_UP) if config.task.causal else config.lr
+
+
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    batch: Batch,
+    config: RunConfig,
+    step: int,
+    statistics: Statistics,
+) -> Tensor:
+    """Train on one batch; the norm of the gradient before clipping (a scalar on the device). `statistics` gets one entry per micro-batch."""
+    optimizer.zero_grad(set_to_none=True)
+    _balance_over(config.balance_scope, model.moe_layers, batch)
+    parts = batch.split(config.micro_batches)
+    seen = []
+    for part in parts:
+        outputs = model(part)
+        loss, per_token = task.loss(outputs, part)
+        reward_routers(model.moe_layers, model.routings, per_token)
+        total = loss + auxiliary_loss(model.routings, config)
+        if len(parts) > 1:
+            weight = len(part.token_ids) / len(batch.token_ids)
+            loss, total = loss * weight, total * weight
+        total.backward()
+        statistics.add(loss, model.routings)
+        seen.append(model.routings)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
+    optimizer.step()
+    with torch.no_grad():
+        for layer, *routings in zip(model.moe_layers, *seen):
+            layer.router.after_step(_together(routings))
+    _balance_over("batch", model.moe_layers, batch)
+    return norm
+
+
+def _balance_over(scope: str, layers: Sequence, batch: Batch) -> None:
+    """Tell the routers over what the load must be even. Set for the step only: what is merely watched has other groups."""
+    for layer in layers:
+        router = layer.router
+        router.balance_group = batch.group_size if scope == "sequence" else None
+        router.global_counts = (
+            batch.inputs.new_zeros(router.n_experts, dtype=torch.float32) if scope == "global" else None
+        )
+
+
+def _together(routings: Sequence[Routing]) -> Routing:
+    """The last micro-batch's routing with the counts of the whole step, which is what a controller must see (once per step)."""
+    if len(routings) == 1:
+        return routings[0]
+    counts = {name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")}
+    return replace(routings[-1], **counts)

@@ -1,0 +1,63 @@
+"""From a layer's Routing (tensors) to the RoutingTrace (numpy) that views read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from moe_viz.moe.routing import Routing
+from moe_viz.records.trace import RoutingTrace
+
+
+def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: str) -> RoutingTrace:
+    """One layer's trace. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
+    probs = routing.probs.detach().float().cpu().numpy()
+    expert, weight, kept, slot = _soft_routes(routing) if routing.combine is not None else _routes(routing)
+    about = {name: getattr(labels, name) for name in ("tokens", "group", "sequence", "position")}
+    return RoutingTrace(
+        step, layer, router, routing.capacity, **about, expert=expert, weight=weight, kept=kept, slot=slot, probs=probs
+    )
+
+
+def _routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(expert, weight, kept, slot), each [T, K]; a token's routes stand most weighted first, kept or not."""
+    asked = routing.requested.cpu().numpy()
+    token, expert, kept, slot = (
+        getattr(routing, name).cpu().numpy()[asked] for name in ("route_token", "route_expert", "kept", "route_slot")
+    )
+    weight = weight_before_drop(routing).cpu().numpy()[asked]
+    order = np.lexsort((-weight, token))
+    token, expert, kept, slot, weight = (column[order] for column in (token, expert, kept, slot, weight))
+    counts = np.bincount(token, minlength=routing.n_tokens)
+    rank = np.arange(len(token)) - (np.cumsum(counts) - counts)[token]
+    k = routing.per_token or max(int(counts.max(initial=0)), 1)
+    return (
+        _table((routing.n_tokens, k), token, rank, expert.astype(np.int16), -1),
+        _table((routing.n_tokens, k), token, rank, weight.astype(np.float32), 0),
+        _table((routing.n_tokens, k), token, rank, kept, False),
+        _table((routing.n_tokens, k), token, rank, slot.astype(np.int32), -1),
+    )
+
+
+def _table(shape: tuple[int, int], row: np.ndarray, column: np.ndarray, values: np.ndarray, empty: Any) -> np.ndarray:
+    table = np.full(shape, empty, values.dtype)
+    table[row, column] = values
+    return table
+
+
+def _soft_routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Soft MoE: every expert answers every token; the weight is the token's combine mass in that expert's slots."""
+    combine = routing.combine.detach().float().cpu().numpy()
+    mass = combine.sum(-1)
+    expert = np.argsort(-mass, axis=1, kind="stable").astype(np.int16)
+    slot = np.take_along_axis(combine.argmax(-1), expert.astype(np.int64), 1).astype(np.int32)
+    weight = np.take_along_axis(mass, expert.astype(np.int64), 1)
+    return expert, weight, np.ones(expert.shape, bool), slot
+
+
+def weight_before_drop(routing: Routing) -> torch.Tensor:
+    """[M] the combine weight each route was given before any expert turned it away."""
+    wanted = routing.info.get("weight_before_drop")
+    return (routing.route_weight if wanted is None else wanted).detach().float()

@@ -1,0 +1,236 @@
+"""Trainer: one run. It makes steps, takes knobs while it runs, and says what it sees when asked.
+
+A run is a pure function of its config, its seed and the device: batches and random numbers depend on (seed, step) only, so runs
+that take turns in one process, or that resume from a checkpoint, give the same numbers (bit for bit on CPU).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from moe_viz.models import build_model
+from moe_viz.records.history import History
+from moe_viz.records.snapshot import Continuation, Snapshot
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import RunConfig, change, changed, needs_restart
+from moe_viz.tasks import Batch, ProbeLabels, make_task
+from moe_viz.training import observe, sentences
+from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
+from moe_viz.training.devices import random_stream, resolve_device
+from moe_viz.training.live import apply_live
+from moe_viz.training.measure import WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
+from moe_viz.training.statistics import Statistics, StepRows
+from moe_viz.training.step import make_optimizer, train_step
+
+KEEP_EVERY = 100
+"""Steps between the copies of the run that a divergence falls back to."""
+
+
+class Trainer:
+    """One run of `config`. Raises ValueError for a device that is absent.
+
+    state        "running", or "diverged": stopped on a loss that was not finite, with the last sound parameters put back
+    message      why it stopped, or ""
+    step_number  steps done;  epoch  rises with each restart (reset, or a knob that cannot be live)
+    history      every step's metrics; complete after `snapshot`, `run` or `collect`
+    """
+
+    def __init__(self, config: RunConfig):
+        self.history = History()
+        self._begin(config)
+
+    def _begin(self, config: RunConfig) -> None:
+        device = resolve_device(config.device)
+        with random_stream(device, "init", config.seed):
+            task = make_task(config, device)
+            model = build_model(config, task).to(device)
+        self.config, self.device, self.task, self.model = config, device, task, model.train()
+        self.optimizer = make_optimizer(model)
+        self.step_number = 0
+        self.state, self.message = "running", ""
+        self._statistics = Statistics(len(model.moe_layers), config.n_experts, device)
+        self._window: StepRows | None = None
+        self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
+        self._task_metric: tuple[Any, float] | None = None
+        self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
+        self._keep()
+
+    @property
+    def epoch(self) -> int:
+        return self.history.epoch
+
+    # -- training ----------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One training step; none where the run has diverged. Does not wait for the device (but once in `RING_ROWS` unread steps)."""
+        if self.state == "diverged":
+            return
+        started = time.perf_counter()
+        with random_stream(self.device, "step", self.config.seed, self.step_number):
+            batch = self.task.train_batch(self.step_number, self.config.seed)
+            norm = train_step(
+                self.model, self.optimizer, self.task, batch, self.config, self.step_number, self._statistics
+            )
+        self.step_number += 1
+        n_tokens = len(batch.token_ids)
+        self._statistics.commit(self.step_number, n_tokens, norm)
+        self._trained_tokens += n_tokens
+        self._trained_seconds += time.perf_counter() - started
+        if self._statistics.full:
+            self.collect()
+
+    def run(self, steps: int) -> None:
+        """Up to `steps` training steps; fewer where the run diverges."""
+        end = self.step_number + steps
+        while self.step_number < end and self.state != "diverged":
+            for _ in range(min(KEEP_EVERY, end - self.step_number)):
+                self.step()
+            self.collect()
+
+    def collect(self) -> None:
+        """Bring the statistics of the steps since the last time to the host: history, metrics, and whether the run is still sound."""
+        if not len(self._statistics):
+            return
+        started = time.perf_counter()
+        rows = self._statistics.read()
+        self._trained_seconds += time.perf_counter() - started  # the wait for the device belongs to the steps
+        finite = rows.finite
+        sound = len(rows) if finite.all() else int(finite.argmin())
+        if sound:
+            new = rows[:sound]
+            known = new if self._window is None else StepRows.join([self._window, new])
+            measured = measure(known, sound)
+            self._window, self._metrics = known[-WINDOW:], newest(measured)
+            columns = columns_of(len(self.model.moe_layers), self.config.n_experts)
+            self.history.append(columns, new.step, as_matrix(measured))
+        if sound < len(rows):
+            self._diverged(int(rows.step[sound]), float(rows.loss[sound]))
+        elif self.step_number - self._kept.step >= KEEP_EVERY:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Remember the present parameters as sound (they are known to be: every step so far has been read and was finite)."""
+        tensors = tensors_of(self.model, self.optimizer)
+        self._kept = Checkpoint(self.config, self.step_number, self.epoch, tensors)
+
+    def _diverged(self, step: int, loss: float) -> None:
+        put_back(self._kept.tensors, self.model, self.optimizer)
+        self.step_number = self._kept.step
+        self.state, self.message = "diverged", sentences.diverged(step, loss, self._kept.step, self.config)
+
+    # -- knobs -------------------------------------------------------------------------------------------------------------
+
+    def set(self, **knobs: Any) -> list[str]:
+        """Turn knobs (flat words); what was done, in plain sentences. Raises ValueError on a bad word or value, changing nothing.
+
+        Live knobs take effect at the next step. Switching router or k keeps the experts, and the gate where its shape allows. Any
+        other change restarts the run from step 0. A diverged run goes on from its last sound step.
+        """
+        new = change(self.config, **knobs)
+        words, restart = changed(self.config, new), needs_restart(self.config, new)
+        if restart:
+            before = self.config
+            self._restart(new)
+            return [sentences.restarted(restart, before, new)]
+        self.collect()
+        said = []
+        if self.state == "diverged":
+            self.state, self.message = "running", ""
+            self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
+            said.append(sentences.goes_on(self.step_number))
+        if words:
+            before, self.config = self.config, new
+            with random_stream(self.device, "live", new.seed, self.step_number):
+                said += apply_live(self.model, self.optimizer, self.task, before, new)
+            if words & {"router", "k"}:
+                self._window = None  # loads of two kinds of routing must not be averaged
+            self._keep()
+        return said
+
+    def reset(self) -> None:
+        """Start again from step 0 with the present config."""
+        self._restart(self.config)
+
+    def _restart(self, config: RunConfig) -> None:
+        if self.state != "diverged":
+            self.collect()
+        self._begin(config)
+        self.history.restart()
+        self._keep()
+
+    # -- looking -----------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """This moment: metrics of the last steps, the task's metric on held-out data, and how the probe batch is routed."""
+        self.collect()
+        traces, extras = observe.probe(self.model, self.task, self.config, self.step_number, self.device)
+        if self._trained_seconds > 0:
+            self._rate = self._trained_tokens / self._trained_seconds
+            self._trained_tokens, self._trained_seconds = 0, 0.0
+        metrics = {**self._metrics, "task_metric": self._evaluate(), "tokens_per_second": self._rate}
+        if self.state != "diverged":
+            self.history.add_keyframe(self.step_number, traces)
+        return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
+
+    def _evaluate(self) -> float:
+        now = (self.epoch, self.step_number, self.config)
+        if self._task_metric is None or self._task_metric[0] != now:
+            with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
+                self._task_metric = (now, self.task.evaluate(self.model))
+            if self.history.last == now[:2]:
+                self.history.amend(["task_metric"], [self._task_metric[1]])
+        return self._task_metric[1]
+
+    def trace(self, batch: Batch, labels: ProbeLabels) -> list[RoutingTrace]:
+        """How the present model routes a batch, one trace per layer; nothing about the run changes."""
+        routings = observe.route(self.model, batch, self.config, self.step_number, self.device)
+        return observe.traces_of(routings, labels, self.config, self.step_number)
+
+    def route_text(self, text: str) -> list[RoutingTrace]:
+        """Route the reader's own text, one trace per layer. Raises ValueError where the task is not text or the text is empty or too long."""
+        return observe.route_text(self, text)
+
+    def continue_text(self, text: str, n_tokens: int = 40, temperature: float = 0.8) -> Continuation:
+        """Let the language model write on. Raises ValueError as `route_text` does, and for a bad `n_tokens` or `temperature`."""
+        return observe.continue_text(self, text, n_tokens, temperature)
+
+    # -- keeping -----------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self, history: bool = True) -> bytes:
+        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file."""
+        self.collect()
+        tensors = tensors_of(self.model, self.optimizer)
+        now = Checkpoint(self.config, self.step_number, self.epoch, tensors)
+        return now.to_bytes(pack_history(self.history) if history else {})
+
+    def save(self, path: str | Path, history: bool = True) -> None:
+        """Write `checkpoint` to a file, atomically."""
+        write_atomically(path, self.checkpoint(history))
+
+    def restore(self, data: bytes, source: str = "checkpoint") -> None:
+        """Become the run that `checkpoint` described. Raises ValueError on broken data, leaving this run as it was."""
+        other = Trainer.from_bytes(data, source)
+        self.__dict__.update(other.__dict__)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Trainer:
+        """The run of a checkpoint, ready to go on. device: another one than it was trained on. Raises ValueError on broken data."""
+        found = Checkpoint.from_bytes(data, source)
+        config = found.config if device is None else found.config.model_copy(update={"device": device})
+        trainer = cls(config)
+        put_back(found.tensors, trainer.model, trainer.optimizer)
+        trainer.step_number = found.step
+        trainer.history = unpack_history(found, source)
+        trainer._keep()
+        return trainer
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> Trainer:
+        """The run of a file that `save` wrote. Raises ValueError where it is missing, broken or something else."""
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+        return cls.from_bytes(data, str(path), device)
