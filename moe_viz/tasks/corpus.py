@@ -9,6 +9,7 @@ from __future__ import annotations
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Domain:
 def _split(name: str, units: list[str]) -> Domain:
     """Cut `units` (lines, files or rows) into contiguous sections and hold some of them out."""
     bounds = np.linspace(0, len(units), SECTIONS + 1).astype(int)
-    sections = ["".join(units[a:b]) for a, b in zip(bounds, bounds[1:])]
+    sections = ["".join(units[a:b]) for a, b in pairwise(bounds)]
     train = (text for i, text in enumerate(sections) if i not in HELD_OUT)
     return Domain(name, "".join(train), "".join(sections[i] for i in HELD_OUT))
 

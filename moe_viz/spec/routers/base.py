@@ -33,6 +33,8 @@ class Facts(Spec):
     """Every expert's load is fixed by construction."""
     stochastic_eval: bool = False
     """Still random at evaluation."""
+    per_sequence: bool = False
+    """Tokens meet only tokens of their own sequence or image; other routers work on the whole batch."""
 
 
 class RouterOptions(Spec):

@@ -20,6 +20,7 @@ class ExpertChoice(RouterOptions):
         cost=N_("On average c experts per token; no balancing loss, no padding."),
         fails=N_("An expert sees the whole group before it chooses: a language model would look into its own future."),
         causal=False,
+        per_sequence=True,
         dropless=False,
         fixed_load=True,
     )
@@ -49,6 +50,7 @@ class Soft(RouterOptions):
         cost=N_("As many expert calls as there are slots, however many tokens; mixing costs tokens x slots."),
         fails=N_("Every output depends on every token of the group, so it cannot predict the next token."),
         causal=False,
+        per_sequence=True,
         fixed_load=True,
     )
     name: Literal["soft"] = "soft"

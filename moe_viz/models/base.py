@@ -1,0 +1,80 @@
+"""What every model shares: its MoE layers, the routings of its last forward pass, and the shared vector.
+
+The shared vector is one fixed direction, the same in all layers, times a length that can be turned while training. A large
+direction common to all tokens is what makes routing collapse; real networks have one in their uncentred hidden states.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from moe_viz.moe import Experts, MoELayer, Router, Routing, router_from
+from moe_viz.spec import RunConfig
+from moe_viz.tasks import Batch, Task
+
+INIT_STD = 0.02
+"""Standard deviation of all first weights outside the experts; router weights included."""
+
+
+class Model(nn.Module):
+    """A network with MoE layers: `forward(batch) -> outputs` (what the task's loss takes) and, after it, `routings`, one per layer."""
+
+    moe_layers: list[MoELayer]
+    routings: list[Routing]
+
+    def __init__(self, config: RunConfig):
+        super().__init__()
+        self.routings = []
+        self._shared_length = 0.0
+        self.register_buffer("shared_direction", F.normalize(torch.randn(config.d_model), dim=0))
+
+    def forward(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def set_shared_vector(self, length: float) -> None:
+        """Turn the dial: every router sees its input plus `length` times the shared direction, from the next forward on."""
+        self._shared_length = float(length)
+
+    @property
+    def shared_vector(self) -> Tensor | None:
+        """[D], or None while its length is 0."""
+        return self.shared_direction * self._shared_length if self._shared_length else None
+
+    def balance_start(self, router: nn.Module) -> None:
+        """Project the shared direction out of a router's gate, so that a collapse is learned rather than present at step 0.
+
+        Does nothing for routers without a linear `gate`.
+        """
+        gate = getattr(router, "gate", None)
+        if isinstance(gate, nn.Linear):
+            with torch.no_grad():
+                gate.weight -= torch.outer(gate.weight @ self.shared_direction, self.shared_direction)
+
+
+def make_layer_router(config: RunConfig, task: Task) -> Router:
+    """A fresh router as the config wants it; one that goes by token frequencies is told those of the task."""
+    router = router_from(config.router, config.d_model, config.n_experts)
+    if hasattr(router, "set_frequencies"):
+        router.set_frequencies(torch.from_numpy(task.token_frequencies))
+    return router
+
+
+def make_moe_layer(config: RunConfig, task: Task) -> MoELayer:
+    """One MoE layer as the config wants it, with fresh weights."""
+    experts = Experts(config.n_experts, config.d_model, config.d_hidden)
+    return MoELayer(make_layer_router(config, task), experts, config.n_shared)
+
+
+def group_of(layer: MoELayer, group_size: int) -> int | None:
+    """The group size that a layer's router works in: its sequence or image where it is a per-sequence router, else the whole batch."""
+    return group_size if layer.router.options.facts.per_sequence else None
+
+
+def init_weights(module: nn.Module) -> None:
+    """Small normal weights, zero biases, for `Module.apply` on the parts around the MoE layers."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INIT_STD)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
