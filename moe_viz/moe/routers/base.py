@@ -175,7 +175,11 @@ class TokenChoiceRouter(Router):
             counted = gates.masked_fill(~kept, 0)
         elif c.requested is not None:
             counted = gates.masked_fill(~c.requested, 0)
-        return gates / counted.sum(-1, keepdim=True).clamp(min=1e-9)
+        return gates / self.norm(counted)
+
+    def norm(self, gates: Tensor) -> Tensor:
+        """What renormalised gates are divided by, [T, 1]. gates [T, K], 0 where they do not count."""
+        return gates.sum(-1, keepdim=True).clamp(min=1e-9)
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         """Unweighted loss terms by name."""

@@ -14,11 +14,8 @@ from moe_viz.spec import RouterOptions
 class DBRXRouter(TokenChoiceRouter):
     """Databricks 2024: the chosen gates are divided by their p-norm (p = 1: they sum to 1)."""
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
-        if self.options.renormalize == "never":
-            return gates
-        counted = gates.masked_fill(~kept, 0) if self.options.renormalize == "after_drop" else gates
-        return gates / torch.linalg.vector_norm(counted, self.options.norm_p, -1, keepdim=True).clamp(min=1e-9)
+    def norm(self, gates: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(gates, self.options.norm_p, -1, keepdim=True).clamp(min=1e-9)
 
 
 class OLMoERouter(TokenChoiceRouter):
@@ -66,11 +63,11 @@ class DeepSeekV3Router(TokenChoiceRouter):
     def weights(self, c: Choice, expert: Tensor) -> Tensor:
         return c.extra["score"].gather(1, expert)
 
+    def norm(self, gates: Tensor) -> Tensor:
+        return gates.sum(-1, keepdim=True) + 1e-20
+
     def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
-        if self.options.renormalize != "never":
-            counted = gates.masked_fill(~kept, 0) if self.options.renormalize == "after_drop" else gates
-            gates = gates / (counted.sum(-1, keepdim=True) + 1e-20)
-        return gates * self.options.routed_scaling
+        return super().finish(c, gates, kept) * self.options.routed_scaling
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         if self.training and torch.is_grad_enabled():

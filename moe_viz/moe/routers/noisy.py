@@ -53,7 +53,7 @@ class NoisyTopKRouter(NoisyRouter):
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         gates = self.weights(c, c.expert)
         if self.options.renormalize != "never":
-            gates = gates / gates.sum(-1, keepdim=True)
+            gates = gates / self.norm(gates)
         importance = gates.new_zeros(self.n_experts).scatter_add(0, c.expert.reshape(-1), gates.reshape(-1))
         load = c.counts
         if "noisy" in c.extra:

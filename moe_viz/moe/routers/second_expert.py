@@ -21,11 +21,11 @@ class SecondExpertRouter(TokenChoiceRouter):
     def shares(self, c: Choice, expert: Tensor) -> Tensor:
         """Gates [T, K] as they are compared with chance: normalised unless the options normalise later or never."""
         gates = c.probs.detach().gather(1, expert)
-        return gates / gates.sum(-1, keepdim=True) if self.options.renormalize == "before_drop" else gates
+        return gates / self.norm(gates) if self.options.renormalize == "before_drop" else gates
 
     def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
         if self.options.renormalize == "before_drop":
-            return gates / gates.sum(-1, keepdim=True).clamp(min=1e-9)
+            return gates / self.norm(gates)
         return super().finish(c, gates, kept)
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
