@@ -1,0 +1,263 @@
+"""One sentence that says in words what routing is doing now, chosen by the rules of `RULES` (first match wins) from measured signs.
+
+Signs are read from a snapshot's metrics and the recent history rows of one layer: by default the layer that is worst off. Templates are
+marked for translation and carry named placeholders; experts are numbered from 1, as on screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from moe_viz.records.metrics import requested_counts
+from moe_viz.records.snapshot import Snapshot
+from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec.knobs import N_
+
+LOOK_BACK = 20
+"""Steps over which "rising" and "falling" are judged; a collapse takes 20-30 steps at the lab's learning rates."""
+MEMORY = 80
+"""Steps for which a collapse is still worth mentioning after it is over."""
+EARLY = 20
+"""Steps in which learning has only begun."""
+OVERFLOW = 0.05
+"""Drop rate from which a sentence mentions it as the main thing."""
+UNEVEN = 2.0
+"""Times the fair share from which the busiest expert is called too busy (the rescued state is below it)."""
+GROWTH = 1.25
+"""Growth of the largest load within LOOK_BACK steps that counts as rising; the moving window makes smaller changes noise."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What the rules look at, for one layer. None or NaN never stands for 0: what is not measured makes no rule match."""
+
+    step: int
+    layer: int
+    experts: int
+    state: str
+    loss: float | None
+    expert: int | None  # busiest, from 1
+    share: float | None  # of the tokens that ask for the busiest expert
+    times: float | None  # its load in multiples of the fair share
+    fair: float | None  # of the tokens, if all experts were asked for equally
+    dead: int | None
+    dropped: float | None  # drop rate of routes
+    skipped: float | None  # share of tokens that no expert computed (probe batch)
+    can_drop: bool
+    all_to_all: bool
+    fixed_load: bool
+    grew: float | None  # load of the busiest expert now, over LOOK_BACK steps ago
+    dead_then: int | None  # LOOK_BACK steps ago
+    dropped_then: float | None
+    worst_dead: int | None  # most dead experts within MEMORY steps
+    ago: int | None  # steps since then
+
+    @property
+    def collapsed(self) -> bool:
+        return self.dead is not None and self.experts > 1 and self.dead >= self.experts / 2
+
+    @property
+    def was_collapsed(self) -> bool:
+        return self.worst_dead is not None and self.worst_dead >= self.experts / 2
+
+    @property
+    def overflows(self) -> bool:
+        return self.dropped is not None and self.dropped >= OVERFLOW
+
+    @property
+    def too_busy(self) -> bool:
+        return self.times is not None and self.times >= UNEVEN
+
+    @property
+    def concentrating(self) -> bool:
+        """Too busy or dying experts, and more so than LOOK_BACK steps ago."""
+        more_dead = self.dead is not None and self.dead_then is not None and self.dead > self.dead_then
+        return more_dead or (self.too_busy and self.grew is not None and self.grew >= GROWTH)
+
+    @property
+    def easing(self) -> bool:
+        """Fewer dead experts than LOOK_BACK steps ago, or as few and the busiest one clearly less busy."""
+        if self.dead is None or self.dead_then is None:
+            return False
+        calmer = self.grew is not None and self.grew <= 1 / GROWTH
+        return self.dead < self.dead_then or (self.dead == self.dead_then and calmer)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table. severity: "good", "info", "warning" or "bad"."""
+
+    kind: str
+    severity: str
+    when: Callable[[Signs], bool]
+    template: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """What is happening now. `template` and `why` are English with named placeholders; `values` fills them (shares as fractions)."""
+
+    kind: str
+    template: str
+    values: dict[str, Any]
+    severity: str
+    why: str
+    layer: int | None = None
+
+    def text(self, translate: Callable[[str], str] = str) -> str:
+        """The sentence in the language of `translate`."""
+        return translate(self.template).format(**_spoken(self.values))
+
+    def reason(self, translate: Callable[[str], str] = str) -> str:
+        """The rule that chose the sentence, with its numbers."""
+        return translate(self.why).format(**_spoken(self.values))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("diverged", "bad", lambda s: s.state == "diverged" or (s.loss is not None and not math.isfinite(s.loss)),
+         N_("Training has diverged at step {step}: the loss is no longer a number. Lower the learning rate and start again."),
+         N_("The loss or the gradient is not finite.")),
+    Rule("untrained", "info", lambda s: s.times is None or s.step == 0,
+         N_("Nothing has been learned yet: the router's first weights are random."),
+         N_("No training step has been measured.")),
+    Rule("one_expert", "info", lambda s: s.experts == 1,
+         N_("There is only one expert: every token goes to it and there is nothing to route."),
+         N_("The layer has one expert.")),
+    Rule("all_to_all", "info", lambda s: s.all_to_all,
+         N_("Every token goes to all {experts} experts; the gate only decides how much each one counts."),
+         N_("As many routes per token as experts.")),
+    Rule("fixed_load", "info", lambda s: s.fixed_load and not s.skipped,
+         N_("Every expert has the same load by construction: {fair} of the tokens each."),
+         N_("This router fixes the load of every expert.")),
+    Rule("fixed_load_skips", "info", lambda s: s.fixed_load,
+         N_("Every expert has the same load by construction, but {skipped} of the tokens are picked by no expert."),
+         N_("This router fixes the load of every expert, and {skipped} of the probe batch's tokens have none.")),
+    Rule("recovering", "warning", lambda s: (s.collapsed or s.was_collapsed) and bool(s.dead) and s.easing,
+         N_("Routing is recovering: {dead} of {experts} experts are dead, it was {worst_dead} {ago} steps ago. Expert {expert} still takes {share} of the tokens."),
+         N_("Half of the experts or more were dead within the last 80 steps, and fewer are dead, or the busiest one is clearly less busy, than 20 steps ago.")),
+    Rule("collapsed_full", "bad", lambda s: s.collapsed and s.overflows,
+         N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing has collapsed: {dead} of {experts} experts are dead."),
+         N_("Half of the experts or more get under a tenth of the fair share, and at least 5 % of the routes are dropped.")),
+    Rule("collapsed", "bad", lambda s: s.collapsed,
+         N_("Expert {expert} takes {share} of the tokens. Routing has collapsed: {dead} of {experts} experts are dead."),
+         N_("Half of the experts or more get under a tenth of the fair share.")),
+    Rule("collapsing_full", "bad", lambda s: s.concentrating and s.overflows,
+         N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing is collapsing."),
+         N_("More experts are dead than 20 steps ago, or the busiest one has {times} the fair load and grew by a quarter; at least 5 % of the routes are dropped.")),
+    Rule("collapsing", "warning", lambda s: s.concentrating and s.step > EARLY,
+         N_("Expert {expert} takes {share} of the tokens ({fair} would be fair) and rising. Routing is collapsing."),
+         N_("More experts are dead than 20 steps ago, or the busiest one has {times} the fair load and grew by a quarter.")),
+    Rule("recovered", "good", lambda s: s.was_collapsed and s.dead == 0 and not s.too_busy,
+         N_("Routing has recovered: {worst_dead} experts were dead {ago} steps ago, now all {experts} are at work and the busiest takes {share} of the tokens."),
+         N_("Half of the experts or more were dead within the last 80 steps; now none is, and the busiest one is under twice the fair load.")),
+    Rule("overflowing", "warning", lambda s: s.overflows,
+         N_("{dropped} of the routes find their expert full and are dropped. Expert {expert} is asked for most: {times} its fair share."),
+         N_("At least 5 % of the routes are dropped, and the load is not getting less even.")),
+    Rule("just_begun", "info", lambda s: s.step <= EARLY and not s.dead,
+         N_("Learning has just begun: step {step}. The busiest expert takes {share} of the tokens; {fair} would be fair."),
+         N_("Fewer than 20 steps, and no expert is dead.")),
+    Rule("some_dead", "warning", lambda s: bool(s.dead),
+         N_("Dead experts: {dead} of {experts}. Expert {expert} takes {share} of the tokens; {fair} would be fair."),
+         N_("At least one expert gets under a tenth of the fair share.")),
+    Rule("uneven", "info", lambda s: s.too_busy,
+         N_("Routing is uneven but steady: expert {expert} takes {share} of the tokens, {times} its fair share. No expert is dead."),
+         N_("The busiest expert has {times} the fair load, not growing by a quarter within 20 steps.")),
+    Rule("few_drops", "good", lambda s: bool(s.dropped),
+         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the tokens, and {dropped} of the routes are dropped."),
+         N_("No dead expert, none at twice the fair load, under 5 % of the routes dropped.")),
+    Rule("even_dropless", "good", lambda s: not s.can_drop,
+         N_("Routing is healthy: all {experts} experts are at work and the busiest takes {share} of the tokens ({fair} would be fair). Nothing can be dropped: buffers have no limit."),
+         N_("No dead expert, none at twice the fair load, and no capacity limit.")),
+    Rule("healthy", "good", lambda s: True,
+         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the tokens, and nothing is dropped."),
+         N_("No dead expert, none at twice the fair load, nothing dropped.")),
+)  # fmt: skip
+
+
+def narrate(snapshot: Snapshot, history: pd.DataFrame | None = None, layer: int | None = None) -> Story:
+    """The sentence for this moment. history: recent rows (`History.rows`); layer: that one, by default the one that is worst off."""
+    layers = range(len(snapshot.metrics.get("load") or [None])) if layer is None else [layer]
+    signs = max((signs_of(snapshot, history, index) for index in layers), key=_trouble)
+    rule = next(rule for rule in RULES if rule.when(signs))
+    return Story(rule.kind, rule.template, asdict(signs), rule.severity, rule.why, signs.layer)
+
+
+def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int) -> Signs:
+    """Read one layer's signs from a snapshot and the history rows of its epoch."""
+    metrics, config = snapshot.metrics, snapshot.config
+    trace = snapshot.traces[layer] if layer < len(snapshot.traces) else None
+    load = _of_layer(metrics.get("load"), layer)
+    measured = load is not None and None not in load and len(load) > 0
+    n_experts = len(load) if load is not None else trace.n_experts if trace else int(config.get("n_experts", 1))
+    routes = float(requested_counts(trace).sum() / trace.n_tokens) if trace and trace.n_tokens else config.get("k", 1)
+    top = max(range(n_experts), key=load.__getitem__) if measured else None
+    past = _past(history, snapshot.step, layer)
+    router = trace.router if trace else config.get("router")
+    return Signs(
+        step=snapshot.step,
+        layer=layer,
+        experts=n_experts,
+        state=snapshot.state,
+        loss=metrics.get("loss"),
+        expert=None if top is None else top + 1,
+        share=None if top is None else min(1.0, load[top] * routes),
+        times=None if top is None else load[top] * n_experts,
+        fair=min(1.0, routes / n_experts),
+        dead=_of_layer(metrics.get("dead_experts"), layer),
+        dropped=_of_layer(metrics.get("drop_rate"), layer),
+        skipped=float((~trace.kept.any(1)).mean()) if trace and trace.n_tokens else None,
+        can_drop=trace.capacity is not None if trace else config.get("capacity_factor") is not None,
+        all_to_all=routes >= n_experts,
+        fixed_load=router in ROUTER_OPTIONS and ROUTER_OPTIONS[router].facts.fixed_load,
+        grew=load[top] / past["max_load"] if measured and past["max_load"] else None,
+        **{name: past[name] for name in ("dead_then", "dropped_then", "worst_dead", "ago")},
+    )
+
+
+def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]:
+    """The layer's largest load, dead experts and drop rate LOOK_BACK steps ago, and its most dead experts within MEMORY steps."""
+    found = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "ago"))
+    if history is None or history.empty:
+        return found
+    rows = history[(history["epoch"] == history["epoch"].max()) & (history["step"] <= step)]
+    before = rows[rows["step"] <= step - LOOK_BACK]
+    names = {"max_load": "max_load", "dead_then": "dead_experts", "dropped_then": "drop_rate"}
+    for key, name in names.items():
+        if len(before) and f"{name}.{layer}" in before and pd.notna(before[f"{name}.{layer}"].iloc[-1]):
+            found[key] = float(before[f"{name}.{layer}"].iloc[-1])
+    recent = rows[rows["step"] >= step - MEMORY]
+    dead = recent.get(f"dead_experts.{layer}", pd.Series(dtype=float)).dropna()
+    if len(dead):
+        # the latest of equally bad moments: "ago" must not sound longer than it was
+        worst = dead[dead == dead.max()].index[-1]
+        found |= {"worst_dead": int(dead.max()), "ago": int(step - recent.loc[worst, "step"])}
+    return found
+
+
+def _of_layer(values: Any, layer: int) -> Any:
+    return values[layer] if isinstance(values, (list, tuple)) and layer < len(values) else None
+
+
+def _trouble(signs: Signs) -> tuple[float, float, float]:
+    return ((signs.dead or 0) / signs.experts, signs.times or 0, -signs.layer)
+
+
+def _spoken(values: dict[str, Any]) -> dict[str, str]:
+    """Values as they are read out: percentages, multiples, counts."""
+    spoken = {}
+    for name, value in values.items():
+        if name in ("share", "fair", "dropped", "skipped", "dropped_then") and value is not None:
+            spoken[name] = f"{100 * value:.0f} %" if value >= 0.01 or value == 0 else f"{100 * value:.1f} %"
+        elif name in ("times", "grew") and value is not None:
+            spoken[name] = f"{value:.1f} ×"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            spoken[name] = f"{value:,}"
+        else:
+            spoken[name] = "–" if value is None else str(value)
+    return spoken

@@ -1,0 +1,106 @@
+"""Each rule of the narration on a case made for it, and that the sentence carries the case's own numbers."""
+
+import string
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moe_viz.records.narration import RULES, narrate
+from moe_viz.records.snapshot import Snapshot
+from tests.records.traces import trace_of
+
+EVEN = [0.125] * 8
+
+
+def moment(
+    loads=(EVEN,), *, step=300, dead=None, drop=0.0, capacity=None, state="running", loss=2.0, config=None, k=1, **trace
+):
+    """A snapshot with these loads per layer; its probe batch has 64 tokens of k routes each."""
+    n_experts = len(loads[0])
+    expert = np.stack([(np.arange(64) + j) % n_experts for j in range(k)], 1)
+    dead = [sum(share < 0.1 / n_experts for share in load) for load in loads] if dead is None else dead
+    metrics = {
+        "loss": loss,
+        "load": [list(load) for load in loads],
+        "dead_experts": dead,
+        "drop_rate": [drop] * len(loads),
+    }
+    traces = [trace_of(expert, n_experts, capacity=capacity, layer=i, **trace) for i in range(len(loads))]
+    return Snapshot(step, config or {"router": "switch", "k": k}, metrics, traces, state)
+
+
+def history(*rows, layer=0):
+    """Rows of (step, largest load, dead experts)."""
+    columns = ["step", f"max_load.{layer}", f"dead_experts.{layer}"]
+    return pd.DataFrame(rows, columns=columns, dtype=float).assign(epoch=0)
+
+
+ONE_TAKES_ALL = [0.71, 0.2, 0.09, 0, 0, 0, 0, 0]
+BUSY = [0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
+STEADY = history((280, 0.4, 0), (300, 0.4, 0))
+CASES = [
+    ("diverged", moment(state="diverged"), None, "step 300"),
+    ("diverged", moment(loss=float("nan")), None, "no longer a number"),
+    ("untrained", Snapshot(0, {"router": "switch", "k": 1}, {"load": [[None] * 8], "loss": None}, []), None, "random"),
+    ("one_expert", moment([[1.0]]), None, "only one expert"),
+    ("all_to_all", moment([[0.25] * 4], k=4), None, "all 4 experts"),
+    ("fixed_load", moment(router="expert_choice"), None, "12 % of the tokens each"),
+    ("fixed_load_skips", moment(router="expert_choice", kept=[True] * 48 + [False] * 16), None, "25 % of the tokens"),
+    ("collapsed", moment([ONE_TAKES_ALL]), STEADY, "Expert 1 takes 71 % of the tokens. Routing has collapsed: 5 of 8"),
+    ("collapsed_full", moment([ONE_TAKES_ALL], drop=0.22, capacity=10), STEADY, "is full: 22 % of the routes are dropped"),
+    ("collapsing", moment([BUSY]), history((280, 0.2, 0), (300, 0.4, 0)), "Expert 1 takes 40 % of the tokens (12 %"),
+    ("collapsing", moment([[0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0, 0]]), history((280, 0.2, 0), (300, 0.2, 2)), "collapsing"),
+    ("collapsing_full", moment([BUSY], drop=0.1, capacity=10), history((280, 0.2, 0)), "10 % of the routes are dropped"),
+    ("recovering", moment([BUSY], dead=[2]), history((250, 0.9, 7), (280, 0.6, 5), (300, 0.4, 2)), "2 of 8 experts are dead, it was 7 50 steps ago"),
+    ("recovered", moment(), history((250, 0.9, 6), (280, 0.2, 1), (300, 0.125, 0)), "6 experts were dead 50 steps ago, now all 8"),
+    ("overflowing", moment([BUSY], drop=0.3, capacity=10), STEADY, "30 % of the routes find their expert full"),
+    ("just_begun", moment(step=7), None, "step 7"),
+    ("some_dead", moment([[0.2, 0.2, 0.2, 0.2, 0.2, 0, 0, 0]]), history((280, 0.2, 3), (300, 0.2, 3)), "Dead experts: 3 of 8"),
+    ("uneven", moment([BUSY]), STEADY, "40 % of the tokens, 3.2 × its fair share"),
+    ("few_drops", moment(drop=0.02, capacity=10), STEADY, "2 % of the routes are dropped"),
+    ("even_dropless", moment(), STEADY, "buffers have no limit"),
+    ("healthy", moment(capacity=100), STEADY, "nothing is dropped"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, snapshot, rows, words", CASES)
+def test_rule(kind, snapshot, rows, words):
+    story = narrate(snapshot, rows)
+    assert story.kind == kind, story.text()
+    assert words in story.text() and story.reason()
+
+
+def test_every_rule_has_a_case():
+    assert {rule.kind for rule in RULES} == {kind for kind, *_ in CASES}
+
+
+def test_templates_use_only_values_that_exist_and_translate():
+    values = narrate(moment()).values
+    for rule in RULES:
+        for text in (rule.template, rule.why):
+            assert {name for _, name, _, _ in string.Formatter().parse(text) if name} <= values.keys()
+    assert narrate(moment([ONE_TAKES_ALL])).text(lambda text: "эксперт {expert}: {share}") == "эксперт 1: 71 %"
+
+
+def test_tokens_not_routes_are_spoken_of():
+    """With two routes per token an even load of 1/8 of the routes is a quarter of the tokens."""
+    assert "25 % of the tokens (25 % would be fair)" in narrate(moment(k=2)).text()
+
+
+def test_the_worst_layer_is_told_of_unless_one_is_chosen():
+    two = moment([EVEN, ONE_TAKES_ALL])
+    assert (narrate(two).kind, narrate(two).layer) == ("collapsed", 1)
+    assert narrate(two, layer=0).kind == "even_dropless"
+
+
+def test_a_collapse_of_an_earlier_start_is_forgotten():
+    rows = history((280, 0.9, 7), (290, 0.9, 7))
+    rows.loc[len(rows)] = [295, 0.125, 0, 1]
+    assert narrate(moment(), rows).kind == "even_dropless"
+
+
+def test_no_dash_is_ever_spoken():
+    """A value that was not measured must not be part of the chosen sentence."""
+    for _, snapshot, rows, _ in CASES:
+        assert "–" not in narrate(snapshot, rows).text() + narrate(snapshot, rows).reason()
