@@ -59,5 +59,5 @@ def _soft_routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 def weight_before_drop(routing: Routing) -> torch.Tensor:
     """[M] the combine weight each route was given before any expert turned it away."""
-    wanted = routing.info.get("weight_before_drop")
-    return (routing.route_weight if wanted is None else wanted).detach().float()
+    weight = routing.route_weight if routing.asked_weight is None else routing.asked_weight
+    return weight.detach().float()

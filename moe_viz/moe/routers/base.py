@@ -197,7 +197,11 @@ class TokenChoiceRouter(Router):
         c.expert, c.requested = self.select(c)
         limit, slots = self._slots(c)
         c.counts = slots.counts.sum(0).to(c.probs.dtype)
-        weight = self.finish(c, self.weights(c, slots.expert), slots.kept)
+        gates = self.weights(c, slots.expert)
+        weight = self.finish(c, gates, slots.kept)
+        asked_weight = (
+            None if limit is None else self.finish(c, gates.detach(), torch.ones_like(slots.kept)).reshape(-1)
+        )
         if limit is not None or c.requested is not None:
             weight = weight.masked_fill(~slots.kept, 0)
         if limit is None:
@@ -227,6 +231,7 @@ class TokenChoiceRouter(Router):
             aux=self.aux_terms(c),
             info=c.info,
             per_token=k,
+            asked_weight=asked_weight,
         )
 
     def _slots(self, c: Choice) -> tuple[int | None, Slots]:
@@ -234,7 +239,7 @@ class TokenChoiceRouter(Router):
         limit = self.group_capacity(c.group_size, k)
         policy = getattr(o, "drop_policy", "position")
         if limit is not None and policy == "reroute":
-            return limit, reroute_slots(c.ranking, k, limit, n_groups)
+            return limit, reroute_slots(c.ranking, k, limit, n_groups, c.expert, c.requested)
         gates = self.weights(c, c.expert).detach() if limit is not None and policy != "position" else c.probs
         return limit, assign_slots(c.expert, gates, self.n_experts, limit, policy, c.requested, n_groups)
 
