@@ -176,29 +176,43 @@ def assign_slots(
     return Slots(expert, slot, kept, counts)
 
 
-def reroute_slots(ranking: Tensor, k: int, capacity: int, n_groups: int = 1) -> Slots:
+def reroute_slots(
+    ranking: Tensor,
+    k: int,
+    capacity: int,
+    n_groups: int = 1,
+    expert: Tensor | None = None,
+    requested: Tensor | None = None,
+) -> Slots:
     """No token left behind (Switch, appendix B; mesh `_ntlb_gating`): a token whose expert is full tries its next best one.
 
-    ranking [T, E]: the scores by which a token prefers experts. In round i every token that still has fewer than k experts tries its
-    i-th choice, in token order. With k = 1 this is the published method. A choice that stays without a slot keeps its first wish.
+    ranking [T, E]: the scores by which a token prefers experts; -inf bars an expert. In round i every token that still has fewer experts
+    than it asked for tries its i-th choice, in token order. With k = 1 this is the published method. A choice that stays without a slot
+    keeps its first wish. expert, requested [T, K]: the first K wishes and which of them count, where not simply the K best.
     """
     n_tokens, n_experts = ranking.shape
-    wishes = ranking.detach().argsort(dim=-1, descending=True, stable=True)
+    ranking = ranking.detach()
+    wishes = ranking.argsort(dim=-1, descending=True, stable=True)
+    if expert is not None:
+        place_of = wishes.argsort(dim=-1)
+        first = torch.arange(-k, 0, device=ranking.device).expand(n_tokens, k)
+        wishes = place_of.scatter(1, expert, first).argsort(dim=-1)
     in_groups = (n_groups, n_tokens // n_groups, n_experts)
-    expert, kept = wishes[:, :k].clone(), torch.zeros_like(wishes[:, :k], dtype=torch.bool)
+    expert, asked = wishes[:, :k].clone(), torch.ones_like(wishes[:, :k]) if requested is None else requested.long()
+    counts = torch.zeros_like(wishes).scatter_(1, expert, asked).view(in_groups).sum(1)
+    settled = asked == 0
     slot = torch.full_like(expert, n_groups * capacity)
     used = torch.zeros(n_groups, 1, n_experts, dtype=torch.int64, device=ranking.device)
     offset = torch.arange(n_tokens, device=ranking.device).div(in_groups[1], rounding_mode="floor") * capacity
     for i in range(n_experts):
         wish = wishes[:, i : i + 1]
-        column = torch.full_like(wish, i) if i < k else kept.int().argmin(-1, keepdim=True)
-        trying = ~kept.gather(1, column)
+        column = torch.full_like(wish, i) if i < k else settled.int().argmin(-1, keepdim=True)
+        trying = ~settled.gather(1, column) & (ranking.gather(1, wish) > -torch.inf)
         asks = torch.zeros_like(wishes).scatter_(1, wish, trying.long()).view(in_groups)
         place = (used + asks.cumsum(1) - 1).view(n_tokens, n_experts).gather(1, wish)
         lands = trying & (place < capacity)
         expert.scatter_(1, column, torch.where(lands, wish, expert.gather(1, column)))
         slot.scatter_(1, column, torch.where(lands, place + offset[:, None], slot.gather(1, column)))
-        kept.scatter_(1, column, lands | kept.gather(1, column))
+        settled.scatter_(1, column, lands | settled.gather(1, column))
         used = (used + asks.sum(1, keepdim=True)).clamp(max=capacity)
-    counts = torch.zeros_like(wishes).scatter_(1, wishes[:, :k], 1).view(in_groups).sum(1)
-    return Slots(expert, slot, kept, counts)
+    return Slots(expert, slot, settled & asked.bool(), counts)
