@@ -29,22 +29,24 @@ def balanced_assignment(scores: Tensor) -> Tensor:
 
 
 def sinkhorn_plan(scores: Tensor, iterations: int, tolerance: float = 0.0) -> tuple[Tensor, int, Tensor]:
-    """Entropic transport plan: log plan [T, E], iterations done, and the worst relative error of an expert's total (scalar).
+    """Entropic transport plan of scores [..., T, E]: log plan of that shape, iterations done, worst relative error of an expert's total.
 
     Each row of the plan sums to 1 exactly; each column to T / E when converged. All in log space, so no score overflows. Experts are
     normalised first: a constant added to one expert's scores then changes nothing, at any number of iterations. With
     `tolerance` > 0 it stops early once the error is below (which makes the host look at the data at each iteration).
     """
-    n_tokens, n_experts = scores.shape
+    n_tokens, n_experts = scores.shape[-2:]
     log_share = math.log(max(n_tokens, 1) / n_experts)
-    price = torch.logsumexp(scores, 0) - log_share
-    for done in range(1, iterations + 1):
-        log_plan = torch.log_softmax(scores - price, 1)
-        excess = torch.logsumexp(log_plan, 0) - log_share
-        if tolerance > 0 and excess.expm1().abs().max() <= tolerance:
-            break
+    price = scores.logsumexp(-2, keepdim=True) - log_share
+    used = 0
+    while True:
+        log_plan = scores - price
+        log_plan = log_plan - log_plan.logsumexp(-1, keepdim=True)
+        excess = log_plan.logsumexp(-2, keepdim=True) - log_share
+        error, used = excess.expm1().abs().amax() if n_tokens else scores.new_zeros(()), used + 1
+        if used == iterations or (tolerance > 0 and error <= tolerance):
+            return log_plan, used, error
         price = price + excess
-    return log_plan, done, excess.expm1().abs().max()
 
 
 def _solve(scores: np.ndarray) -> np.ndarray:

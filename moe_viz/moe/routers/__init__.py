@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from moe_viz.moe.routers.assignment import BaseRouter, SinkhornRouter
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
 from moe_viz.moe.routers.cosine import CosineRouter
+from moe_viz.moe.routers.expert_side import ExpertChoiceRouter, SoftRouter
 from moe_viz.moe.routers.fine_grained import DBRXRouter, DeepSeekV3Router, OLMoERouter
 from moe_viz.moe.routers.fixed import DenseRouter, HardRouter, HashRouter
+from moe_viz.moe.routers.learned import ReinforceRouter, ReMoERouter
 from moe_viz.moe.routers.noisy import NoisyTopKRouter, VMoERouter
+from moe_viz.moe.routers.parameter_free import KMeansRouter, RandomRouter
 from moe_viz.moe.routers.second_expert import GShardRouter, NLLBRouter, STMoERouter
 from moe_viz.moe.routers.topk import MixtralRouter, SwitchRouter, TopKRouter
+from moe_viz.moe.routers.two_branches import HierarchicalRouter, ResidualRouter
 from moe_viz.spec import RouterOptions, router_options
 
 ROUTERS: dict[str, type[Router]] = {
@@ -28,7 +33,17 @@ ROUTERS: dict[str, type[Router]] = {
     "nllb": NLLBRouter,
     "vmoe": VMoERouter,
     "cosine": CosineRouter,
+    "hierarchical": HierarchicalRouter,
+    "residual": ResidualRouter,
+    "expert_choice": ExpertChoiceRouter,
+    "soft": SoftRouter,
+    "base": BaseRouter,
+    "sinkhorn": SinkhornRouter,
+    "remoe": ReMoERouter,
+    "reinforce": ReinforceRouter,
+    "kmeans": KMeansRouter,
     "hash": HashRouter,
+    "random": RandomRouter,
 }
 """Registry name -> class."""
 

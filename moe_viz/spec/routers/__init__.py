@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from moe_viz.spec.routers import cosine, fine_grained, fixed, noisy, second_expert, token_choice
+from moe_viz.spec.routers import (
+    assignment,
+    cosine,
+    expert_side,
+    fine_grained,
+    fixed,
+    learned,
+    noisy,
+    second_expert,
+    token_choice,
+    two_branches,
+)
 from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice
 from moe_viz.spec.routers.presets import PRESETS
 
@@ -29,7 +40,17 @@ ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
         second_expert.NLLB,
         noisy.VMoE,
         cosine.Cosine,
+        two_branches.Hierarchical,
+        two_branches.Residual,
+        expert_side.ExpertChoice,
+        expert_side.Soft,
+        assignment.Base,
+        assignment.Sinkhorn,
+        learned.ReMoE,
+        learned.Reinforce,
+        learned.KMeans,
         fixed.Hash,
+        learned.Random,
     )
 }
 """Registry name -> options model, in the order in which they are offered."""

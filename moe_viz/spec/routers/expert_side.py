@@ -55,7 +55,7 @@ class Soft(RouterOptions):
     )
     name: Literal["soft"] = "soft"
     slots_per_expert: int = Knob(
-        16,
+        4,
         ge=1,
         le=512,
         live=False,

@@ -176,11 +176,3 @@ class Random(RouterOptions):
         title=N_("At evaluation"),
         help=N_("Draw k experts as in training, or average all of them."),
     )
-    draw_seed: int = Knob(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        live=False,
-        title=N_("Draw"),
-        help=N_("Starting point of the random draws, apart from the seed of the run."),
-    )

@@ -67,5 +67,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "group_score": "top2",
         "routed_scaling": 2.5,
     },
+    "expert_choice_paper": {"name": "expert_choice", "capacity_factor": 2.0},
+    "soft_paper": {"name": "soft", "slots_per_expert": 1},
+    "base_fairseq": {"name": "base", "mix": "convex"},
+    "base_paper": {"name": "base", "mix": "gate"},
+    "sinkhorn_megatron": {"name": "sinkhorn", "k": 1, "gate": "sigmoid", "iterations": 200, "tolerance": 0.0001},
+    "reinforce_paper": {"name": "reinforce", "baseline": "learned"},
+    "remoe_paper": {"name": "remoe", "l1_start": 1e-8, "l1_growth": 1.2},
+    "thor_paper": {"name": "random", "k": 2, "per": "batch", "evaluation": "random"},
+    "pr_moe": {"name": "residual", "k": 1, "capacity_factor": 1.0, "min_capacity": 4, "drop_policy": "random"},
+    "hierarchical_paper": {"name": "hierarchical", "n_groups": 4, "k_groups": 2, "k": 2},
 }
 """Preset name -> router options, `name` included."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from moe_viz.spec.knobs import N_, Knob
 from moe_viz.spec.routers.base import Facts, TokenChoice, k_knob
 
@@ -38,6 +40,19 @@ class Hierarchical(TokenChoice):
         title=N_("Groups per token"),
         help=N_("How many groups each token is sent to."),
     )
+
+    renormalize: Literal["levels", "never"] = Knob(
+        "levels",
+        live=True,
+        title=N_("Renormalise gates"),
+        help=N_(
+            "Scale the chosen gates of each level to sum to 1. A level with a single choice keeps its probability: otherwise it could not learn."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _gate_must_learn(self) -> Hierarchical:
+        return self
 
     def check_experts(self, n_experts: int) -> None:
         if n_experts % self.n_groups:
