@@ -1,0 +1,242 @@
+// The probe batch on the left: text as one focusable span per token, images as tiles of patches, or points in the plane.
+// The spans carry text and focus only; tints, outlines and hatching are drawn on a canvas beneath them, so that a tween
+// repaints one layer instead of restyling hundreds of elements.
+import { drawPattern, element, fit, patternOf, rgba } from "./theme.js";
+import { describeToken, glyph, nameOf, say } from "./model.js";
+
+export function makeBatch(view) {
+  const scroll = element("div", "batch");
+  const content = element("div", "content");
+  const canvas = element("canvas", "under");
+  const list = element("div", "list");
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-orientation", "horizontal");
+  content.append(canvas, list);
+  scroll.append(content);
+  const b = { node: scroll, content, list, canvas, spans: [], rects: [], shape: "", current: null, from: null, target: null };
+
+  b.update = (m) => {
+    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && m.images.pixels.length]);
+    if (shape !== b.shape) build(b, m);
+    b.shape = shape;
+    for (let t = 0; t < m.T; t++) refreshSpan(b.spans[t], m, t);
+    const summary = say(m, "batch", { tokens: m.T, dropped: m.droppedTokens });
+    if (list.getAttribute("aria-label") !== summary) list.setAttribute("aria-label", summary);
+    aim(b, m, view);
+  };
+  b.layout = () => measure(b, view.model);
+  b.draw = (u) => paint(b, view, u);
+  b.retint = () => view.model && aim(b, view.model, view);
+  b.rect = (t) => b.rects[t];
+  return b;
+}
+
+function build(b, m) {
+  b.list.replaceChildren();
+  b.spans = [];
+  b.list.dataset.kind = m.kind;
+  b.bitmaps = m.images ? m.images.pixels.map((pixels) => bitmap(m.images, pixels)) : [];
+  let block = null, line = null, sequence = -1, group = -1;
+  for (let t = 0; t < m.T; t++) {
+    if (m.sequence[t] !== sequence || !line) {
+      const first = t;
+      block = element("div", "sequence");
+      block.setAttribute("role", "group");
+      const label = m.groups[m.group[first]] || "";
+      block.setAttribute("aria-label", label || say(m, "batch", { tokens: m.T, dropped: m.droppedTokens }));
+      const caption = element("div", "group", m.kind === "text" && m.group[first] === group ? "" : label);
+      line = element("div", "line");
+      if (m.kind === "image") line.style.setProperty("--side", Math.max(1, Math.ceil(Math.sqrt(countFrom(m, t)))));
+      if (m.kind !== "point" || !b.spans.length) {
+        block.append(caption, line);
+        b.list.append(block);
+        b.plane = line;
+      } else line = b.plane;
+      if (m.kind === "point") caption.textContent = "";
+      sequence = m.sequence[t];
+      group = m.group[t];
+    }
+    const span = element("span", "tok");
+    span.dataset.t = t;
+    span.tabIndex = -1;
+    span.setAttribute("role", "option");
+    span.setAttribute("aria-selected", "false");
+    line.append(span);
+    b.spans.push(span);
+  }
+  if (!m.T) b.list.append(element("p", "note", say(m, "empty")));
+  if (b.spans.length) b.spans[0].tabIndex = 0;
+  b.current = null;
+  b.rects = [];
+}
+
+function countFrom(m, t) {
+  let n = t;
+  while (n < m.T && m.sequence[n] === m.sequence[t]) n++;
+  return n - t;
+}
+
+function refreshSpan(span, m, t) {
+  if (m.kind === "text") {
+    const shown = glyph(m.tokens[t]);
+    if (span.textContent !== shown.text) span.textContent = shown.text;
+    span.classList.toggle("quiet", shown.quiet);
+  } else if (m.kind === "image") {
+    span.setAttribute("aria-label", nameOf(m, t));
+  } else {
+    span.style.left = `${m.points[2 * t] / 10}%`;
+    span.style.top = `${m.points[2 * t + 1] / 10}%`;
+    span.setAttribute("aria-label", nameOf(m, t));
+  }
+  if (span.dataset.state !== m.state[t]) span.dataset.state = m.state[t];
+  const number = m.owner[t] < 0 ? "–" : String(m.owner[t] + m.base);
+  if (span.dataset.x !== number) span.dataset.x = number;
+  if (span.matches(":focus")) span.setAttribute("aria-label", describeToken(m, t));
+}
+
+function bitmap(images, pixels) {
+  const raw = Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0));
+  const canvas = document.createElement("canvas");
+  canvas.width = images.width;
+  canvas.height = images.height;
+  const ctx = canvas.getContext("2d"), image = ctx.createImageData(images.width, images.height);
+  for (let i = 0; i < images.width * images.height; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = images.colour ? raw[3 * i + c] : raw[i];
+    image.data[4 * i + 3] = 255;
+  }
+  ctx.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function measure(b, m) {
+  const home = b.content.getBoundingClientRect();
+  b.width = home.width;
+  b.height = b.list.offsetHeight;
+  b.rects = b.spans.map((span) => {
+    const r = span.getBoundingClientRect();
+    return { x: r.left - home.left, y: r.top - home.top, w: r.width, h: r.height };
+  });
+  b.tiles = m && m.kind === "image" ? [...b.list.querySelectorAll(".line")].map((line) => {
+    const r = line.getBoundingClientRect();
+    return { x: r.left - home.left, y: r.top - home.top, w: r.width, h: r.height };
+  }) : [];
+  b.context = fit(b.canvas, b.width, b.height);
+  b.whole = true;
+}
+
+// Five numbers per token: red, green, blue, gate weight, and how present it is while others are lit.
+// Tweens run from what is on screen to the new target.
+const NUMBERS = 5;
+
+function aim(b, m, view) {
+  const target = new Float32Array(NUMBERS * m.T), lit = view.lit();
+  for (let t = 0; t < m.T; t++) {
+    const held = m.state[t] === "kept" || m.state[t] === "partial";
+    target.set(m.owner[t] < 0 ? view.theme.text : view.colour(m.owner[t]), NUMBERS * t);
+    target[NUMBERS * t + 3] = held ? 0.06 + 0.94 * Math.min(1, m.ownerWeight[t] || 0) : 0;
+    target[NUMBERS * t + 4] = lit && !lit.has(t) ? 0.2 : 1;
+  }
+  b.target = target;
+  b.from = b.current && b.current.length === target.length ? b.current : target;
+  b.current = b.from.slice();
+  b.from = b.from.slice();
+  b.changed = [];
+  for (let i = 0; i < target.length; i++) {
+    if (b.from[i] === target[i]) continue;
+    const t = Math.floor(i / NUMBERS);
+    b.changed.push(t);
+    i = NUMBERS * (t + 1) - 1;
+  }
+  b.whole = true;
+}
+
+// Text is repainted token by token while it tweens; images and points, which overlap, as a whole.
+function paint(b, view, u) {
+  const m = view.model, ctx = b.context;
+  if (!ctx || !b.target || b.rects.length !== m.T) return;
+  if (!b.whole && !b.changed.length) return;
+  for (const t of b.changed) {
+    for (let i = NUMBERS * t; i < NUMBERS * (t + 1); i++) b.current[i] = b.from[i] + (b.target[i] - b.from[i]) * u;
+  }
+  if (b.whole || m.kind !== "text") {
+    ctx.clearRect(0, 0, b.width, b.height);
+    ctx.imageSmoothingEnabled = false;
+    b.tiles.forEach((r, i) => b.bitmaps[i] && ctx.drawImage(b.bitmaps[i], r.x, r.y, r.w, r.h));
+    for (let t = 0; t < m.T; t++) drawToken(ctx, b, view, t);
+  } else {
+    for (const t of b.changed) {
+      const r = b.rects[t];
+      ctx.clearRect(r.x - 1, r.y, r.w + 1, r.h + 1);
+      drawToken(ctx, b, view, t);
+    }
+  }
+  b.whole = false;
+  if (u >= 1) b.changed = [];
+}
+
+function drawToken(ctx, b, view, t) {
+  const m = view.model, r = b.rects[t];
+  const [red, green, blue, weight, bright] = b.current.subarray(NUMBERS * t, NUMBERS * (t + 1));
+  const rgb = [red, green, blue];
+  if (m.kind === "point") return drawPoint(ctx, view, r, rgb, weight, bright, t);
+  const inset = m.kind === "image" ? 1.5 : 0, w = r.w - 1 - 2 * inset, h = r.h - 2 * inset, x = r.x + inset, y = r.y + inset;
+  if (m.state[t] === "dropped" || m.state[t] === "unrouted") {
+    drawPattern(ctx, m.state[t] === "dropped" ? 2 : 3, x, y, w, h, rgba(m.kind === "image" ? [255, 255, 255] : view.theme.text, 0.3 * bright));
+    ctx.setLineDash([3, 2]);
+    ctx.strokeStyle = rgba(m.kind === "image" ? [255, 255, 255] : view.theme.text, 0.75 * bright);
+    ctx.lineWidth = 1;
+    ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
+    ctx.setLineDash([]);
+    return;
+  }
+  ctx.fillStyle = rgba(rgb, view.theme.tint * weight * bright * (m.kind === "image" ? 0.9 : 1));
+  ctx.fillRect(x, y, w, h);
+  drawPattern(ctx, patternOf(m.owner[t], view.paletteSize), x, y, w, h - 3, rgba(rgb, 0.55 * bright));
+  if (m.kind === "image") {
+    ctx.lineWidth = 3;
+    ctx.strokeStyle = rgba(rgb, bright);
+    if (m.state[t] === "partial") ctx.setLineDash([4, 3]);
+    ctx.strokeRect(x + 1.5, y + 1.5, w - 3, h - 3);
+    ctx.setLineDash([]);
+    return;
+  }
+  ctx.fillStyle = rgba(rgb, bright);
+  if (m.state[t] === "partial") for (let d = 0; d < w; d += 4) ctx.fillRect(x + d, y + h - 3, Math.min(2, w - d), 3);
+  else ctx.fillRect(x, y + h - 3, w, 3);
+}
+
+function drawPoint(ctx, view, r, rgb, weight, bright, t) {
+  const m = view.model, x = r.x + r.w / 2, y = r.y + r.h / 2, lost = m.state[t] === "dropped" || m.state[t] === "unrouted";
+  ctx.beginPath();
+  if (lost) {
+    ctx.moveTo(x - 4, y - 4); ctx.lineTo(x + 4, y + 4); ctx.moveTo(x + 4, y - 4); ctx.lineTo(x - 4, y + 4);
+    ctx.strokeStyle = rgba(view.theme.text, 0.8 * bright);
+    ctx.lineWidth = 1.5;
+    ctx.stroke();
+    return;
+  }
+  ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
+  ctx.fillStyle = rgba(rgb, (0.25 + 0.6 * weight) * bright);
+  ctx.fill();
+  ctx.strokeStyle = rgba(rgb, bright);
+  ctx.lineWidth = 1.5;
+  ctx.stroke();
+}
+
+// The nearest token in the next or previous visual line, for the arrow keys.
+export function neighbour(b, t, key) {
+  const last = b.spans.length - 1;
+  if (key === "ArrowRight") return Math.min(last, t + 1);
+  if (key === "ArrowLeft") return Math.max(0, t - 1);
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  const here = b.rects[t], down = key === "ArrowDown";
+  let best = t, bestCost = Infinity;
+  b.rects.forEach((r, i) => {
+    const dy = down ? r.y - here.y : here.y - r.y;
+    if (dy < here.h / 2) return;
+    const cost = dy * 4 + Math.abs(r.x + r.w / 2 - here.x - here.w / 2);
+    if (cost < bestCost) { bestCost = cost; best = i; }
+  });
+  return best;
+}

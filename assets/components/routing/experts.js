@@ -1,0 +1,196 @@
+// The experts on the right: one row each, its buffer filled by the kept routes in slot order, overflow crossed out beyond
+// the buffer's end. Without a capacity the row is a bar of its load with the fair share marked.
+// Cells fill column by column, so that the filled length stays proportional to the load at any number of lines.
+import { drawPattern, element, fit, inkOn, patternOf, rgba } from "./theme.js";
+import { describeExpert, percent, say } from "./model.js";
+
+const STEPS = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+
+export function makeExperts(view) {
+  const node = element("div", "experts"), inner = element("div", "rows");
+  const canvas = element("canvas", "slots");
+  canvas.setAttribute("role", "img");
+  inner.append(canvas);
+  node.append(inner);
+  const x = { node, inner, canvas, rows: [], shown: null, from: null, target: null, geometry: [], scale: 0 };
+
+  x.update = (m) => {
+    if (x.rows.length !== m.E) build(x, m, view);
+    for (let e = 0; e < m.E; e++) refreshRow(x.rows[e], m, e);
+    const head = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
+    canvas.setAttribute("aria-label", head);
+    x.scale = chooseScale(m, x.scale);
+    const target = Float32Array.from(m.held, (held) => held.length);
+    x.from = x.shown && x.shown.length === m.E ? x.shown.slice() : target.slice();
+    x.target = target;
+    x.shown = x.from.slice();
+    place(x, m);
+  };
+  x.layout = () => measure(x, view.model);
+  x.draw = (u) => paint(x, view, u);
+  x.cell = (r) => cellOf(x, view.model, r);
+  x.routeAt = (px, py) => routeAt(x, view.model, px, py);
+  return x;
+}
+
+// The bar's full length in multiples of the fair share: fixed steps, taken back only well below the next smaller one,
+// so that the scale does not breathe with every batch.
+function chooseScale(m, before) {
+  const fair = m.total / m.E || 1, need = Math.max(...m.load, 0) / fair;
+  const fits = STEPS.find((s) => s >= need) ?? need;
+  return fits < before && need > before * 0.55 ? before : fits;
+}
+
+function build(x, m, view) {
+  x.rows.forEach((row) => row.node.remove());
+  x.rows = [];
+  x.inner.classList.toggle("many", m.E > 8);
+  for (let e = 0; e < m.E; e++) {
+    const node = element("button", "row");
+    node.type = "button";
+    node.dataset.e = e;
+    const chip = element("span", "chip", String(e + m.base)), share = element("span", "share"), note = element("span", "remark");
+    const rgb = view.colour(e);
+    chip.style.background = rgba(rgb, 1);
+    chip.style.color = inkOn(rgb);
+    chip.dataset.pattern = patternOf(e, view.paletteSize);
+    node.append(chip, share, element("span", "room"), note);
+    x.inner.append(node);
+    x.rows.push({ node, share, note, label: "" });
+  }
+  x.shown = null;
+}
+
+function refreshRow(row, m, e) {
+  const share = percent(m.total ? m.load[e] / m.total : NaN);
+  if (row.share.textContent !== share) row.share.textContent = share;
+  const note = m.lost[e].length ? say(m, "dropped_n", { n: m.lost[e].length })
+    : m.dead && m.dead[e] ? say(m, "dead") : m.total && !m.load[e] ? say(m, "idle") : "";
+  if (row.note.textContent !== note) row.note.textContent = note;
+  row.node.classList.toggle("dead", !!(m.dead && m.dead[e]) || (m.total > 0 && !m.load[e]));
+  const label = describeExpert(m, e);
+  if (row.label !== label) row.node.setAttribute("aria-label", row.label = label);
+}
+
+function measure(x, m) {
+  const home = x.inner.getBoundingClientRect();
+  x.width = home.width;
+  x.height = home.height;
+  x.boxes = x.rows.map((row) => {
+    const r = row.node.children[2].getBoundingClientRect();
+    return { x: r.left - home.left, y: r.top - home.top, w: r.width, h: r.height };
+  });
+  x.context = fit(x.canvas, x.width, x.height);
+  if (m) place(x, m);
+}
+
+// Cell size of each row: as many lines as make cells nearest to square.
+function place(x, m) {
+  if (!x.boxes || x.boxes.length !== m.E) return;
+  const bounded = m.C !== null;
+  const cells = bounded ? m.C : Math.max(1, (x.scale * m.total) / m.E);
+  const share = bounded ? (m.total > m.C * m.E || m.lost.some((l) => l.length) || x.hadLoss ? 0.74 : 0.98) : 0.98;
+  x.hadLoss = share === 0.74;
+  x.geometry = x.boxes.map((box) => {
+    const pad = box.h > 26 ? 5 : 2, h = Math.max(6, Math.min(box.h - 2 * pad, 44)), length = box.w * share;
+    let lines = 1, best = 0;
+    for (let n = 1; n <= Math.max(1, Math.floor(h / 5)); n++) {
+      const side = Math.min(length / Math.ceil(cells / n), h / n, 18);
+      if (side > best + 0.01) { best = side; lines = n; }
+    }
+    const columns = Math.ceil(cells / lines);
+    const w = bounded ? Math.min(length / columns, 26) : length / (cells / lines), ch = Math.min(h / lines, Math.max(w * 1.6, 12));
+    return { x: box.x, y: box.y + (box.h - ch * lines) / 2, w, h: ch, lines, columns, end: box.x + columns * w, right: box.x + box.w, mid: box.y + box.h / 2 };
+  });
+}
+
+function box(g, i) {
+  return { x: g.x + Math.floor(i / g.lines) * g.w, y: g.y + (i % g.lines) * g.h, w: g.w, h: g.h };
+}
+
+// Where overflow is drawn: beyond the buffer, one cross per route as far as there is room.
+function lostBox(g, i) {
+  const step = 11, rows = Math.max(1, Math.floor((g.lines * g.h) / step));
+  const left = Math.min(g.end + 8 + Math.floor(i / rows) * step, g.right - step);
+  return { x: left, y: g.mid - (rows * step) / 2 + (i % rows) * step, w: step, h: step };
+}
+
+function cellOf(x, m, r) {
+  const e = m.expert[r], g = x.geometry[e];
+  if (!g) return null;
+  return m.kept[r] ? box(g, m.held[e].indexOf(r)) : lostBox(g, m.lost[e].indexOf(r));
+}
+
+function routeAt(x, m, px, py) {
+  for (let e = 0; e < m.E; e++) {
+    const g = x.geometry[e];
+    if (!g || py < g.y || py > g.y + g.lines * g.h || px < g.x) continue;
+    const i = Math.floor((px - g.x) / g.w) * g.lines + Math.floor((py - g.y) / g.h);
+    if (px < g.end && i < m.held[e].length) return m.held[e][i];
+    for (let l = 0; l < m.lost[e].length; l++) {
+      const c = lostBox(g, l);
+      if (px >= c.x && px <= c.x + c.w && py >= c.y && py <= c.y + c.h) return m.lost[e][l];
+    }
+  }
+  return -1;
+}
+
+function paint(x, view, u) {
+  const m = view.model, ctx = x.context;
+  if (!ctx || x.geometry.length !== m.E || !x.target) return;
+  for (let e = 0; e < m.E; e++) x.shown[e] = x.from[e] + (x.target[e] - x.from[e]) * u;
+  ctx.clearRect(0, 0, x.width, x.height);
+  const lit = view.lit();
+  for (let e = 0; e < m.E; e++) paintRow(ctx, x, view, e, lit);
+  if (m.C === null && m.total) paintFair(ctx, x, view);
+}
+
+function paintRow(ctx, x, view, e, lit) {
+  const m = view.model, g = x.geometry[e], rgb = view.colour(e), gap = g.w > 4 ? 1 : 0, gapY = g.lines > 1 ? 1 : 0;
+  if (m.C !== null) {
+    ctx.strokeStyle = view.theme.border;
+    ctx.lineWidth = 1;
+    if (g.w >= 5) for (let i = Math.floor(x.shown[e]); i < m.C; i++) {
+      const c = box(g, i);
+      ctx.strokeRect(c.x + 0.5, c.y + 0.5, Math.max(1, c.w - gap - 1), Math.max(1, c.h - gapY - 1));
+    }
+    ctx.fillStyle = m.lost[e].length ? view.theme.ink : view.theme.border;
+    ctx.fillRect(g.end + 1, g.y - 2, m.lost[e].length ? 2 : 1, g.lines * g.h + 3);
+  }
+  const count = Math.ceil(x.shown[e]);
+  for (let i = 0; i < count; i++) {
+    const c = box(g, i), r = m.held[e][i], grown = Math.min(1, x.shown[e] - i);
+    const present = lit && (r === undefined || !lit.has(Math.floor(r / m.K))) ? 0.18 : 1;
+    ctx.fillStyle = rgba(rgb, (r === undefined ? 0.6 : 0.35 + 0.65 * Math.min(1, m.weight[r] || 0)) * present * grown);
+    ctx.fillRect(c.x, c.y, Math.max(1, c.w - gap), Math.max(1, c.h - gapY));
+  }
+  if (count) drawPattern(ctx, patternOf(e, view.paletteSize), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.border);
+  ctx.lineWidth = 1.4;
+  for (let l = 0; l < m.lost[e].length; l++) {
+    const c = lostBox(g, l);
+    if (l && c.x === lostBox(g, l - 1).x && c.x + c.w >= g.right - 0.5 && l > lostRoom(g)) break;
+    const present = lit && !lit.has(Math.floor(m.lost[e][l] / m.K)) ? 0.2 : 0.85;
+    ctx.strokeStyle = rgba(view.theme.text, present);
+    ctx.beginPath();
+    ctx.moveTo(c.x + 2, c.y + 2); ctx.lineTo(c.x + 8, c.y + 8);
+    ctx.moveTo(c.x + 8, c.y + 2); ctx.lineTo(c.x + 2, c.y + 8);
+    ctx.stroke();
+  }
+}
+
+function lostRoom(g) {
+  const step = 11, rows = Math.max(1, Math.floor((g.lines * g.h) / step));
+  return rows * Math.max(1, Math.floor((g.right - g.end - 8) / step));
+}
+
+function paintFair(ctx, x, view) {
+  const m = view.model, first = x.geometry[0], at = first.x + ((m.total / m.E) / first.lines) * first.w;
+  ctx.strokeStyle = view.theme.ink;
+  ctx.setLineDash([2, 3]);
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(Math.round(at) + 0.5, x.boxes[0].y);
+  ctx.lineTo(Math.round(at) + 0.5, x.boxes[m.E - 1].y + x.boxes[m.E - 1].h);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}

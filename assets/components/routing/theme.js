@@ -1,0 +1,98 @@
+// Colours: the page's theme read from its CSS variables, each expert's colour from the payload's palette, and a pattern
+// for each further round through the palette, so that colour never carries an expert's identity alone.
+
+export function readTheme(root) {
+  const style = getComputedStyle(root);
+  const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
+  const theme = {
+    text: parse(read("--st-text-color", "#31333f")),
+    background: parse(read("--st-background-color", "#ffffff")),
+    font: read("--st-font", "sans-serif"),
+    code: read("--st-code-font", "monospace"),
+  };
+  theme.dark = luminance(theme.background) < 0.5;
+  // Strongest tint behind text: with these every palette colour leaves body text above 4.5:1.
+  theme.tint = theme.dark ? 0.42 : 0.5;
+  theme.border = rgba(theme.text, theme.dark ? 0.28 : 0.22);
+  theme.faint = rgba(theme.text, 0.08);
+  theme.ink = rgba(theme.text, 1);
+  return theme;
+}
+
+export function palette(colours) {
+  const parsed = colours.map(parse);
+  return (e) => parsed[e % parsed.length];
+}
+
+export function parse(colour) {
+  const hex = /^#([0-9a-f]{6}|[0-9a-f]{3})/i.exec(colour);
+  if (hex) {
+    const digits = hex[1].length === 3 ? [...hex[1]].map((d) => d + d) : hex[1].match(/../g);
+    return digits.map((d) => parseInt(d, 16));
+  }
+  const numbers = colour.match(/[\d.]+/g);
+  return numbers && numbers.length >= 3 ? numbers.slice(0, 3).map(Number) : [128, 128, 128];
+}
+
+export function rgba([r, g, b], a) {
+  return `rgba(${Math.round(r)},${Math.round(g)},${Math.round(b)},${a.toFixed(3)})`;
+}
+
+export function luminance(rgb) {
+  const [r, g, b] = rgb.map((v) => ((v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+// Ink that reads on a solid expert colour.
+export function inkOn(rgb) {
+  return luminance(rgb) > 0.2 ? "#111" : "#fff";
+}
+
+// 0: plain, 1: rising stripes, 2: falling stripes, 3: dots; further rounds repeat and rely on the number.
+export function patternOf(e, paletteSize) {
+  return Math.floor(e / paletteSize) % 4;
+}
+
+export function drawPattern(ctx, kind, x, y, w, h, colour) {
+  if (!kind) return;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(x, y, w, h);
+  ctx.clip();
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  if (kind === 3) {
+    for (let px = x + 2; px < x + w; px += 4) for (let py = y + 2; py < y + h; py += 4) ctx.rect(px - 0.5, py - 0.5, 1.3, 1.3);
+    ctx.fill();
+  } else {
+    for (let d = -h; d < w; d += 4) {
+      ctx.moveTo(x + d, kind === 1 ? y + h : y);
+      ctx.lineTo(x + d + h, kind === 1 ? y : y + h);
+    }
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+// A canvas that fits its CSS box at the screen's resolution; returns its context scaled to CSS pixels.
+export function fit(canvas, width, height) {
+  const ratio = Math.min(window.devicePixelRatio || 1, 2);
+  const w = Math.max(1, Math.round(width * ratio)), h = Math.max(1, Math.round(height * ratio));
+  if (canvas.width !== w || canvas.height !== h) {
+    canvas.width = w;
+    canvas.height = h;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const ctx = canvas.getContext("2d");
+  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return ctx;
+}
+
+export function element(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}

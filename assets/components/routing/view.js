@@ -1,0 +1,303 @@
+// The routing view: builds its parts once, feeds them each new payload, and links hover, focus, tap and keys between them.
+// Streamlit calls the default export on every update; all state lives in one record per mounted element.
+import { makeBatch, neighbour } from "./batch.js";
+import { makeBeams } from "./beams.js";
+import { makeCard } from "./card.js";
+import { makeExperts } from "./experts.js";
+import { makeGrid } from "./grid.js";
+import { decode, describeExpert, describeToken, say, tokenOf, tokensOf } from "./model.js";
+import { element, palette, readTheme } from "./theme.js";
+
+const TWEEN = 260;
+const views = new WeakMap();
+
+export default function routingView(component) {
+  const root = component.parentElement.querySelector(".mv");
+  let view = views.get(root);
+  if (!view) views.set(root, (view = make(root)));
+  view.send = component.setStateValue;
+  receive(view, component.data);
+  return () => {
+    view.stop();
+    views.delete(root);
+  };
+}
+
+function make(root) {
+  const view = { root, tab: "batch", hover: null, pinned: null, focus: null, numbers: false, asked: "null" };
+  view.active = () => view.hover || view.focus || view.pinned;
+  view.lit = () => litTokens(view);
+  view.anchor = (active) => anchorOf(view, active);
+  view.theme = readTheme(root);
+  view.batch = makeBatch(view);
+  view.experts = makeExperts(view);
+  view.grid = makeGrid(view);
+  view.beams = makeBeams(view);
+  view.card = makeCard(view);
+  frame(view);
+  listen(view);
+  const watch = new ResizeObserver(() => relayout(view));
+  watch.observe(view.batch.list);
+  watch.observe(view.batch.content);
+  watch.observe(view.experts.inner);
+  watch.observe(view.grid.node);
+  document.fonts?.ready.then(() => relayout(view));
+  view.stop = () => {
+    watch.disconnect();
+    cancelAnimationFrame(view.frame);
+  };
+  return view;
+}
+
+function frame(view) {
+  const bar = element("div", "bar"), tabs = element("div", "tabs");
+  tabs.setAttribute("role", "tablist");
+  view.tabs = ["batch", "grid"].map((name) => {
+    const tab = element("button", "tab");
+    tab.type = "button";
+    tab.dataset.tab = name;
+    tab.setAttribute("role", "tab");
+    tabs.append(tab);
+    return tab;
+  });
+  view.badge = element("span", "badge");
+  view.facts = element("span", "facts");
+  view.switch = element("button", "switch");
+  view.switch.type = "button";
+  view.switch.setAttribute("role", "switch");
+  bar.append(tabs, view.facts, view.badge, view.switch);
+  view.body = element("div", "body");
+  view.body.append(view.batch.node, view.experts.node, view.grid.node, view.beams.node, view.card.node);
+  view.legend = element("div", "legend");
+  view.live = element("div", "live");
+  view.live.setAttribute("aria-live", "polite");
+  view.root.replaceChildren(bar, view.body, view.legend, view.live);
+}
+
+function receive(view, data) {
+  view.theme = readTheme(view.root);
+  view.root.dataset.dark = view.theme.dark;
+  view.colour = palette(data.palette);
+  view.paletteSize = data.palette.length;
+  view.model = decode(data);
+  view.motion = data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  view.root.style.setProperty("--height", `${data.height}px`);
+  forgetMissing(view);
+  const asked = JSON.stringify(data.selected);
+  if (asked !== view.asked) {
+    view.asked = asked;
+    view.pinned = valid(view, data.selected) ? { kind: data.selected.kind, index: data.selected.index } : null;
+  }
+  words(view, data);
+  view.batch.update(view.model);
+  view.experts.update(view.model);
+  view.grid.update(view.model);
+  relayout(view);
+  mark(view);
+  run(view);
+}
+
+function valid(view, chosen) {
+  const size = chosen && { token: view.model.T, expert: view.model.E }[chosen.kind];
+  return size !== undefined && size !== null && chosen.index >= 0 && chosen.index < size;
+}
+
+// A smaller batch or fewer experts than before: what no longer exists cannot stay lit.
+function forgetMissing(view) {
+  for (const slot of ["hover", "focus", "pinned"]) if (view[slot] && !valid(view, view[slot])) view[slot] = null;
+}
+
+function words(view, data) {
+  const m = view.model, put = (node, text) => node.textContent !== text && (node.textContent = text);
+  put(view.tabs[0], say(m, "tab_batch"));
+  put(view.tabs[1], say(m, "tab_grid"));
+  put(view.switch, say(m, "numbers"));
+  put(view.badge, data.recorded ? say(m, "recorded") : "");
+  const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
+  put(view.facts, `${say(m, "layer", { n: m.layer + 1 })} · ${size}`);
+  const keys = view.tab === "batch"
+    ? [["weight", "legend_weight"], ["dropped", "legend_dropped"]].concat(m.state.includes("partial") ? [["partial", "legend_partial"]] : []).concat(m.C === null && m.total ? [["fair", "fair"]] : [])
+    : [["scale", "legend_grid"], ["chosen", "legend_chosen"], ["cross", "legend_chosen_dropped"]];
+  const wanted = JSON.stringify([keys, m.total === 0, m.words.legend_weight]);
+  if (view.legendFor === wanted) return;
+  view.legendFor = wanted;
+  view.legend.replaceChildren(...keys.map(([sign, word]) => {
+    const item = element("span", "key");
+    item.append(element("i", `sign ${sign}`), document.createTextNode(say(m, word)));
+    return item;
+  }));
+  if (!m.total && m.T) view.legend.prepend(element("span", "key strong", say(m, "no_routes_at_all")));
+}
+
+function relayout(view) {
+  if (!view.model) return;
+  view.batch.layout();
+  view.experts.layout();
+  view.grid.layout();
+  paint(view, 1);
+}
+
+// One animation at a time: a new payload starts from whatever is on screen.
+function run(view) {
+  cancelAnimationFrame(view.frame);
+  if (!view.motion) return paint(view, 1);
+  const start = performance.now();
+  const step = (now) => {
+    const u = Math.min(1, (now - start) / TWEEN);
+    paint(view, u * u * (3 - 2 * u));
+    if (u < 1) view.frame = requestAnimationFrame(step);
+  };
+  paint(view, 0);
+  view.frame = requestAnimationFrame(step);
+}
+
+function paint(view, u) {
+  if (view.tab === "batch") {
+    view.batch.draw(u);
+    view.experts.draw(u);
+  } else view.grid.draw();
+}
+
+function litTokens(view) {
+  const active = view.active();
+  if (!active) return null;
+  return active.kind === "token" ? new Set([active.index]) : tokensOf(view.model, active.index);
+}
+
+function anchorOf(view, active) {
+  const home = view.body.getBoundingClientRect();
+  if (active.kind === "expert" && view.tab === "batch") return relative(view.experts.rows[active.index].node.getBoundingClientRect(), home);
+  const source = view.tab === "batch" ? view.batch : view.grid;
+  const node = (view.tab === "batch" ? view.batch.content : view.grid.canvas).getBoundingClientRect(), r = source.rect(active.index);
+  if (!r) return { x: 0, y: 0, w: 0, h: 0 };
+  return { x: node.left - home.left + r.x, y: node.top - home.top + r.y, w: r.w, h: r.h };
+}
+
+function relative(r, home) {
+  return { x: r.left - home.left, y: r.top - home.top, w: r.width, h: r.height };
+}
+
+// Show what is active everywhere: spans, rows, beams, card.
+function mark(view) {
+  const active = view.active();
+  const token = active && active.kind === "token" ? active.index : -1, expert = active && active.kind === "expert" ? active.index : -1;
+  view.batch.spans.forEach((span, t) => {
+    span.classList.toggle("active", t === token);
+    const chosen = String(!!view.pinned && view.pinned.kind === "token" && view.pinned.index === t);
+    if (span.getAttribute("aria-selected") !== chosen) span.setAttribute("aria-selected", chosen);
+  });
+  view.experts.rows.forEach((row, e) => {
+    row.node.classList.toggle("active", e === expert);
+    row.node.setAttribute("aria-pressed", String(!!view.pinned && view.pinned.kind === "expert" && view.pinned.index === e));
+  });
+  view.beams.draw();
+  view.card.update();
+}
+
+function point(view, slot, to) {
+  const same = (a, b) => (!a && !b) || (a && b && a.kind === b.kind && a.index === b.index);
+  if (same(view[slot], to)) return;
+  const before = view.active();
+  view[slot] = to;
+  if (same(before, view.active())) return;
+  view.batch.retint();
+  mark(view);
+  run(view);
+}
+
+function pin(view, to) {
+  const same = to && view.pinned && view.pinned.kind === to.kind && view.pinned.index === to.index;
+  view.pinned = same ? null : to;
+  view.batch.retint();
+  mark(view);
+  run(view);
+  view.send("selected", view.pinned);
+}
+
+function under(view, event) {
+  const path = event.composedPath();
+  const span = path.find((n) => n.dataset && n.dataset.t !== undefined), row = path.find((n) => n.dataset && n.dataset.e !== undefined);
+  if (span) return { kind: "token", index: Number(span.dataset.t) };
+  if (path.includes(view.grid.canvas)) {
+    const r = view.grid.canvas.getBoundingClientRect(), t = view.grid.at(event.clientX - r.left, event.clientY - r.top);
+    return t < 0 ? null : { kind: "token", index: t };
+  }
+  if (!row) return null;
+  const r = view.experts.inner.getBoundingClientRect(), route = view.experts.routeAt(event.clientX - r.left, event.clientY - r.top);
+  return route >= 0 ? { kind: "token", index: tokenOf(view.model, route) } : { kind: "expert", index: Number(row.dataset.e) };
+}
+
+function listen(view) {
+  const { body } = view;
+  body.addEventListener("pointermove", (e) => e.pointerType !== "touch" && point(view, "hover", under(view, e)));
+  body.addEventListener("pointerleave", () => point(view, "hover", null));
+  body.addEventListener("click", (e) => {
+    const keyboard = e.detail === 0, row = e.composedPath().find((n) => n.dataset && n.dataset.e !== undefined);
+    const to = keyboard && row ? { kind: "expert", index: Number(row.dataset.e) } : under(view, e);
+    view.focus = null;
+    if (to || view.pinned) pin(view, to);
+  });
+  body.addEventListener("focusin", (e) => {
+    const to = focused(e);
+    if (!to || !e.target.matches?.(":focus-visible")) return;
+    point(view, "focus", to);
+    const text = to.kind === "token" ? describeToken(view.model, to.index) : describeExpert(view.model, to.index);
+    if (to.kind === "token") e.target.setAttribute("aria-label", text);
+    view.live.textContent = text;
+  });
+  body.addEventListener("focusout", (e) => {
+    if (e.target.dataset.t !== undefined && view.model.kind === "text") e.target.removeAttribute("aria-label");
+    point(view, "focus", null);
+  });
+  body.addEventListener("keydown", (e) => keys(view, e));
+  view.batch.node.addEventListener("scroll", () => mark(view), { passive: true });
+  view.experts.node.addEventListener("scroll", () => mark(view), { passive: true });
+  view.grid.node.addEventListener("scroll", () => mark(view), { passive: true });
+  view.switch.addEventListener("click", () => {
+    view.numbers = !view.numbers;
+    view.switch.setAttribute("aria-checked", String(view.numbers));
+    view.root.classList.toggle("numbers", view.numbers);
+    relayout(view);
+    mark(view);
+  });
+  view.switch.setAttribute("aria-checked", "false");
+  view.tabs.forEach((tab) => tab.addEventListener("click", () => show(view, tab.dataset.tab)));
+  show(view, "batch");
+}
+
+function focused(event) {
+  const d = event.target.dataset || {};
+  if (d.t !== undefined) return { kind: "token", index: Number(d.t) };
+  return d.e !== undefined ? { kind: "expert", index: Number(d.e) } : null;
+}
+
+function keys(view, e) {
+  if (e.key === "Escape") {
+    point(view, "hover", null);
+    point(view, "focus", null);
+    if (view.pinned) pin(view, null);
+    return;
+  }
+  const at = focused(e);
+  if (!at || at.kind !== "token") return;
+  if (e.key === "Enter" || e.key === " ") {
+    e.preventDefault();
+    return pin(view, at);
+  }
+  if (!/^(Arrow(Left|Right|Up|Down)|Home|End)$/.test(e.key)) return;
+  e.preventDefault();
+  const to = neighbour(view.batch, at.index, e.key);
+  view.batch.spans[at.index].tabIndex = -1;
+  view.batch.spans[to].tabIndex = 0;
+  view.batch.spans[to].focus();
+}
+
+function show(view, tab) {
+  view.tab = tab;
+  view.root.dataset.tab = tab;
+  view.tabs.forEach((t) => t.setAttribute("aria-selected", String(t.dataset.tab === tab)));
+  if (!view.model) return;
+  words(view, { recorded: view.badge.textContent !== "" });
+  relayout(view);
+  mark(view);
+}

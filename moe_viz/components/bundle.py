@@ -1,0 +1,37 @@
+"""Joins a component's JavaScript modules into the one string that Streamlit components v2 accept.
+
+The files in assets/components are real ES modules with `import` and `export`, so editors and checkers understand them. Here each
+becomes a function scope that hands out its exports, in dependency order; the last one, with the default export, stays at the top.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
+
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[\s\S]*?\*/[ \t]*\n", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+|^\s*\n", re.MULTILINE)
+
+
+def bundle(folder: str, modules: list[str]) -> str:
+    """One script out of `assets/components/<folder>/<module>.js`, each listed after those that it imports, the entry last."""
+    *parts, entry = [_IMPORT.sub(r"const \1 = module_\2;\n", _read(folder, f"{name}.js")) for name in modules]
+    scopes = []
+    for name, part in zip(modules, parts):
+        exports = ", ".join(_EXPORT.findall(part))
+        scopes.append(f"const module_{name} = (() => {{\n{_EXPORT.sub('', part)}return {{ {exports} }};\n}})();\n")
+    return "".join([*scopes, entry])
+
+
+def stylesheet(folder: str, name: str) -> str:
+    """The CSS of a component."""
+    return _read(folder, f"{name}.css")
+
+
+def _read(folder: str, name: str) -> str:
+    """A file without indentation and without comments on lines of their own: Streamlit sends it along with every update."""
+    return _INDENT.sub("", _COMMENT.sub("", (ASSETS / folder / name).read_text(encoding="utf-8")))

@@ -1,0 +1,54 @@
+"""Every word the routing view shows, in English, marked for the catalogue. `{name}` is filled in by the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from moe_viz.spec.knobs import N_
+
+LABELS: dict[str, str] = {
+    "tab_batch": N_("Routing"),
+    "tab_grid": N_("Probabilities"),
+    "numbers": N_("Numbers"),
+    "recorded": N_("recorded"),
+    "batch": N_("Probe batch: {tokens} tokens, {dropped} dropped"),
+    "experts_capacity": N_("{experts} experts, {capacity} slots each"),
+    "experts_dropless": N_("{experts} experts, dropless"),
+    "expert": N_("Expert {n}"),
+    "token": N_("token"),
+    "patch": N_("patch"),
+    "point": N_("point"),
+    "position": N_("position {n}"),
+    "fair": N_("fair share"),
+    "routes": N_("{n} of {total} routes, {share}"),
+    "filled": N_("{n} of {capacity} slots filled"),
+    "dropped_n": N_("{n} dropped"),
+    "dead": N_("dead"),
+    "idle": N_("no tokens"),
+    "kept_slot": N_("Expert {n}: slot {slot} of {capacity}"),
+    "kept": N_("Expert {n}: kept"),
+    "lost": N_("Expert {n} is full: dropped"),
+    "residual": N_("No expert has it: it goes on by the residual path."),
+    "no_route": N_("No expert asked for it: it goes on by the residual path."),
+    "no_routes_at_all": N_(
+        "This router mixes all tokens into every slot, so there are no routes to draw; see the probabilities."
+    ),
+    "gate": N_("gate"),
+    "weight": N_("weight {w}"),
+    "others": N_("{n} others"),
+    "from_groups": N_("Its tokens come from"),
+    "legend_weight": N_("tint: gate weight 0 to 1"),
+    "legend_partial": N_("some of its routes dropped"),
+    "legend_dropped": N_("dropped: goes on by the residual path"),
+    "legend_grid": N_("gate probability 0 to 1"),
+    "legend_chosen": N_("chosen"),
+    "legend_chosen_dropped": N_("chosen, then dropped"),
+    "grid": N_("Gate probability of each token (column) for each expert (row)"),
+    "layer": N_("Layer {n}"),
+    "empty": N_("There are no tokens to show."),
+}
+
+
+def translated(translate: Callable[[str], str]) -> dict[str, str]:
+    """All labels, each passed through `translate`."""
+    return {name: translate(text) for name, text in LABELS.items()}

@@ -1,0 +1,69 @@
+"""The routing view: the probe batch on the left, the experts and their buffers on the right, linked by hover, focus and tap.
+
+One component is mounted per key and redrawn in place with each snapshot. Its data is `pack(trace)`; the drawing is in
+assets/components/routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from moe_viz.components.bundle import bundle, stylesheet
+from moe_viz.components.labels import LABELS
+from moe_viz.components.pack import pack
+from moe_viz.components.palette import EXPERT_COLOURS
+from moe_viz.records.trace import RoutingTrace
+
+_MODULES = ["model", "theme", "batch", "experts", "grid", "beams", "card", "view"]
+
+_mount = st.components.v2.component(
+    "moe_viz_routing",
+    js=bundle("routing", _MODULES),
+    css=stylesheet("routing", "routing"),
+    html='<div class="mv"></div>',
+)
+
+
+def routing_view(
+    traces: Sequence[RoutingTrace],
+    *,
+    layer: int,
+    key: str,
+    recorded: bool = False,
+    images: np.ndarray | None = None,
+    points: np.ndarray | None = None,
+    dead: Sequence[bool] | None = None,
+    height: int = 480,
+    labels: Mapping[str, str] | None = None,
+    selected: Mapping[str, Any] | None = None,
+    motion: bool = True,
+    theatre: bool = False,
+) -> Any:
+    """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
+
+    selected: {"kind": "token" | "expert", "index": int}, given here to pin from outside, returned when pinned in the view.
+    images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
+    labels: translated `LABELS`; missing ones stay English.  motion: False stops tweening whatever the browser prefers.
+    theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
+    Raises ValueError where there is no such layer.
+    """
+    if not 0 <= layer < len(traces):
+        raise ValueError(f"layer {layer} is not one of the {len(traces)} layers of the trace (0 to {len(traces) - 1})")
+    data = pack(traces[layer], images=images, points=points, dead=dead) | {
+        "palette": EXPERT_COLOURS,
+        "labels": {**LABELS, **(labels or {})},
+        "recorded": recorded,
+        "height": height,
+        "motion": motion,
+        "theatre": theatre,
+        "selected": None if selected is None else dict(selected),
+    }
+    return _mount(key=key, data=data, default={"selected": data["selected"]}, on_selected_change=_ignore)
+
+
+def _ignore() -> None:
+    """Streamlit returns only those values that have a callback; the page reads `selected` from the result instead."""
