@@ -24,22 +24,15 @@ class MoELayer(nn.Module):
 
     def __init__(self, router: Router, experts: Experts, n_shared: int = 0):
         super().__init__()
-        self.experts = experts
+        for word in ("n_experts", "d_model"):
+            if getattr(router, word) != getattr(experts, word):
+                raise ValueError(
+                    f"router has {word} = {getattr(router, word)}, experts have {getattr(experts, word)}; they must agree"
+                )
+        self.router, self.experts = router, experts
         self.disabled: frozenset[int] = frozenset()
         self.shared = self._one_network(n_shared) if n_shared else None
-        self.beside: Experts | None = None
-        self.set_router(router)
-
-    def set_router(self, router: Router) -> None:
-        """Route by this router from now on; the experts stay. Where it blends them with a network beside them, there is one from now on."""
-        for word in ("n_experts", "d_model"):
-            if getattr(router, word) != getattr(self.experts, word):
-                raise ValueError(
-                    f"router has {word} = {getattr(router, word)}, experts have {getattr(self.experts, word)}; they must agree"
-                )
-        self.router = router
-        if router.needs_network and self.beside is None:
-            self.beside = self._one_network(1).to(self.experts.w1.device)
+        self.beside = self._one_network(1) if router.needs_network else None
 
     def _one_network(self, width: int) -> Experts:
         """A network for all tokens, `width` times as wide as an expert."""
@@ -70,7 +63,7 @@ class MoELayer(nn.Module):
 
         mix [T]: a*y + (1-a)*other, as in BASE (Lewis et al. 2021) and NLLB (2022);  [T, 2]: a*y + b*other, as in PR-MoE (2022).
         """
-        other = self.beside(x[None])[0] if self.router.needs_network else x
+        other = x if self.beside is None else self.beside(x[None])[0]
         mix = mix.to(y.dtype)
         if mix.dim() == 1:
             return other + mix[:, None] * (y - other)

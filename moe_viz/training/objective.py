@@ -1,7 +1,8 @@
 """What a step minimises: task loss + coefficient x auxiliary terms, the terms averaged over the layers.
 
-The balancing terms (`balance`, `importance`, `load`) are weighted by `balance_coef`, `z` by `z_coef`. Every other term a router
-brings (a budget, a policy gradient, an adaptive L1) carries its own weight in the router's options and counts once.
+The balancing terms (`balance`, `importance`, `load`) are weighted by `balance_coef`, `z` by `z_coef`, the budget of NLLB's gate
+(`cmr`) by `cmr_coef` and once for all layers together. Every other term a router brings (a policy gradient, an adaptive L1) carries its own
+weight and counts once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.moe.routing import Routing
 from moe_viz.spec import RunConfig
 
@@ -18,7 +20,11 @@ BALANCING = ("balance", "importance", "load")
 
 def coefficient(term: str, config: RunConfig) -> float:
     """Weight of one auxiliary term."""
-    return config.balance_coef if term in BALANCING else config.z_coef if term == "z" else 1.0
+    if term in BALANCING:
+        return config.balance_coef
+    if term == "cmr":
+        return config.router.cmr_coef
+    return config.z_coef if term == "z" else 1.0
 
 
 def auxiliary_loss(routings: Sequence[Routing], config: RunConfig) -> Tensor | float:
@@ -26,6 +32,8 @@ def auxiliary_loss(routings: Sequence[Routing], config: RunConfig) -> Tensor | f
     total: Tensor | float = 0.0
     for routing in routings:
         for name, term in routing.aux.items():
+            if name == "cmr":
+                term = budget_loss([r.residual_mix for r in routings], config.router.budget)
             weight = coefficient(name, config)
             if weight:
                 total = total + weight * term

@@ -25,15 +25,14 @@ class OLMoERouter(TokenChoiceRouter):
 class DeepSeekV3Router(TokenChoiceRouter):
     """DeepSeek-AI 2024: sigmoid scores s; experts are the top-k of s + bias, within the best groups; gates are s without the bias.
 
-    bias [E] is a buffer in float32, saved with the model and no parameter. `after_step` moves it by bias_step * sign(mean count - count), where
-    counts are those of all training forwards since the last step (Wang et al. 2024, arXiv:2408.15664, algorithm 1).
+    bias [E] is a buffer in float32, saved with the model and no parameter. `after_step` moves it by bias_step * sign(mean count - count),
+    once per optimiser step and over all its micro-batches (Wang et al. 2024, arXiv:2408.15664, algorithm 1).
     The balancing loss counts what s alone would choose, as in the paper; set `balance_group` for its sequence-wise form.
     """
 
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
         super().__init__(d_model, n_experts, options)
         self.register_buffer("bias", torch.zeros(n_experts))
-        self.register_buffer("step_counts", torch.zeros(n_experts), persistent=False)
 
     def probabilities(self, c: Choice) -> Tensor:
         if self.options.score == "softmax":
@@ -70,14 +69,11 @@ class DeepSeekV3Router(TokenChoiceRouter):
         return super().finish(c, gates, kept) * self.options.routed_scaling
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
-        if self.training and torch.is_grad_enabled():
-            self.step_counts += c.counts
         c.info["bias"] = self.bias.clone()
         unbiased = top_k(c.extra["score"], self.options.k)
         return {"balance": self.balance(c.probs, unbiased), "z": z_loss(c.logits)}
 
     @torch.no_grad()
     def after_step(self, routing: Routing) -> None:
-        counts = torch.where(self.step_counts.sum() > 0, self.step_counts, routing.pre_counts)
+        counts = routing.pre_counts
         self.bias += self.options.bias_step * (counts.mean() - counts).sign()
-        self.step_counts.zero_()

@@ -5,6 +5,8 @@ a token that loses its second expert keeps the first one's share and not more. O
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,10 +65,15 @@ class STMoERouter(SecondExpertRouter):
         return expert, keep_with(self.shares(c, expert) / threshold)
 
 
+def budget_loss(gates: Sequence[Tensor], budget: float) -> Tensor:
+    """|mean gate - budget| over all tokens of all layers together: one layer may use its experts more if another uses them less."""
+    return (torch.stack([gate.mean() for gate in gates]).mean() - budget).abs()
+
+
 class NLLBRouter(GShardRouter):
     """NLLB Team 2022: top-2 inside, and a gate g that blends experts with a shared network, y = (1 - g) FFN(x) + g MoE(x).
 
-    g = sigmoid(u x + b) goes into `residual_mix` [T]; `aux["cmr"]` is |mean g - budget|. As in the released code, gate dropout scales
+    g = sigmoid(u x + b) goes into `residual_mix` [T]; `aux["cmr"]` is this layer's `budget_loss`. As in the released code, gate dropout scales
     what it keeps by 1/(1 - p), so that the mean of g stays. Expert output masking blanks single routes without such scaling, and shrinks all
     of them by 1 - p at evaluation; masking a route's weight is the same as masking the expert's answer.
     """
@@ -77,17 +84,14 @@ class NLLBRouter(GShardRouter):
         super().__init__(d_model, n_experts, options)
         self.share_gate = nn.Linear(d_model, 1)
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
-        weight, p = super().finish(c, gates, kept), self.options.output_mask
-        if not p:
-            return weight
-        return weight * (torch.rand_like(weight) >= p) if self.training else weight * (1 - p)
-
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
-        routing = super().route(x, token_ids, group_size)
+        routing, p = super().route(x, token_ids, group_size), self.options.output_mask
+        if p:
+            weight = routing.route_weight
+            routing.route_weight = weight * (torch.rand_like(weight) >= p) if self.training else weight * (1 - p)
         g = (full_precision(self.share_gate, x) + precise(self.share_gate.bias)).sigmoid().squeeze(-1)
         g = F.dropout(g, self.options.gate_drop, self.training)
         routing.residual_mix = g
-        routing.aux["cmr"] = (g.mean() - self.options.budget).abs()
+        routing.aux["cmr"] = budget_loss([g], self.options.budget)
         routing.info["expert_share"] = g.detach()
         return routing

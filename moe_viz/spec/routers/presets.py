@@ -38,6 +38,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "second_expert": "all",
         "capacity_factor": 1.0,
         "budget": 0.8,
+        "cmr_coef": 0.1,
         "gate_drop": 0.2,
         "output_mask": 0.2,
     },

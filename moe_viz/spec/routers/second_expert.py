@@ -81,6 +81,14 @@ class NLLB(RenormalisedByDefault):
         title=N_("Expert budget"),
         help=N_("The average share of a token that should go to experts rather than to the shared network."),
     )
+    cmr_coef: float = Knob(
+        0.1,
+        ge=0,
+        le=10,
+        live=True,
+        title=N_("Budget weight"),
+        help=N_("Weight of the distance between the budget and what is used, over all layers together."),
+    )
     gate_drop: float = Knob(
         0.0,
         ge=0,
