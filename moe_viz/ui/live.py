@@ -7,7 +7,7 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
-from moe_viz.records.narration import tell
+from moe_viz.records.narration import Story, narrate
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui import views
 from moe_viz.ui.i18n import _
@@ -52,11 +52,10 @@ def _head(run: LabRun, shown: Update, is_live: bool) -> int:
     moment = shown.snapshot
     n_layers = len(moment.traces)
     run.layer = min(run.layer, n_layers - 1)
-    story = tell(moment, shown.history, run.layer)
+    story = narrate(moment, shown.history)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
-            text = _(story.template).format(**story.values) if is_live else _("Recorded run, while your own model starts.")
-            st.markdown(text, help=_(story.why) if is_live else None)
+            _sentence(story, n_layers, is_live or run.latest is not None)
         with st.container(key="live_step", width="content"):
             st.markdown(_("step {step}").format(step=moment.step) if is_live or run.latest else _("starting…"))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
@@ -74,6 +73,18 @@ def _head(run: LabRun, shown: Update, is_live: bool) -> int:
         with st.container(key="shown_k", width="content"):
             st.caption(_about(moment.config, moment.metrics))
     return run.layer
+
+
+SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
+"""Severity -> a mark whose shape differs as well as its colour."""
+
+
+def _sentence(story: Story, n_layers: int, is_live: bool) -> None:
+    if not is_live:
+        st.markdown(_("This is a recorded run, while your own model starts."))
+        return
+    where = f"**{_('Layer {n}').format(n=story.layer + 1)}.** " if n_layers > 1 and story.layer is not None else ""
+    st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
 
 
 def _about(config: dict, metrics: dict) -> str:
