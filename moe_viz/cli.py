@@ -1,0 +1,215 @@
+"""The command line: `train` a run into a folder, `verify` that a folder's run can be reproduced, `export` its numbers.
+
+Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train.
+Exit codes: 0 done, 1 the run diverged, could not be reproduced or could not be written, 2 bad arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from moe_viz import __version__
+from moe_viz.records import recording
+from moe_viz.records.export import FORMATS, export
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
+from moe_viz.spec.describe import allowed, read, write
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    parser = make_parser()
+    asked = parser.parse_args(arguments)
+    try:
+        return asked.command(asked)
+    except ValueError as error:
+        print(f"{parser.prog} {asked.name}: {plain(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{parser.prog} {asked.name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog} {asked.name}: stopped", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="python -m moe_viz", description="A live laboratory for Mixture-of-Experts routing, without a browser."
+    )
+    parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="{train,verify,export}")
+
+    command = commands.add_parser("train", help="train a run and record it", allow_abbrev=False)
+    command.add_argument("--steps", type=_count, default=200, help="training steps (200)")
+    command.add_argument(
+        "--out", type=Path, default=Path("RUN"), help="folder for config, history, traces and model (RUN)"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    knobs = command.add_argument_group(
+        "knobs", "Defaults are the task's own. Options of another router or task are refused."
+    )
+    for word, (info, owners) in words().items():
+        knobs.add_argument(f"--{word.replace('_', '-')}", dest=f"knob_{word}", metavar="VALUE", default=argparse.SUPPRESS,
+                           help=_help(word, info, owners))  # fmt: skip
+    command.set_defaults(command=train)
+
+    command = commands.add_parser("verify", help="train a recorded run again and compare", allow_abbrev=False)
+    command.add_argument("run", type=Path, help="folder that train wrote")
+    command.add_argument("--device", help="another device than the recorded one")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+    command.set_defaults(command=verify)
+
+    command = commands.add_parser(
+        "export", help="write a recorded run's history and traces as CSV or JSON", allow_abbrev=False
+    )
+    command.add_argument("run", type=Path, help="folder that train wrote")
+    command.add_argument("--format", choices=FORMATS, default="csv", help="csv (one file each) or json (one file)")
+    command.add_argument("--out", type=Path, help="folder to write to (the run's own)")
+    command.set_defaults(command=export_run)
+    return parser
+
+
+# -- commands --------------------------------------------------------------------------------------------------------------
+
+
+def train(asked: argparse.Namespace) -> int:
+    """Train and record; Ctrl-C ends the run after the present step and keeps what was reached."""
+    config = config_of(
+        {word.removeprefix("knob_"): read(text) for word, text in vars(asked).items() if word.startswith("knob_")}
+    )
+    if asked.out.exists() and not asked.out.is_dir():
+        raise ValueError(f"--out {asked.out} is a file; it must be a folder")
+
+    from moe_viz.training import Trainer
+    from moe_viz.training.record import record
+
+    trainer = Trainer(config)
+    found = record(trainer, asked.steps, stop=_stop_on_interrupt(), progress=_bar(asked.steps, asked.quiet))
+    recording.save(asked.out, found)
+    for stale in asked.out.glob("trace-*.parquet"):
+        if stale.stem.removeprefix("trace-") not in {str(trace.layer) for trace in found.snapshot.traces}:
+            stale.unlink()  # an earlier run in this folder had more layers
+    trainer.save(asked.out / "model.safetensors", history=False)
+    if trainer.state == "diverged":
+        print(trainer.message, file=sys.stderr)
+        return 1
+    metric = f"{config.task.metric} {found.snapshot.metrics['task_metric']:.4g}"
+    print(f"{found.snapshot.step} steps on {trainer.device}, {metric}; written to {asked.out}")
+    return 0
+
+
+def verify(asked: argparse.Namespace) -> int:
+    """Train the recorded run again and compare every number of history and traces."""
+    recorded = recording.load(asked.run)
+    config = RunConfig.from_flat(recorded.snapshot.config | ({"device": asked.device} if asked.device else {}))
+    if "steps" not in recorded.about:
+        raise ValueError(f"{asked.run}/config.json does not say how many steps the run had")
+
+    from moe_viz.training import Trainer
+    from moe_viz.training.record import compare, record
+
+    steps = recorded.about["steps"]
+    again = record(Trainer(config), steps, progress=_bar(steps, asked.quiet))
+    for word in ("device", "torch", "version"):
+        if recorded.about.get(word) != again.about[word]:
+            print(
+                f"recorded with {word} {recorded.about.get(word)}, now {again.about[word]}: small differences are to be expected"
+            )
+    differences = compare(recorded, again)
+    for difference in differences:
+        print(difference)
+    if not differences:
+        print(f"reproduced bit for bit: {len(again.history)} rows of history, {len(again.snapshot.traces)} traces")
+    return 1 if differences else 0
+
+
+def export_run(asked: argparse.Namespace) -> int:
+    """Write history and traces in a format that other programs read."""
+    for path in export(recording.load(asked.run), asked.out or asked.run, asked.format):
+        print(path)
+    return 0
+
+
+# -- arguments -------------------------------------------------------------------------------------------------------------
+
+
+def words() -> dict[str, tuple[FieldInfo, list[str]]]:
+    """Every knob of any router and task: its declaration, and who has it ([]: every run)."""
+    found = {word: (info, []) for word, info in RunConfig.model_fields.items()}
+    for registry in (ROUTER_OPTIONS, TASK_OPTIONS):
+        for name, options in registry.items():
+            for word, info in options.model_fields.items():
+                if word != "name":
+                    owners = found.setdefault(word, (info, []))[1]
+                    owners.append(name)
+    return found
+
+
+def config_of(values: dict[str, Any]) -> RunConfig:
+    """The config of flat words, texts included. Raises ValueError, naming the option, the value and what is allowed."""
+    try:
+        return RunConfig.from_flat(values)
+    except ValidationError as error:
+        said = []
+        for word, value, what in problems(error):
+            if "Extra inputs" in what:
+                task = values.get("task", "domains")
+                router = values.get("router", TASK_OPTIONS[task].run_defaults["router"]["name"])
+                what = f"not a knob of router {router} or task {task}"
+            elif word in words() and word in values:
+                what = f"must be {allowed(words()[word][0])}"
+            said.append(f"--{word.replace('_', '-')} {write(value)}: {what}" if word in values else what)
+        raise ValueError("; ".join(dict.fromkeys(said))) from error
+
+
+def plain(error: ValueError) -> str:
+    """A refusal in one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
+    return " ".join(str(error).split())
+
+
+def _help(word: str, info: FieldInfo, owners: list[str]) -> str:
+    registry = {"task": TASK_OPTIONS, "router": ROUTER_OPTIONS}.get(word)
+    values = ", ".join(registry) if registry else allowed(info)
+    of = f" [{', '.join(owners)}]" if owners and len(owners) not in (len(ROUTER_OPTIONS), len(TASK_OPTIONS)) else ""
+    return f"{info.title}: {info.description} ({values}){of}".replace("%", "%%")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 10,000,000")
+    return int(text)
+
+
+def _bar(steps: int, quiet: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=steps, unit="step", disable=quiet, dynamic_ncols=True)
+
+
+def _stop_on_interrupt() -> Any:
+    """A callable that is true once Ctrl-C was pressed; a second Ctrl-C ends at once."""
+    pressed: list[int] = []
+
+    def press(number: int, frame: Any) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, press)
+    return lambda: bool(pressed)

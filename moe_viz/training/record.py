@@ -1,0 +1,78 @@
+"""Training a run into a recording, and comparing two recordings number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from moe_viz import __version__
+from moe_viz.records.recording import Recording
+from moe_viz.training.trainer import Trainer
+
+LOOK_EVERY = 50
+"""Steps between snapshots: held-out metric and a keyframe. Part of what makes a recording reproducible."""
+
+
+def record(trainer: Trainer, steps: int, stop: Callable[[], bool] = lambda: False, progress: Any = None) -> Recording:
+    """Train up to `steps` steps, fewer where `stop()` becomes true or the run diverges, and record them.
+
+    progress: a bar with `update`, `set_postfix_str` and `close` (tqdm), or None.
+    """
+    done = 0
+    snapshot = trainer.snapshot()
+    while done < steps and trainer.state != "diverged" and not stop():
+        trainer.step()
+        done += 1
+        if done % LOOK_EVERY == 0 or done == steps:
+            snapshot = trainer.snapshot()
+            if progress is not None and snapshot.metrics["loss"] is not None:
+                progress.set_postfix_str(f"loss {snapshot.metrics['loss']:.3f}", refresh=False)
+        if progress is not None:
+            progress.update(1)
+    if progress is not None:
+        progress.close()
+    if snapshot.step != trainer.step_number:
+        snapshot = trainer.snapshot()
+    about = {"version": __version__, "torch": torch.__version__, "device": trainer.device.type, "steps": done}
+    return Recording(snapshot, trainer.history, about)
+
+
+def compare(first: Recording, second: Recording) -> list[str]:
+    """What differs between two recordings, one line each; nothing where every number is the same, bit for bit."""
+    found = []
+    ours, theirs = (recorded.history.rows(limit=None) for recorded in (first, second))
+    if list(ours) != list(theirs) or len(ours) != len(theirs):
+        found.append(
+            f"history: {len(ours)} rows of {len(ours.columns)} columns, then {len(theirs)} of {len(theirs.columns)}"
+        )
+    else:
+        worst = max((_gap(ours[name].to_numpy(), theirs[name].to_numpy()), name) for name in ours)
+        if worst[0]:
+            found.append(f"history: differs by up to {worst[0]:.3g} ({worst[1]})")
+    traces = first.snapshot.traces, second.snapshot.traces
+    if len(traces[0]) != len(traces[1]):
+        found.append(f"traces: {len(traces[0])}, then {len(traces[1])}")
+    for a, b in zip(*traces):
+        for name, value in vars(a).items():
+            other = getattr(b, name)
+            if not isinstance(value, np.ndarray):
+                gap = float(value != other)
+            elif value.shape != other.shape or value.dtype.kind in "OU":
+                gap = float(not np.array_equal(value, other))
+            else:
+                gap = _gap(value, other)
+            if gap:
+                found.append(f"trace of layer {a.layer}: {name} differs by up to {gap:.3g}")
+    return found
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest absolute difference; missing on both sides is no difference, on one side an infinite one."""
+    a, b = a.astype(float), b.astype(float)
+    if not np.array_equal(np.isnan(a), np.isnan(b)):
+        return float("inf")
+    gaps = np.abs(a - b)[~np.isnan(a) & (a != b)]
+    return float(gaps.max(initial=0.0))
