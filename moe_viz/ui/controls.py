@@ -15,7 +15,6 @@ from moe_viz.spec.describe import bounds, choices
 from moe_viz.ui.i18n import _
 
 
-
 def show(word: str, value: Any) -> str:
     """A value as the reader sees it on its control."""
     if word == "capacity_factor" and value is None:
@@ -54,7 +53,14 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
         low, high = bounds(info)
         whole = isinstance(value, int)
         kind = int if whole else float
-        st.number_input(label, min_value=kind(low), max_value=kind(high), step=1 if whole else None, format=None if whole else "%g", **common)
+        st.number_input(
+            label,
+            min_value=kind(low),
+            max_value=kind(high),
+            step=1 if whole else None,
+            format=None if whole else "%g",
+            **common,
+        )
 
 
 def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) -> list[Any] | None:

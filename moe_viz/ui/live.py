@@ -12,7 +12,7 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui import views
 from moe_viz.ui.i18n import _
 from moe_viz.ui.recorded import recorded
-from moe_viz.ui.session import LabRun, current
+from moe_viz.ui.session import LabRun, current, in_words
 
 SECONDS = 0.25
 """Between two updates of a playing run."""
@@ -31,7 +31,7 @@ def _tick() -> None:
     is_live = update is not None
     shown = update or run.latest or recorded()
     for notice in run.notices:
-        st.toast(notice)
+        st.toast(in_words(notice))
     run.notices.clear()
     if run.lost:
         _lost(run)
@@ -43,7 +43,10 @@ def _tick() -> None:
 
 def _lost(run: LabRun) -> None:
     with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-        st.warning(_("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."), icon=":material/warning:")
+        st.warning(
+            _("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."),
+            icon=":material/warning:",
+        )
         st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
 
 

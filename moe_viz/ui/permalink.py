@@ -70,7 +70,9 @@ def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem]) -> Ru
             culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
             text = _short(write(values.pop(culprit)))
             rule = allowed(fields[culprit])
-            found.append(Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit])))
+            found.append(
+                Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit]))
+            )
 
 
 def _culprit(values: Mapping[str, Any], message: str) -> str:

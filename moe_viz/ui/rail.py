@@ -32,11 +32,23 @@ def rail(run: LabRun) -> None:
 
 
 def _buttons(run: LabRun) -> None:
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall", key="buttons"):
         label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
         st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
-        st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once, help=_("One training step."))
-        st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset, help=_("Start again from step 0."))
+        st.button(
+            _("Step"),
+            icon=":material/skip_next:",
+            key="step_once",
+            on_click=run.step_once,
+            help=_("One training step."),
+        )
+        st.button(
+            _("Reset"),
+            icon=":material/restart_alt:",
+            key="reset",
+            on_click=run.reset,
+            help=_("Start again from step 0."),
+        )
 
 
 def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:

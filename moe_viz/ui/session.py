@@ -12,8 +12,9 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart
+from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import Problem, decode, encode
 
@@ -36,8 +37,9 @@ class LabRun:
     playing: bool = True
     lost: bool = False
     layer: int = 0
-    notices: list[str] = field(default_factory=list)
+    notices: list[EngineError | Sentence | str] = field(default_factory=list)
     latest: Update | None = None
+    continuation: Continuation | None = None
 
     def poll(self) -> Update | None:
         """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""
@@ -53,7 +55,7 @@ class LabRun:
             self.lost = True
             return None
         except EngineError as error:
-            self.notices.append(in_words(error))
+            self.notices.append(error)
             return None
         self.playing = self.latest.playing
         self.notices.extend(self.latest.notices)
@@ -91,7 +93,7 @@ class LabRun:
             engine().resume(self.run)
             self.lost = False
         except EngineError as error:
-            self.notices.append(in_words(error))
+            self.notices.append(error)
 
     def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
         """One request about this run; a refusal becomes a notice, a dead worker the lost state."""
@@ -102,7 +104,7 @@ class LabRun:
         except WorkerLost:
             self.lost = True
         except EngineError as error:
-            self.notices.append(in_words(error))
+            self.notices.append(error)
         return None
 
 
@@ -133,9 +135,10 @@ def write_link() -> None:
         st.query_params.from_dict(params)
 
 
-def in_words(error: EngineError) -> str:
-    """What the engine refused, in the reader's language."""
-    return _(error.template).format(**error.values) if error.values else _(error.template)
+def in_words(said: EngineError | Sentence | str) -> str:
+    """What the engine said, in the reader's language: errors and sentences carry a template and its values."""
+    template = getattr(said, "template", None)
+    return _(template).format(**said.values) if template else str(said)
 
 
 def _plain(error: ValueError) -> str:

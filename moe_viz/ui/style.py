@@ -9,6 +9,8 @@ CSS = """
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
 .st-key-about { min-height: 2rem; }
+.st-key-buttons button { padding-inline: 0.6rem; }
+.stMainBlockContainer { padding-inline: clamp(1rem, 3vw, 3.5rem); }
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
