@@ -71,8 +71,13 @@ class LocalEngine:
         return self._alive().process.pid
 
     def open(self, config: RunConfig, playing: bool = True) -> str:
-        self._restart_if_lost()  # a new reader need not know that the worker died on somebody else
-        return self._call("open", config, playing)
+        # a new reader need not know that the worker died on somebody else, even at this very moment
+        self._restart_if_lost()
+        try:
+            return self._call("open", config, playing)
+        except WorkerLost:
+            self._restart_if_lost()
+            return self._call("open", config, playing)
 
     def set(self, run: str, **knobs: Any) -> list[str]:
         return self._call("set", run, **knobs)

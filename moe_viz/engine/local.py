@@ -1,7 +1,8 @@
 """The training process on this machine: `python -m moe_viz.engine.local`, started by `client.LocalEngine`.
 
 It runs one `Host` and answers requests between training steps. Requests come as pickles on standard input and answers leave on
-standard output: both ends are ours, nobody else can write there. torch is imported here, in `main`, and nowhere on the web side.
+standard output: both ends are ours, nobody else can write there. torch comes with the trainer, so the web
+side can import this module without it.
 
 It is a fresh interpreter rather than a `multiprocessing` child, because that would import the parent's main module again,
 which under Streamlit is the page itself.
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from typing import Any, BinaryIO
 from moe_viz.engine.host import Host, Limits
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.store import RunStore
+from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -122,14 +124,14 @@ def _vitals() -> dict[str, Any]:
 
 
 def _host(settings: Settings) -> Host:
-    import torch
-
-    torch.set_num_threads(settings.threads)
     module, _, name = settings.trainer.partition(":")
     trainer = getattr(import_module(module), name)
-    if hasattr(trainer, "warm_up"):
-        trainer.warm_up()
-    log.info("ready, %s", asdict(settings))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(settings.threads)
+    first = trainer(RunConfig())  # torch and the data load much on first use: now, while nobody waits yet
+    first.step()
+    first.snapshot()
+    log.info("ready: %s", settings)
     return Host(trainer, RunStore(settings.store, settings.store_bytes), settings.limits)
 
 
