@@ -12,6 +12,9 @@ from moe_viz.moe.routers.base import Choice, TokenChoiceRouter
 from moe_viz.moe.routing import Routing
 from moe_viz.spec import RouterOptions
 
+L1_BOUNDS = 1e-12, 1e2
+"""The penalty stays between these: where the target cannot be met it would otherwise grow without end."""
+
 
 class ReinforceRouter(TokenChoiceRouter):
     """One expert per token, drawn from softmax(scores) in training, the likeliest at evaluation; weight 1.
@@ -56,7 +59,9 @@ class ReinforceRouter(TokenChoiceRouter):
         o, guess = self.options, routing.info["baseline"]
         reward = reward.detach().to(guess.dtype)
         log_pi = torch.log_softmax(precise(routing.logits), -1)
-        expected = {"learned": guess.detach(), "mean": reward.mean(), "none": torch.zeros_like(reward)}[o.baseline]
+        # The mean of the others: a token's own reward in its baseline would bias the gradient.
+        others = (reward.sum() - reward) / max(1, len(reward) - 1)
+        expected = {"learned": guess.detach(), "mean": others, "none": torch.zeros_like(reward)}[o.baseline]
         drawn = log_pi.gather(1, routing.route_expert[:, None]).squeeze(-1)
         terms = {
             "reinforce": -o.policy_coef * ((reward - expected) * drawn).mean(),
@@ -103,8 +108,9 @@ class ReMoERouter(TokenChoiceRouter):
     @torch.no_grad()
     def after_step(self, routing: Routing) -> None:
         if routing.n_tokens:
-            sparsity = 1 - routing.pre_counts.sum() / (routing.n_tokens * self.n_experts)
+            sparsity = 1 - routing.requested.float().mean()
             wanted = 1 - self.options.k / self.n_experts
             # Counts are whole numbers: a difference below this is rounding, and means that the target is met.
             gap = wanted - sparsity
             self.l1 *= self.options.l1_growth ** torch.where(gap.abs() < 1e-6, torch.zeros_like(gap), gap.sign())
+            self.l1.clamp_(*L1_BOUNDS)

@@ -29,7 +29,7 @@ class Reinforce(RouterOptions):
         live=True,
         title=N_("Baseline"),
         help=N_(
-            "What is subtracted from the reward: a learned guess for each token, the batch mean, or nothing. Less variance, and the same expected gradient."
+            "What is subtracted from the reward: a learned guess for each token, the mean of all other tokens, or nothing. Less variance, and the same expected gradient."
         ),
     )
     policy_coef: float = Knob(
@@ -64,7 +64,9 @@ class ReMoE(RouterOptions):
         r"\lambda_{n+1}=\lambda_n\,\alpha^{\mathrm{sign}\left((1-k/E)-\mathrm{sparsity}_n\right)}",
         used_by=N_("Research"),
         cost=N_("About k experts per token once it has become sparse; all of them in the first steps."),
-        fails=N_("Starts dense and slow; an expert whose score is never positive gets no gradient and stays dead."),
+        fails=N_(
+            "Starts dense and slow. An expert whose score is never positive gets no gradient and stays dead; tokens centred on zero keep half of the experts open."
+        ),
     )
     name: Literal["remoe"] = "remoe"
     k: int = k_knob(2, help=N_("Experts per token that the penalty aims at, on average."))
