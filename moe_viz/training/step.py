@@ -78,8 +78,8 @@ def _balance_over(scope: str, layers: Sequence, batch: Batch) -> None:
 
 
 def _together(routings: Sequence[Routing]) -> Routing:
-    """The last micro-batch's routing with the counts of the whole step, which is what a controller must see (once per step)."""
+    """The last micro-batch's routing with the counts and wishes of the whole step, which is what a controller must see (once per step)."""
     if len(routings) == 1:
         return routings[0]
     counts = {name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")}
-    return replace(routings[-1], **counts)
+    return replace(routings[-1], requested=torch.cat([routing.requested for routing in routings]), **counts)
