@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from moe_viz.moe.dispatch import plan_buffers, plan_sorted, run_experts
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.routers.base import Router
 from moe_viz.moe.routing import Routing
@@ -79,49 +80,14 @@ class MoELayer(nn.Module):
             weight = weight * self._alive(weight)[routing.route_expert]
         if x.shape[0] == 0 or weight.shape[0] == 0:
             return torch.zeros_like(x)
-        if routing.capacity is None and self.experts.can_group(x):
-            rows, place = self._dropless(x, routing)
-        else:
-            rows, place = self._buffered(x, routing)
-        return self._combine(rows, place, weight, routing)
+        # Buffers cost padding, so on CPU a grouped product over the kept routes alone is faster; an accelerator likes them better.
+        grouped = self.experts.can_group(x) and (routing.capacity is None or x.device.type == "cpu")
+        plan = plan_sorted(routing) if grouped else plan_buffers(routing)
+        in_weight = routing.route_in_weight
+        return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)
 
     def _alive(self, like: Tensor) -> Tensor:
         return like.new_tensor([float(e not in self.disabled) for e in range(self.experts.n_experts)])
 
     def _silence(self, out: Tensor) -> Tensor:
         return out * self._alive(out)[:, None, None] if self.disabled else out
-
-    def _rows_of(self, x: Tensor, routing: Routing) -> Tensor:
-        k = routing.per_token
-        rows = x.repeat_interleave(k, 0) if k else x[routing.route_token]
-        return rows if routing.route_in_weight is None else rows * routing.route_in_weight[:, None].to(x.dtype)
-
-    def _buffered(self, x: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
-        """Outputs as buffers [E*C + 1, D] whose last row is zero, and the row [M] of each route (the last one where dropped)."""
-        n_experts = self.experts.n_experts
-        slots = routing.capacity
-        # Sizes grouped products cannot take (and float64): as large as the fullest buffer, which does wait for the device.
-        slots = int(routing.post_counts.max()) if slots is None else min(slots, routing.route_expert.shape[0])
-        spare = n_experts * slots
-        place = torch.where(routing.kept, routing.route_expert * slots + routing.route_slot, spare)
-        buffers = x.new_zeros(spare + 1, x.shape[1]).index_copy(0, place, self._rows_of(x, routing))
-        out = self.experts(buffers[:spare].view(n_experts, slots, -1)).reshape(spare, -1)
-        return torch.cat([out, out.new_zeros(1, out.shape[1])]), place
-
-    def _dropless(self, x: Tensor, routing: Routing) -> tuple[Tensor, Tensor]:
-        n_experts = self.experts.n_experts
-        expert = torch.where(routing.kept, routing.route_expert, n_experts)
-        ordered, order = expert.sort(stable=True)
-        ends = routing.post_counts.cumsum(0).to(torch.int32)
-        rows = self._rows_of(x, routing)[order]
-        out = self.experts.grouped(rows, ends, ordered.clamp(max=n_experts - 1))
-        # Rows of routes nobody asked for were never written: 0 * uninitialised could be NaN.
-        out = out.masked_fill((ordered == n_experts)[:, None], 0)
-        return out, torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-
-    def _combine(self, rows: Tensor, place: Tensor, weight: Tensor, routing: Routing) -> Tensor:
-        weighted = rows[place] * weight[:, None]
-        if routing.per_token:
-            return weighted.view(routing.n_tokens, routing.per_token, -1).sum(1)
-        y = weighted.new_zeros(routing.n_tokens, weighted.shape[1])
-        return y.index_add(0, routing.route_token, weighted)

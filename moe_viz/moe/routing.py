@@ -32,10 +32,12 @@ class Routing:
     aux      unweighted scalar loss terms by name (`balance`, `z`, `importance`, `load`, ...); coefficients live in the trainer
     info     display only (thresholds, bias, iterations, ...); never read by the layer
     per_token K when the candidates are listed token by token, K for each (M = T*K, route m belongs to token m // K), else None
+    complete every candidate is known to be kept, without looking at the data (lets the layer skip its masks)
     asked_weight [M] detached, the weight each route would have had if no expert were full; None where that is route_weight
     route_in_weight [M] multiplies the expert's *input*, or None for 1
     residual_mix  how the layer's output meets another branch: [T] or [T, 2], or None (see the router that sets it)
     dispatch / combine [T, E, S] for Soft MoE only (then M = 0)
+    route_order [M] the routes sorted by expert, where *every* route is kept and the router has sorted them anyway; else None
     """
 
     logits: Tensor | None
@@ -52,11 +54,13 @@ class Routing:
     aux: dict[str, Tensor] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     per_token: int | None = None
+    complete: bool = False
     asked_weight: Tensor | None = None
     route_in_weight: Tensor | None = None
     residual_mix: Tensor | None = None
     dispatch: Tensor | None = None
     combine: Tensor | None = None
+    route_order: Tensor | None = None
 
     @property
     def n_tokens(self) -> int:

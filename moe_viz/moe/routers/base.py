@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
 from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
@@ -88,12 +87,14 @@ def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:
 def full_precision(gate: nn.Linear, x: Tensor) -> Tensor:
     """gate(x) in float32 (or more) even under autocast: routers are the one place where half precision is known to hurt (Switch, 2.4)."""
     with torch.autocast(x.device.type, enabled=False):
-        return F.linear(precise(x).to(precise(gate.weight).dtype), precise(gate.weight))
+        weight = precise(gate.weight)
+        # Experts first: reductions over the short axis E are several times faster when tokens are the contiguous axis.
+        return torch.mm(weight, precise(x).to(weight.dtype).t()).t()
 
 
 def softmax(logits: Tensor) -> Tensor:
-    """Softmax over the last axis. Written out because torch's own is 3 times slower on CPU over an axis as short as E."""
-    return (logits - logits.logsumexp(-1, keepdim=True)).exp()
+    """Softmax over the last axis, taken with tokens contiguous: many times faster on CPU for an axis as short as E."""
+    return logits.movedim(-1, 0).softmax(0).movedim(0, -1)
 
 
 def top_k(scores: Tensor, k: int) -> Tensor:
@@ -231,6 +232,7 @@ class TokenChoiceRouter(Router):
             aux=self.aux_terms(c),
             info=c.info,
             per_token=k,
+            complete=limit is None and c.requested is None,
             asked_weight=asked_weight,
         )
 
