@@ -54,7 +54,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="{train,verify,export}")
 
-    command = commands.add_parser("train", help="train a run and record it", allow_abbrev=False)
+    usage = "%(prog)s [--router NAME] [--k K] [--steps N] [--out DIR] [any knob below]"
+    command = commands.add_parser("train", help="train a run and record it", allow_abbrev=False, usage=usage)
     command.add_argument("--steps", type=_count, default=200, help="training steps (200)")
     command.add_argument(
         "--out", type=Path, default=Path("RUN"), help="folder for config, history, traces and model (RUN)"

@@ -125,8 +125,7 @@ def put_back(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.opti
     for name, tensor in wanted.items():
         _same_form(name, given[name], tensor)
     moments = _moments(tensors, dict(model.named_parameters()))
-    for name, tensor in wanted.items():
-        tensor.copy_(given[name])
+    model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in given.items()})
     optimizer.state.clear()
     optimizer.state.update(moments)
 
