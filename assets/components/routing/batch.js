@@ -1,8 +1,8 @@
 // The probe batch on the left: text as one focusable span per token, images as tiles of patches, or points in the plane.
 // The spans carry text and focus only; tints, outlines and hatching are drawn on a canvas beneath them, so that a tween
 // repaints one layer instead of restyling hundreds of elements.
-import { drawPattern, element, fit, patternOf, rgba } from "./theme.js";
-import { describeToken, glyph, nameOf, say } from "./model.js";
+import { drawPattern, element, fit, patternOf, solid } from "./theme.js";
+import { glyph, nameOf, say } from "./model.js";
 
 export function makeBatch(view) {
   const scroll = element("div", "batch");
@@ -17,9 +17,10 @@ export function makeBatch(view) {
 
   b.update = (m) => {
     const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && m.images.pixels.length]);
-    if (shape !== b.shape) build(b, m);
+    b.stale = shape !== b.shape;
+    if (b.stale) build(b, m);
     b.shape = shape;
-    for (let t = 0; t < m.T; t++) refreshSpan(b.spans[t], m, t);
+    for (let t = 0; t < m.T; t++) b.stale = refreshSpan(b.spans[t], m, t, view.numbers) || b.stale;
     const summary = say(m, "batch", { tokens: m.T, dropped: m.droppedTokens });
     if (list.getAttribute("aria-label") !== summary) list.setAttribute("aria-label", summary);
     aim(b, m, view);
@@ -76,22 +77,28 @@ function countFrom(m, t) {
   return n - t;
 }
 
-function refreshSpan(span, m, t) {
+// Returns whether the span may have changed its size.
+function refreshSpan(span, m, t, numbers) {
+  let moved = m.kind === "point";
   if (m.kind === "text") {
     const shown = glyph(m.tokens[t]);
-    if (span.textContent !== shown.text) span.textContent = shown.text;
-    span.classList.toggle("quiet", shown.quiet);
+    moved = span.textContent !== shown.text;
+    if (moved) span.textContent = shown.text;
+    if (moved) span.classList.toggle("quiet", shown.quiet);
   } else if (m.kind === "image") {
     span.setAttribute("aria-label", nameOf(m, t));
   } else {
-    span.style.left = `${m.points[2 * t] / 10}%`;
-    span.style.top = `${m.points[2 * t + 1] / 10}%`;
+    span.style.left = `${3 + m.points[2 * t] * 0.094}%`;
+    span.style.top = `${3 + m.points[2 * t + 1] * 0.094}%`;
     span.setAttribute("aria-label", nameOf(m, t));
   }
   if (span.dataset.state !== m.state[t]) span.dataset.state = m.state[t];
   const number = m.owner[t] < 0 ? "–" : String(m.owner[t] + m.base);
-  if (span.dataset.x !== number) span.dataset.x = number;
-  if (span.matches(":focus")) span.setAttribute("aria-label", describeToken(m, t));
+  if (span.dataset.x !== number) {
+    span.dataset.x = number;
+    moved ||= numbers;
+  }
+  return moved;
 }
 
 function bitmap(images, pixels) {
@@ -108,7 +115,16 @@ function bitmap(images, pixels) {
   return canvas;
 }
 
+// Images as large as lets all of them be seen at once, within reason; below that the panel scrolls.
+function sizeTiles(b, m) {
+  const n = m.images.pixels.length, width = b.node.clientWidth, height = b.node.clientHeight;
+  let side = 0;
+  for (let columns = 1; columns <= n; columns++) side = Math.max(side, Math.min(width / columns - 20, height / Math.ceil(n / columns) - 40));
+  b.list.style.setProperty("--tile", `${Math.floor(Math.max(112, Math.min(220, width / 2 - 20, side)))}px`);
+}
+
 function measure(b, m) {
+  if (m && m.kind === "image") sizeTiles(b, m);
   const home = b.content.getBoundingClientRect();
   b.width = home.width;
   b.height = b.list.offsetHeight;
@@ -122,6 +138,7 @@ function measure(b, m) {
   }) : [];
   b.context = fit(b.canvas, b.width, b.height);
   b.whole = true;
+  b.stale = false;
 }
 
 // Five numbers per token: red, green, blue, gate weight, and how present it is while others are lit.
@@ -175,50 +192,63 @@ function paint(b, view, u) {
 }
 
 function drawToken(ctx, b, view, t) {
-  const m = view.model, r = b.rects[t];
-  const [red, green, blue, weight, bright] = b.current.subarray(NUMBERS * t, NUMBERS * (t + 1));
-  const rgb = [red, green, blue];
-  if (m.kind === "point") return drawPoint(ctx, view, r, rgb, weight, bright, t);
-  const inset = m.kind === "image" ? 1.5 : 0, w = r.w - 1 - 2 * inset, h = r.h - 2 * inset, x = r.x + inset, y = r.y + inset;
-  if (m.state[t] === "dropped" || m.state[t] === "unrouted") {
-    drawPattern(ctx, m.state[t] === "dropped" ? 2 : 3, x, y, w, h, rgba(m.kind === "image" ? [255, 255, 255] : view.theme.text, 0.3 * bright));
-    ctx.setLineDash([3, 2]);
-    ctx.strokeStyle = rgba(m.kind === "image" ? [255, 255, 255] : view.theme.text, 0.75 * bright);
-    ctx.lineWidth = 1;
-    ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
-    ctx.setLineDash([]);
-    return;
+  const m = view.model, r = b.rects[t], at = NUMBERS * t, c = b.current;
+  const colour = solid(c[at], c[at + 1], c[at + 2]), weight = c[at + 3], presence = c[at + 4];
+  if (m.kind === "point") drawPoint(ctx, view, r, colour, weight, presence, m.state[t]);
+  else {
+    const inset = m.kind === "image" ? 1.5 : 0, w = r.w - 1 - 2 * inset, h = r.h - 2 * inset;
+    if (m.state[t] === "dropped" || m.state[t] === "unrouted") drawLost(ctx, view, r.x + inset, r.y + inset, w, h, presence, m.state[t]);
+    else {
+      ctx.fillStyle = colour;
+      ctx.globalAlpha = view.theme.tint * weight * presence;
+      ctx.fillRect(r.x + inset, r.y + inset, w, h);
+      drawPattern(ctx, patternOf(m.owner[t], view.paletteSize), r.x + inset, r.y + inset, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
+      ctx.globalAlpha = presence;
+      if (m.kind === "image") outline(ctx, r.x + inset, r.y + inset, w, h, colour, m.state[t]);
+      else underline(ctx, r.x, r.y + h - 3, w, colour, m.state[t]);
+    }
   }
-  ctx.fillStyle = rgba(rgb, view.theme.tint * weight * bright * (m.kind === "image" ? 0.9 : 1));
-  ctx.fillRect(x, y, w, h);
-  drawPattern(ctx, patternOf(m.owner[t], view.paletteSize), x, y, w, h - 3, rgba(rgb, 0.55 * bright));
-  if (m.kind === "image") {
-    ctx.lineWidth = 3;
-    ctx.strokeStyle = rgba(rgb, bright);
-    if (m.state[t] === "partial") ctx.setLineDash([4, 3]);
-    ctx.strokeRect(x + 1.5, y + 1.5, w - 3, h - 3);
-    ctx.setLineDash([]);
-    return;
-  }
-  ctx.fillStyle = rgba(rgb, bright);
-  if (m.state[t] === "partial") for (let d = 0; d < w; d += 4) ctx.fillRect(x + d, y + h - 3, Math.min(2, w - d), 3);
-  else ctx.fillRect(x, y + h - 3, w, 3);
+  ctx.globalAlpha = 1;
 }
 
-function drawPoint(ctx, view, r, rgb, weight, bright, t) {
-  const m = view.model, x = r.x + r.w / 2, y = r.y + r.h / 2, lost = m.state[t] === "dropped" || m.state[t] === "unrouted";
+function underline(ctx, x, y, w, colour, state) {
+  ctx.fillStyle = colour;
+  if (state === "partial") for (let d = 0; d < w; d += 4) ctx.fillRect(x + d, y, Math.min(2, w - d), 3);
+  else ctx.fillRect(x, y, w, 3);
+}
+
+function outline(ctx, x, y, w, h, colour, state) {
+  ctx.lineWidth = 3;
+  ctx.strokeStyle = colour;
+  if (state === "partial") ctx.setLineDash([4, 3]);
+  ctx.strokeRect(x + 1.5, y + 1.5, w - 3, h - 3);
+  ctx.setLineDash([]);
+}
+
+function drawLost(ctx, view, x, y, w, h, presence, state) {
+  const ink = view.model.kind === "image" ? [255, 255, 255] : view.theme.text;
+  drawPattern(ctx, state === "dropped" ? 2 : 3, x, y, w, h, ink, 0.3 * presence);
+  ctx.globalAlpha = 0.75 * presence;
+  ctx.setLineDash([3, 2]);
+  ctx.strokeStyle = solid(...ink);
+  ctx.lineWidth = 1;
+  ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
+  ctx.setLineDash([]);
+}
+
+function drawPoint(ctx, view, r, colour, weight, presence, state) {
+  const x = r.x + r.w / 2, y = r.y + r.h / 2, held = state === "kept" || state === "partial";
   ctx.beginPath();
-  if (lost) {
-    ctx.moveTo(x - 4, y - 4); ctx.lineTo(x + 4, y + 4); ctx.moveTo(x + 4, y - 4); ctx.lineTo(x - 4, y + 4);
-    ctx.strokeStyle = rgba(view.theme.text, 0.8 * bright);
-    ctx.lineWidth = 1.5;
-    ctx.stroke();
-    return;
+  if (held) ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
+  else {
+    ctx.moveTo(x - 4, y - 4); ctx.lineTo(x + 4, y + 4);
+    ctx.moveTo(x + 4, y - 4); ctx.lineTo(x - 4, y + 4);
   }
-  ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
-  ctx.fillStyle = rgba(rgb, (0.25 + 0.6 * weight) * bright);
-  ctx.fill();
-  ctx.strokeStyle = rgba(rgb, bright);
+  ctx.fillStyle = colour;
+  ctx.globalAlpha = (0.25 + 0.6 * weight) * presence;
+  if (held) ctx.fill();
+  ctx.strokeStyle = held ? colour : solid(...view.theme.text);
+  ctx.globalAlpha = presence;
   ctx.lineWidth = 1.5;
   ctx.stroke();
 }

@@ -11,10 +11,11 @@ export function makeBeams(view) {
 }
 
 function paint(b, view) {
+  const active = view.tab === "batch" ? view.active() : null, m = view.model;
+  b.node.hidden = !active;
+  if (!active) return;
   const home = view.body.getBoundingClientRect(), ctx = fit(b.node, home.width, home.height);
   ctx.clearRect(0, 0, home.width, home.height);
-  const active = view.active(), m = view.model;
-  if (!active || view.tab !== "batch") return;
   const left = offset(view.batch.content, home), right = offset(view.experts.inner, home);
   const clip = { batch: within(view.batch.node, home), experts: within(view.experts.node, home) };
   const routes = active.kind === "token" ? routesOf(m, active.index) : m.held[active.index].concat(m.lost[active.index]);
@@ -22,7 +23,8 @@ function paint(b, view) {
   for (const r of routes) {
     const from = view.batch.rect(tokenOf(m, r)), to = view.experts.cell(r);
     if (!from || !to) continue;
-    const start = { x: left.x + from.x + from.w / 2, y: left.y + from.y + (stacked ? from.h : from.h / 2) };
+    // From the token's lower edge, so that the beam runs between the lines of text and does not strike them through.
+    const start = { x: left.x + from.x + from.w / 2, y: left.y + from.y + from.h - (m.kind === "text" ? 1 : from.h / 2) };
     const end = { x: right.x + to.x + (m.kept[r] ? 0 : to.w / 2), y: right.y + to.y + to.h / 2 };
     // A route of a whole expert is drawn only where its token is in view; a single token's beam is held at the panel's edge.
     const hidden = start.y < clip.batch.top || start.y > clip.batch.bottom;
@@ -43,7 +45,7 @@ function ring(ctx, view, right, to, kept) {
 }
 
 function curve(ctx, a, z, stacked, colour, width, dashed) {
-  const bend = stacked ? (z.y - a.y) * 0.5 : (z.x - a.x) * 0.5;
+  const bend = stacked ? (z.y - a.y) * 0.5 : (z.x - a.x) * 0.55;
   ctx.beginPath();
   ctx.moveTo(a.x, a.y);
   if (stacked) ctx.bezierCurveTo(a.x, a.y + bend, z.x, z.y - bend, z.x, z.y);

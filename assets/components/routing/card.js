@@ -1,8 +1,8 @@
 // The card beside the token or expert in question: where it is, every gate as a bar, slot or drop, in words.
-import { element, inkOn, rgba } from "./theme.js";
+import { element, paintChip, rgba } from "./theme.js";
 import { describeRoute, nameOf, percent, routesOf, say, tokensOf } from "./model.js";
 
-const MOST = 8;
+const MOST = 8, MOST_NARROW = 4;
 
 export function makeCard(view) {
   const node = element("div", "card");
@@ -21,10 +21,11 @@ export function makeCard(view) {
 function tokenCard(view, t) {
   const m = view.model, routes = routesOf(m, t);
   const head = element("div", "head");
-  head.append(element("span", "name", nameOf(m, t)), element("span", "where", [m.groups[m.group[t]], say(m, "position", { n: m.position[t] + 1 })].filter(Boolean).join(" · ")));
+  head.append(element("span", m.kind === "text" ? "name code" : "name", nameOf(m, t)), element("span", "where", [m.groups[m.group[t]], say(m, "position", { n: m.position[t] + 1 })].filter(Boolean).join(" · ")));
   const used = new Map(routes.map((r) => [m.expert[r], r]));
   const order = Array.from({ length: m.E }, (_, e) => e).sort((a, b) => m.probs[t * m.E + b] - m.probs[t * m.E + a]);
-  const shown = order.filter((e, i) => i < MOST || used.has(e));
+  const most = view.narrow() ? MOST_NARROW : MOST;
+  const shown = order.filter((e, i) => i < most || used.has(e));
   const bars = element("div", "bars");
   for (const e of shown) {
     const r = used.get(e), p = m.probs[t * m.E + e];
@@ -64,9 +65,8 @@ function bar(view, e, fraction, value, remark, quiet) {
 }
 
 function chip(view, e) {
-  const node = element("span", "chip", String(e + view.model.base)), rgb = view.colour(e);
-  node.style.background = rgba(rgb, 1);
-  node.style.color = inkOn(rgb);
+  const node = element("span", "chip", String(e + view.model.base));
+  paintChip(node, e, view.colour(e), view.paletteSize);
   return node;
 }
 
@@ -81,12 +81,16 @@ function track(fraction, rgb, quiet) {
 // Below its token where there is room, else above; never across the panel's border.
 function put(c, view, active) {
   const home = view.body.getBoundingClientRect(), anchor = view.anchor(active);
-  c.node.classList.toggle("docked", home.width < 640);
-  if (home.width < 640) {
-    c.node.style.left = c.node.style.top = "";
+  c.node.classList.toggle("docked", view.narrow());
+  const w = c.node.offsetWidth, h = c.node.offsetHeight, gap = 10;
+  if (view.narrow()) {
+    // Over that half of the text which does not hold the token, so that the experts stay in view.
+    const panel = (view.tab === "batch" ? view.batch : view.grid).node.offsetHeight;
+    const high = active.kind === "token" && anchor.y + anchor.h / 2 > panel / 2;
+    c.node.style.left = "0px";
+    c.node.style.top = `${high ? 0 : Math.max(0, panel - h)}px`;
     return;
   }
-  const w = c.node.offsetWidth, h = c.node.offsetHeight, gap = 10;
   const below = anchor.y + anchor.h + gap, above = anchor.y - gap - h;
   let top = below + h <= home.height ? below : above >= 0 ? above : Math.max(0, home.height - h);
   let left = Math.max(0, Math.min(anchor.x, home.width - w));

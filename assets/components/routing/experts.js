@@ -1,8 +1,8 @@
 // The experts on the right: one row each, its buffer filled by the kept routes in slot order, overflow crossed out beyond
 // the buffer's end. Without a capacity the row is a bar of its load with the fair share marked.
 // Cells fill column by column, so that the filled length stays proportional to the load at any number of lines.
-import { drawPattern, element, fit, inkOn, patternOf, rgba } from "./theme.js";
-import { describeExpert, percent, say } from "./model.js";
+import { drawPattern, element, fit, paintChip, patternOf, rgba, solid } from "./theme.js";
+import { describeExpert, percent, say, tokenOf } from "./model.js";
 
 const STEPS = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 
@@ -15,7 +15,8 @@ export function makeExperts(view) {
   const x = { node, inner, canvas, rows: [], shown: null, from: null, target: null, geometry: [], scale: 0 };
 
   x.update = (m) => {
-    if (x.rows.length !== m.E) build(x, m, view);
+    x.stale = x.rows.length !== m.E;
+    if (x.stale) build(x, m, view);
     for (let e = 0; e < m.E; e++) refreshRow(x.rows[e], m, e);
     const head = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
     canvas.setAttribute("aria-label", head);
@@ -25,8 +26,10 @@ export function makeExperts(view) {
     x.target = target;
     x.shown = x.from.slice();
     place(x, m);
+    x.whole = true;
   };
   x.layout = () => measure(x, view.model);
+  x.retint = () => (x.whole = true);
   x.draw = (u) => paint(x, view, u);
   x.cell = (r) => cellOf(x, view.model, r);
   x.routeAt = (px, py) => routeAt(x, view.model, px, py);
@@ -50,10 +53,7 @@ function build(x, m, view) {
     node.type = "button";
     node.dataset.e = e;
     const chip = element("span", "chip", String(e + m.base)), share = element("span", "share"), note = element("span", "remark");
-    const rgb = view.colour(e);
-    chip.style.background = rgba(rgb, 1);
-    chip.style.color = inkOn(rgb);
-    chip.dataset.pattern = patternOf(e, view.paletteSize);
+    paintChip(chip, e, view.colour(e), view.paletteSize);
     node.append(chip, share, element("span", "room"), note);
     x.inner.append(node);
     x.rows.push({ node, share, note, label: "" });
@@ -82,6 +82,8 @@ function measure(x, m) {
   });
   x.context = fit(x.canvas, x.width, x.height);
   if (m) place(x, m);
+  x.whole = true;
+  x.stale = false;
 }
 
 // Cell size of each row: as many lines as make cells nearest to square.
@@ -138,11 +140,18 @@ function routeAt(x, m, px, py) {
 function paint(x, view, u) {
   const m = view.model, ctx = x.context;
   if (!ctx || x.geometry.length !== m.E || !x.target) return;
-  for (let e = 0; e < m.E; e++) x.shown[e] = x.from[e] + (x.target[e] - x.from[e]) * u;
-  ctx.clearRect(0, 0, x.width, x.height);
-  const lit = view.lit();
-  for (let e = 0; e < m.E; e++) paintRow(ctx, x, view, e, lit);
-  if (m.C === null && m.total) paintFair(ctx, x, view);
+  const lit = view.lit(), moving = [];
+  for (let e = 0; e < m.E; e++) {
+    x.shown[e] = x.from[e] + (x.target[e] - x.from[e]) * u;
+    if (x.whole || x.from[e] !== x.target[e]) moving.push(e);
+  }
+  if (x.whole) ctx.clearRect(0, 0, x.width, x.height);
+  for (const e of moving) {
+    if (!x.whole) ctx.clearRect(0, x.boxes[e].y, x.width, x.boxes[e].h);
+    paintRow(ctx, x, view, e, lit);
+  }
+  if (m.C === null && m.total) for (const e of moving) paintFair(ctx, x, view, x.boxes[e]);
+  x.whole = false;
 }
 
 function paintRow(ctx, x, view, e, lit) {
@@ -158,18 +167,22 @@ function paintRow(ctx, x, view, e, lit) {
     ctx.fillRect(g.end + 1, g.y - 2, m.lost[e].length ? 2 : 1, g.lines * g.h + 3);
   }
   const count = Math.ceil(x.shown[e]);
+  ctx.fillStyle = solid(...rgb);
   for (let i = 0; i < count; i++) {
     const c = box(g, i), r = m.held[e][i], grown = Math.min(1, x.shown[e] - i);
-    const present = lit && (r === undefined || !lit.has(Math.floor(r / m.K))) ? 0.18 : 1;
-    ctx.fillStyle = rgba(rgb, (r === undefined ? 0.6 : 0.35 + 0.65 * Math.min(1, m.weight[r] || 0)) * present * grown);
+    const present = lit && (r === undefined || !lit.has(tokenOf(m, r))) ? 0.25 : 1;
+    ctx.globalAlpha = (r === undefined ? 0.6 : 0.35 + 0.65 * Math.min(1, m.weight[r] || 0)) * present * grown;
     ctx.fillRect(c.x, c.y, Math.max(1, c.w - gap), Math.max(1, c.h - gapY));
   }
-  if (count) drawPattern(ctx, patternOf(e, view.paletteSize), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.border);
+  ctx.globalAlpha = 1;
+  if (count && (!lit || m.held[e].some((r) => lit.has(tokenOf(m, r))))) {
+    drawPattern(ctx, patternOf(e, view.paletteSize), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.text, 0.22);
+  }
   ctx.lineWidth = 1.4;
   for (let l = 0; l < m.lost[e].length; l++) {
     const c = lostBox(g, l);
     if (l && c.x === lostBox(g, l - 1).x && c.x + c.w >= g.right - 0.5 && l > lostRoom(g)) break;
-    const present = lit && !lit.has(Math.floor(m.lost[e][l] / m.K)) ? 0.2 : 0.85;
+    const present = lit && !lit.has(tokenOf(m, m.lost[e][l])) ? 0.25 : 0.85;
     ctx.strokeStyle = rgba(view.theme.text, present);
     ctx.beginPath();
     ctx.moveTo(c.x + 2, c.y + 2); ctx.lineTo(c.x + 8, c.y + 8);
@@ -183,14 +196,14 @@ function lostRoom(g) {
   return rows * Math.max(1, Math.floor((g.right - g.end - 8) / step));
 }
 
-function paintFair(ctx, x, view) {
+function paintFair(ctx, x, view, row) {
   const m = view.model, first = x.geometry[0], at = first.x + ((m.total / m.E) / first.lines) * first.w;
   ctx.strokeStyle = view.theme.ink;
   ctx.setLineDash([2, 3]);
   ctx.lineWidth = 1;
   ctx.beginPath();
-  ctx.moveTo(Math.round(at) + 0.5, x.boxes[0].y);
-  ctx.lineTo(Math.round(at) + 0.5, x.boxes[m.E - 1].y + x.boxes[m.E - 1].h);
+  ctx.moveTo(Math.round(at) + 0.5, row.y);
+  ctx.lineTo(Math.round(at) + 0.5, row.y + row.h);
   ctx.stroke();
   ctx.setLineDash([]);
 }

@@ -3,7 +3,7 @@
 import { element, fit, rgba } from "./theme.js";
 import { glyph, say } from "./model.js";
 
-const HEAD = 24, GAP = 18, SPACE = 10, LEFT = 30;
+const HEAD = 42, GAP = 10, SPACE = 10, LEFT = 30;
 
 export function makeGrid(view) {
   const node = element("div", "grid"), canvas = element("canvas");
@@ -20,8 +20,9 @@ export function makeGrid(view) {
 
 function arrange(g, m, width) {
   g.width = width;
-  g.cell = m.kind === "text" ? 15 : 18;
-  g.row = m.E <= 8 ? 14 : m.E <= 16 ? 11 : m.E <= 32 ? 8 : 6;
+  const longest = longestSequence(m);
+  g.cell = Math.max(15, Math.min(22, Math.floor((width - LEFT) / longest)));
+  g.row = m.E <= 8 ? 15 : m.E <= 16 ? 12 : m.E <= 32 ? 8 : 6;
   const band = HEAD + m.E * g.row + GAP;
   let x = LEFT, y = 0;
   g.columns = [];
@@ -59,11 +60,18 @@ function paint(g, view) {
         ctx.fillText(String(e + m.base), LEFT / 2 - 2, c.y + HEAD + (e + 0.5) * g.row);
       }
     }
+    if (!t || m.sequence[t] !== m.sequence[t - 1]) {
+      ctx.font = `13px ${theme.font}`;
+      ctx.textAlign = "left";
+      ctx.fillStyle = rgba(theme.text, 0.78);
+      ctx.fillText(m.groups[m.group[t]], c.x + 1, c.y + 10);
+      ctx.textAlign = "center";
+    }
     const faded = lit && !lit.has(t) ? 0.45 : 1;
     ctx.font = `13px ${theme.code}`;
     ctx.fillStyle = rgba(theme.text, (active && active.kind === "token" && active.index === t ? 1 : 0.8) * (faded < 1 ? 0.7 : 1));
     const shown = m.kind === "text" ? glyph(m.tokens[t]).text : String(m.position[t] + 1);
-    ctx.fillText([...shown].length > 2 ? [...shown][0] + "…" : shown, c.x + g.cell / 2, c.y + HEAD / 2 + 2, g.cell);
+    ctx.fillText([...shown].length > 2 ? [...shown][0] + "…" : shown, c.x + g.cell / 2, c.y + HEAD - 12, g.cell);
     for (let e = 0; e < m.E; e++) {
       const p = m.probs[t * m.E + e], y = c.y + HEAD + e * g.row;
       ctx.fillStyle = rgba(theme.text, 0.05);
@@ -77,7 +85,7 @@ function paint(g, view) {
     if (active && active.kind === "token" && active.index === t) {
       ctx.strokeStyle = theme.ink;
       ctx.lineWidth = 1;
-      ctx.strokeRect(c.x - 1.5, c.y + 2.5, g.cell + 2, HEAD + m.E * g.row - 1);
+      ctx.strokeRect(c.x - 1.5, c.y + HEAD - 22.5, g.cell + 2, 22 + m.E * g.row + 1);
     }
   }
 }
@@ -99,7 +107,16 @@ function mark(ctx, g, view, c, r, faded) {
 function cellAt(g, m, px, py) {
   for (let t = 0; t < g.columns.length; t++) {
     const c = g.columns[t];
-    if (px >= c.x && px < c.x + g.cell && py >= c.y && py < c.y + HEAD + m.E * g.row) return t;
+    if (px >= c.x && px < c.x + g.cell && py >= c.y + HEAD - 22 && py < c.y + HEAD + m.E * g.row) return t;
   }
   return -1;
+}
+
+function longestSequence(m) {
+  let most = 1, n = 0;
+  for (let t = 0; t < m.T; t++) {
+    n = t && m.sequence[t] === m.sequence[t - 1] ? n + 1 : 1;
+    most = Math.max(most, n);
+  }
+  return most;
 }

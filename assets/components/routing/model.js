@@ -82,7 +82,7 @@ export function tokenOf(m, r) {
 
 // Whitespace and control characters get a visible sign; `quiet` says that the sign should recede.
 export function glyph(text) {
-  if (text === "") return { text: "·", quiet: true };
+  if (text === "" || text === "·") return { text: "·", quiet: true };
   if (/^ +$/.test(text)) return { text: "␣".repeat(text.length), quiet: true };
   if (/^\s+$/.test(text)) return { text: signs(text), quiet: true };
   return { text: signs(text), quiet: false };

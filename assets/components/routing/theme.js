@@ -38,6 +38,19 @@ export function rgba([r, g, b], a) {
   return `rgba(${Math.round(r)},${Math.round(g)},${Math.round(b)},${a.toFixed(3)})`;
 }
 
+const names = new Map();
+
+// An opaque colour's CSS text, remembered: with globalAlpha it spares building a string per cell and frame.
+export function solid(r, g, b) {
+  const key = (Math.round(r) << 16) | (Math.round(g) << 8) | Math.round(b);
+  let name = names.get(key);
+  if (!name) {
+    if (names.size > 5000) names.clear();
+    names.set(key, (name = `#${key.toString(16).padStart(6, "0")}`));
+  }
+  return name;
+}
+
 export function luminance(rgb) {
   const [r, g, b] = rgb.map((v) => ((v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -53,26 +66,40 @@ export function patternOf(e, paletteSize) {
   return Math.floor(e / paletteSize) % 4;
 }
 
-export function drawPattern(ctx, kind, x, y, w, h, colour) {
-  if (!kind) return;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(x, y, w, h);
-  ctx.clip();
-  ctx.strokeStyle = ctx.fillStyle = colour;
-  ctx.lineWidth = 1;
-  ctx.beginPath();
-  if (kind === 3) {
-    for (let px = x + 2; px < x + w; px += 4) for (let py = y + 2; py < y + h; py += 4) ctx.rect(px - 0.5, py - 0.5, 1.3, 1.3);
-    ctx.fill();
-  } else {
-    for (let d = -h; d < w; d += 4) {
-      ctx.moveTo(x + d, kind === 1 ? y + h : y);
-      ctx.lineTo(x + d + h, kind === 1 ? y : y + h);
-    }
-    ctx.stroke();
+// Stripes along one edge of a chip, so that its number stays legible.
+export function paintChip(node, e, rgb, paletteSize) {
+  const line = inkOn(rgb), kind = patternOf(e, paletteSize);
+  const angle = { 1: "135deg", 2: "45deg", 3: "0deg" }[kind];
+  node.style.color = line;
+  node.style.background = kind
+    ? `repeating-linear-gradient(${angle}, ${line} 0 1px, transparent 1px 3px) left / 0.3rem 100% no-repeat, ${rgba(rgb, 1)}`
+    : rgba(rgb, 1);
+}
+
+const tiles = new Map();
+
+// Fills a rectangle with a pattern; each pattern and colour is drawn once, as a small tile.
+export function drawPattern(ctx, kind, x, y, w, h, rgb, alpha) {
+  if (!kind || w <= 0 || h <= 0) return;
+  const name = `${kind} ${rgb}`;
+  if (!tiles.has(name)) tiles.set(name, ctx.createPattern(tile(kind, rgba(rgb, 1)), "repeat"));
+  ctx.globalAlpha = alpha;
+  ctx.fillStyle = tiles.get(name);
+  ctx.fillRect(x, y, w, h);
+  ctx.globalAlpha = 1;
+}
+
+function tile(kind, colour) {
+  const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
+  canvas.width = canvas.height = 4;
+  ctx.fillStyle = ctx.strokeStyle = colour;
+  if (kind === 3) ctx.fillRect(1, 1, 1.3, 1.3);
+  else for (const d of [-4, 0, 4]) {
+    ctx.moveTo(d - 1, kind === 1 ? 5 : -1);
+    ctx.lineTo(d + 5, kind === 1 ? -1 : 5);
   }
-  ctx.restore();
+  ctx.stroke();
+  return canvas;
 }
 
 // A canvas that fits its CSS box at the screen's resolution; returns its context scaled to CSS pixels.

@@ -27,6 +27,7 @@ function make(root) {
   const view = { root, tab: "batch", hover: null, pinned: null, focus: null, numbers: false, asked: "null" };
   view.active = () => view.hover || view.focus || view.pinned;
   view.lit = () => litTokens(view);
+  view.narrow = () => view.body.clientWidth < 640;
   view.anchor = (active) => anchorOf(view, active);
   view.theme = readTheme(root);
   view.batch = makeBatch(view);
@@ -92,7 +93,9 @@ function receive(view, data) {
   view.batch.update(view.model);
   view.experts.update(view.model);
   view.grid.update(view.model);
-  relayout(view);
+  if (view.batch.stale) view.batch.layout();
+  if (view.experts.stale) view.experts.layout();
+  view.grid.layout();
   mark(view);
   run(view);
 }
@@ -116,7 +119,7 @@ function words(view, data) {
   const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
   put(view.facts, `${say(m, "layer", { n: m.layer + 1 })} · ${size}`);
   const keys = view.tab === "batch"
-    ? [["weight", "legend_weight"], ["dropped", "legend_dropped"]].concat(m.state.includes("partial") ? [["partial", "legend_partial"]] : []).concat(m.C === null && m.total ? [["fair", "fair"]] : [])
+    ? [["weight", "legend_weight"]].concat(m.C === null ? (m.total ? [["fair", "fair"]] : []) : [["dropped", "legend_dropped"]]).concat(m.C !== null && m.K > 1 ? [["partial", "legend_partial"]] : [])
     : [["scale", "legend_grid"], ["chosen", "legend_chosen"], ["cross", "legend_chosen_dropped"]];
   const wanted = JSON.stringify([keys, m.total === 0, m.words.legend_weight]);
   if (view.legendFor === wanted) return;
@@ -199,8 +202,12 @@ function point(view, slot, to) {
   if (same(view[slot], to)) return;
   const before = view.active();
   view[slot] = to;
-  if (same(before, view.active())) return;
+  if (!same(before, view.active())) highlight(view);
+}
+
+function highlight(view) {
   view.batch.retint();
+  view.experts.retint();
   mark(view);
   run(view);
 }
@@ -208,9 +215,7 @@ function point(view, slot, to) {
 function pin(view, to) {
   const same = to && view.pinned && view.pinned.kind === to.kind && view.pinned.index === to.index;
   view.pinned = same ? null : to;
-  view.batch.retint();
-  mark(view);
-  run(view);
+  highlight(view);
   view.send("selected", view.pinned);
 }
 
