@@ -32,7 +32,7 @@ def balance_loss(probs: Tensor, share: Tensor, convention: str = "switch", k: in
     if share.shape[0] == 1:
         mean_probs = precise(probs).mean(0, keepdim=True)
     else:
-        mean_probs = precise(probs).view(share.shape[0], -1, n_experts).mean(1)
+        mean_probs = precise(probs).reshape(share.shape[0], -1, n_experts).mean(1)
     value = (share * mean_probs).sum() * (n_experts / share.shape[0])
     if convention == "switch":
         return value

@@ -136,13 +136,22 @@ def priority_order(policy: str, gates: Tensor, n_groups: int) -> Tensor | None:
     )
 
 
+def _token_major(route: Tensor, n_tokens: int, k: int) -> Tensor:
+    """Number of a route in the token-major list, from its number in the k-major one."""
+    return route if k == 1 else route % n_tokens * k + route.div(n_tokens, rounding_mode="floor")
+
+
 class Slots(NamedTuple):
-    """Where routes landed, all [T, K]: expert, slot (>= n_groups * capacity: overflow), kept; counts [G, E] routes asked for."""
+    """Where routes landed, [T, K] each: expert, slot (>= n_groups * capacity: overflow), kept; counts [G, E] routes asked for.
+
+    order [T*K]: routes, token by token, sorted by expert; None unless every route is kept.
+    """
 
     expert: Tensor
     slot: Tensor
     kept: Tensor
     counts: Tensor
+    order: Tensor | None = None
 
 
 def assign_slots(
@@ -160,7 +169,9 @@ def assign_slots(
     Routes that were not requested take no slot; their `slot` only numbers them.
     """
     n_tokens, k = expert.shape
-    group = torch.arange(n_tokens, device=expert.device).div(n_tokens // n_groups, rounding_mode="floor")
+    if capacity is None:
+        n_groups = 1  # without a limit nothing is decided within groups
+    group = torch.arange(n_tokens, device=expert.device).div(max(1, n_tokens // n_groups), rounding_mode="floor")
     bucket = expert if n_groups == 1 else expert + group[:, None] * n_experts
     if requested is not None:
         bucket = bucket.masked_fill(~requested, n_groups * n_experts)
@@ -169,8 +180,11 @@ def assign_slots(
     rank = filled.rank.view(k, n_tokens).t()
     counts = filled.counts[:-1].view(n_groups, n_experts)
     if capacity is None:
-        kept = torch.ones_like(expert, dtype=torch.bool) if requested is None else requested
-        return Slots(expert, rank, kept, counts)
+        if requested is not None:
+            return Slots(expert, rank, requested, counts)
+        return Slots(
+            expert, rank, torch.ones_like(expert, dtype=torch.bool), counts, _token_major(filled.order, n_tokens, k)
+        )
     kept = rank < capacity if requested is None else (rank < capacity) & requested
     slot = torch.where(rank < capacity, rank + group[:, None] * capacity, rank + (n_groups - 1) * capacity)
     return Slots(expert, slot, kept, counts)

@@ -55,16 +55,5 @@ class Experts(nn.Module):
         return torch.baddbmm(self.b2[:, None], act(torch.baddbmm(self.b1[:, None], x, self.w1)), self.w2)
 
     def can_group(self, x: Tensor) -> bool:
-        """Whether `grouped` works here: torch's grouped product takes float32 or bfloat16 rows of 16 bytes' multiple, without biases."""
+        """Whether torch's grouped product takes these rows: float32, of whole multiples of 16 bytes."""
         return x.dtype == self.w1.dtype == torch.float32 and self.d_model % 4 == 0 and self.d_hidden % 4 == 0
-
-    def grouped(self, x: Tensor, ends: Tensor, expert: Tensor) -> Tensor:
-        """Rows sorted by expert: x [N, D], ends [E] int32 where each expert's rows end, expert [N] of each row -> [N, D].
-
-        Rows from ends[-1] on belong to no expert: what comes back there is uninitialised memory, never to be read.
-        """
-        h = F.grouped_mm(x, self.w1, offs=ends)
-        if self.b1 is not None:
-            h = h + self.b1[expert]
-        out = F.grouped_mm(ACTIVATIONS[self.activation](h), self.w2, offs=ends)
-        return out if self.b2 is None else out + self.b2[expert]

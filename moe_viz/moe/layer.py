@@ -1,7 +1,7 @@
 """MoELayer: router -> buffers -> experts -> weighted sum, one vectorised dispatch for every sparse router.
 
-With a capacity, routes are copied into buffers [E, C, D] (a dropped one into a spare row that no expert reads). Dropless, they are
-sorted by expert and multiplied group by group. Soft routing mixes tokens into slots instead. Axes as in routing.py.
+Rows are sorted by expert and multiplied group by group, or copied into buffers [E, C, D] (dispatch.py says how). Soft routing
+mixes tokens into slots instead. Axes as in routing.py.
 """
 
 from __future__ import annotations
