@@ -14,11 +14,15 @@ COLORS = ("#d67a14", "#026c85", "#55a56d", "#6a6d4c", "#176afb", "#d61a06", "#c1
 PATTERNS = ("solid", "diagonal", "dots", "cross", "horizontal", "vertical", "grid", "backdiagonal")
 """Experts 1-8 are solid, 9-16 diagonal, ... up to 64; more start again."""
 PLOTLY_PATTERNS = dict(zip(PATTERNS, ("", "/", ".", "x", "-", "|", "+", "\\"), strict=True))
-DASHES = dict(zip(PATTERNS, ([], [6, 3], [2, 2], [8, 2, 2, 2], [12, 3], [4, 4], [1, 3], [8, 2, 2, 2, 2, 2]), strict=True))
+DASHES = dict(
+    zip(PATTERNS, ([], [6, 3], [2, 2], [8, 2, 2, 2], [12, 3], [4, 4], [1, 3], [8, 2, 2, 2, 2, 2]), strict=True)
+)
 """Line dashes that stand for a pattern where a line cannot carry one."""
 
 NEUTRAL = "#7f8791"
 """Reference lines and everything that is not an expert: legible on both backgrounds."""
+SERIES = (NEUTRAL, "#3b8fc4")
+"""Curves that are not experts (layers, runs, losses)."""
 INK = {"light": "#1c2430", "dark": "#e6ebf0"}
 GRID = {"light": "#d9dfe5", "dark": "#2e3945"}
 PAPER = {"light": "#ffffff", "dark": "#11161c"}

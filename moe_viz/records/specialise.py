@@ -53,6 +53,13 @@ def domain_specialisation(trace: RoutingTrace) -> pd.DataFrame:
     return pd.DataFrame(shares, index=pd.RangeIndex(trace.n_experts, name="expert"))
 
 
+def domain_specialisation_null(trace: RoutingTrace, n_shuffles: int = SHUFFLES, seed: int = 0) -> np.ndarray:
+    """[n_shuffles, E, D] the same table with shuffled labels (see `shuffled_labels`): the range that chance alone gives."""
+    rng = np.random.default_rng(seed)
+    shuffles = (replace(trace, group=_shuffled(trace, trace.group, rng)) for _ in range(n_shuffles))
+    return np.stack([domain_specialisation(shuffled).to_numpy() for shuffled in shuffles])
+
+
 def domain_information(trace: RoutingTrace) -> float:
     """I(expert; domain) / H(domain) over the routes asked for: 0 = experts say nothing about the domain, 1 = they give it away.
 

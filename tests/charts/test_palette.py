@@ -32,7 +32,7 @@ def test_styles_differ_up_to_64():
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_read_on_the_background_and_ink_reads_on_them(theme):
-    for color in (*p.COLORS, p.NEUTRAL):
+    for color in (*p.COLORS, *p.SERIES):
         assert p.contrast(color, p.PAPER[theme]) >= 3
     for i in range(8):
         assert p.contrast(p.expert_style(i).color, p.expert_style(i).ink) >= 4.5

@@ -1,0 +1,269 @@
+"""Time series that tick: history rows to Vega-Lite specs (plain dicts: they update in place where a Plotly figure would remount).
+
+A spec depends only on what is shown (layer, experts, labels), never on the values: those travel as data beside it, so that a tick changes the
+data alone. The data is also the chart's table twin and CSV. Colours of axes and text come from the page's theme; marks use the palette.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moe_viz.charts.palette import DASHES, NEUTRAL, SERIES, expert_style
+from moe_viz.spec.knobs import N_
+
+MAX_POINTS = 200
+STRIP = 90
+"""Height of a strip in pixels."""
+Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
+"""One width for all, so that strips under one another share their time axis to the pixel."""
+
+Translate = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class VegaChart:
+    """A Vega-Lite spec without data, and its data: `st.vega_lite_chart(chart.data, chart.spec)`. `data` is the table twin as well."""
+
+    spec: dict[str, Any]
+    data: pd.DataFrame
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return self.data
+
+
+def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
+    """Stacked shares of the routes asked of each expert of one layer. The dashed lines are where the borders lie when all are even (1/E each)."""
+    names = [f"expert {i + 1}" for i in range(n_experts)]
+    columns = {f"load.{layer}.{i}": name for i, name in enumerate(names)}
+    stacked = [
+        {"fold": names, "as": ["expert", "share"]},
+        {"calculate": "toNumber(slice(datum.expert, 7))", "as": "number"},
+        {"stack": "share", "groupby": ["step"], "sort": [{"field": "number"}], "as": ["from", "to"]},
+    ]
+    newest = [
+        {"joinaggregate": [{"op": "max", "field": "step", "as": "last"}]},
+        {"filter": "datum.step === datum.last && datum.to - datum.from >= 0.1"},
+        {"calculate": "(datum.from + datum.to) / 2", "as": "middle"},
+    ]
+    y = {"type": "quantitative", "scale": {"domain": [0, 1], "reverse": True}}
+    fair = [i / n_experts for i in range(1, n_experts)]
+    styles = [expert_style(i) for i in range(n_experts)]
+    bands = {
+        "transform": stacked,
+        "mark": {"type": "area", "interpolate": "step-after"},
+        "encoding": {
+            "y": {**y, "field": "from", "axis": {**Y_AXIS, "grid": False, "format": "%", "values": [0, 0.5, 1]}},
+            "y2": {"field": "to"},
+            "color": {"field": "number", "type": "ordinal", "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}, "legend": None},
+            "tooltip": [
+                _tip("step", translate(N_("Step")), ",d"),
+                _tip("number", translate(N_("Expert"))),
+                _tip("share", translate(N_("Load")), ".1%"),
+            ],
+        },
+    }  # fmt: skip
+    numbers = {
+        "transform": stacked + newest,
+        "mark": {"type": "text", "align": "right", "dx": -4, "fontSize": 11, "fontWeight": "bold", "tooltip": None},
+        "encoding": {
+            "y": {**y, "field": "middle"},
+            "text": {"field": "number"},
+            "color": {"value": "#000000", "condition": {"test": f"indexof({_light(styles)}, datum.number) < 0", "value": "#ffffff"}},
+        },
+    }  # fmt: skip
+    even = {
+        "data": {"values": [{"at": at} for at in fair]},
+        "mark": {"type": "rule", "strokeDash": [3, 3], "strokeWidth": 1, "color": "#ffffff", "opacity": 0.85},
+        "encoding": {"y": {**y, "field": "at"}},
+    }
+    title = translate(N_("Load per expert"))
+    layers = [bands, *([even] if fair and n_experts <= 16 else []), numbers]
+    return VegaChart(_strip(layers, title, translate), _rows(history, columns))
+
+
+def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:
+    """Share of routes dropped, one line per layer, on the fixed domain 0 to 1. Blank where nothing was measured."""
+    columns = {f"drop_rate.{layer}": f"layer {layer + 1}" for layer in layers}
+    title = translate(N_("Dropped routes"))
+    return _lines(history, columns, title, translate, domain=(0, 1), form="%", area=len(columns) == 1)
+
+
+def entropies_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
+    """Both entropies of one layer on one scale, as parts of log E: how unsure about a token, and how even over the experts."""
+    parts = history.assign(
+        **{f"token_entropy.{layer}": history.get(f"token_entropy.{layer}", np.nan) / max(np.log(n_experts), 1e-12)}
+    )
+    columns = {
+        f"token_entropy.{layer}": translate(N_("token entropy: unsure about single tokens")),
+        f"load_entropy.{layer}": translate(N_("load entropy: even over experts")),
+    }
+    return _lines(parts, columns, translate(N_("Entropies, in parts of log E")), translate, domain=(0, 1), form="%")
+
+
+def curve(
+    history: pd.DataFrame,
+    columns: Mapping[str, str],
+    title: str,
+    translate: Translate = str,
+    domain: tuple[float, float] | None = None,
+    form: str = ".3~g",
+    fair: float | None = None,
+) -> VegaChart:
+    """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value."""
+    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair)
+
+
+def per_expert_over_time(
+    history: pd.DataFrame, prefix: str, layer: int, n_experts: int, title: str, translate: Translate = str
+) -> VegaChart:
+    """One line per expert of `prefix.layer.i` (selection bias, importance, ...), in the experts' colours and dashes."""
+    columns = {f"{prefix}.{layer}.{i}": f"{i + 1}" for i in range(n_experts)}
+    return _lines(history, columns, title, translate, styles=[expert_style(i) for i in range(n_experts)])
+
+
+def compared(
+    histories: Mapping[str, pd.DataFrame], column: str, title: str, translate: Translate = str, **more: Any
+) -> VegaChart:
+    """The same column of several runs (label -> history) on one scale: twins, or a branch beside its original."""
+    frames = [_rows(frame, {column: label}).set_index("step") for label, frame in histories.items()]
+    joined = pd.concat(frames, axis=1).sort_index().reset_index()
+    joined.insert(0, "epoch", 0)
+    return _lines(joined, {label: label for label in histories}, title, translate, limit=None, **more)
+
+
+def marked(chart: VegaChart, step: int | None) -> VegaChart:
+    """The chart with a line at one step (the time machine's position). None: no line, same spec, so that nothing remounts."""
+    at = np.full(len(chart.data), np.nan)
+    if step is not None and len(at):
+        at[0] = step
+    spec = copy.deepcopy(chart.spec)
+    line = {
+        "transform": [{"filter": "isValid(datum.at)"}],
+        "mark": {"type": "rule", "color": NEUTRAL, "strokeWidth": 2},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
+    }
+    spec["layer"].append(line)
+    return VegaChart(spec, chart.data.assign(at=at))
+
+
+def without_time_axis(chart: VegaChart) -> VegaChart:
+    """The chart without numbers on its time axis, for a strip that stands above another one with the same rows."""
+    spec = copy.deepcopy(chart.spec)
+    for layer in spec["layer"]:
+        if "axis" in layer["encoding"].get("x", {}):
+            layer["encoding"]["x"]["axis"] = {"labels": False, "ticks": False, "title": None, "grid": False}
+    return VegaChart(spec, chart.data)
+
+
+def thin(frame: pd.DataFrame, limit: int = MAX_POINTS) -> pd.DataFrame:
+    """At most `limit` rows: steps that are multiples of a power of two times their common spacing, and the newest one."""
+    if len(frame) <= limit:
+        return frame
+    steps = frame["step"].to_numpy()
+    spacing = int(np.gcd.reduce(np.diff(steps).astype(np.int64))) or 1
+    while ((steps - steps[0]) % spacing == 0).sum() >= limit:
+        spacing *= 2
+    keep = (steps - steps[0]) % spacing == 0
+    keep[-1] = True
+    return frame[keep]
+
+
+def _rows(history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS) -> pd.DataFrame:
+    """Step and the named columns of the newest epoch, thinned; a column that the history lacks is blank, infinities too."""
+    present = history[history["epoch"] == history["epoch"].max()]
+    present = present if limit is None else thin(present, limit)
+    table = present.reindex(columns=["step", *columns]).rename(columns=dict(columns))
+    return table.replace([np.inf, -np.inf], np.nan).reset_index(drop=True)
+
+
+def _lines(
+    history: pd.DataFrame,
+    columns: Mapping[str, str],
+    title: str,
+    translate: Translate,
+    *,
+    domain: tuple[float, float] | None = None,
+    form: str = ".3~g",
+    fair: float | None = None,
+    styles: Sequence[Any] = (),
+    area: bool = False,
+    limit: int | None = MAX_POINTS,
+) -> VegaChart:
+    names = list(columns.values())
+    # series that are not experts stay out of the experts' colours: two quiet tones, then dashes
+    colors = [s.color for s in styles] or [SERIES[i % 2] for i in range(len(names))]
+    dashes = [DASHES[s.pattern] for s in styles] or [list(DASHES.values())[i // 2 % 8] for i in range(len(names))]
+    scale = {"domain": list(domain), "clamp": True} if domain else {"zero": False, "nice": True}
+    legend = (
+        None
+        if len(names) == 1
+        else {"orient": "top", "title": None, "offset": 2, "symbolType": "stroke", "columns": 8, "labelLimit": 400}
+    )
+    layer = {
+        "transform": [{"fold": names, "as": ["series", "value"]}],
+        "mark": {"type": "line", "strokeWidth": 2, "clip": True, **({"type": "area", "line": True, "fillOpacity": 0.25} if area else {})},
+        "encoding": {
+            "y": {"field": "value", "type": "quantitative", "scale": scale, "axis": {**Y_AXIS, "format": form}},
+            "color": {"field": "series", "type": "nominal", "scale": {"domain": names, "range": colors}, "legend": legend},
+            "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("series", " "), _tip("value", title, ".1%" if form == "%" else ".4~g")],
+        },
+    }  # fmt: skip
+    if any(dashes):
+        layer["encoding"]["strokeDash"] = {"field": "series", "type": "nominal", "scale": {"domain": names, "range": [d or [1, 0] for d in dashes]}, "legend": legend}  # fmt: skip
+    layers = [layer]
+    if fair is not None:
+        mark = {"type": "rule", "strokeDash": [4, 4], "color": NEUTRAL}
+        layers.append(
+            {
+                "data": {"values": [{"fair": fair}]},
+                "mark": mark,
+                "encoding": {"y": {"field": "fair", "type": "quantitative"}},
+            }
+        )
+    return VegaChart(_strip(layers, title, translate), _rows(history, columns, limit))
+
+
+def _strip(layers: list[dict], title: str, translate: Translate) -> dict[str, Any]:
+    """A slim strip; its time axis is the first layer's, whatever the others add."""
+    # the first tick says what the axis is, so that a slim strip needs no line for a title
+    first = translate(N_("step {number}")).replace("'", "’").format(number="' + datum.label + '")
+    axis = {
+        "title": None,
+        "labelExpr": f"datum.index === 0 ? '{first}' : datum.label",
+        "format": ",d",
+        "tickMinStep": 1,
+        "grid": False,
+        "labelFlush": True,
+        "labelOverlap": True,
+    }
+    x = {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
+    for layer in layers:
+        if "data" not in layer:
+            layer["encoding"]["x"] = dict(x)
+    return {
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4},
+        "height": STRIP,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "layer": layers,
+        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11}},
+    }
+
+
+def _tip(field: str, title: str, form: str | None = None) -> dict[str, Any]:
+    return {
+        "field": field,
+        "title": title,
+        **({"format": form, "type": "quantitative"} if form else {"type": "nominal"}),
+    }
+
+
+def _light(styles: Sequence[Any]) -> str:
+    """Vega list of the numbers of experts whose colour wants black ink."""
+    return str([i + 1 for i, style in enumerate(styles) if style.ink == "#000000"])
