@@ -112,6 +112,8 @@ def test_st_moe_keeps_by_threshold(threshold):
     routing = logit_router("st_moe", E, threshold=threshold).train()(x)
     second = 0.1 / 0.82
     assert _kept_second(routing) == pytest.approx(min(1, second / threshold), abs=0.01)
+    assert routing.kept.view(-1, 2)[:, 0].all()  # whatever the threshold, the first choice is certain
+    assert logit_router("st_moe", E, threshold=threshold).eval()(x[:500]).kept.all()
 
 
 def test_st_moe_threshold_0_is_renormalised_topk():
