@@ -73,8 +73,7 @@ class MoELayer(nn.Module):
     def mix(self, x: Tensor, routing: Routing) -> Tensor:
         """The experts' part of the output, [T, D], for any routing of x."""
         if routing.combine is not None:
-            slots = torch.einsum("td,tes->esd", x, routing.dispatch.to(x.dtype))
-            return torch.einsum("esd,tes->td", self._silence(self.experts(slots)), routing.combine.to(x.dtype))
+            return self._blend(x, routing)
         weight = routing.route_weight.to(x.dtype)
         if self.disabled:
             weight = weight * self._alive(weight)[routing.route_expert]
@@ -85,6 +84,17 @@ class MoELayer(nn.Module):
         plan = plan_sorted(routing) if grouped else plan_buffers(routing)
         in_weight = routing.route_in_weight
         return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)
+
+    def _blend(self, x: Tensor, routing: Routing) -> Tensor:
+        """Soft MoE: G groups of n tokens, each with its own S slots of every expert."""
+        groups, (_, n_experts, n_slots) = routing.soft_groups, routing.combine.shape
+        dispatch, combine = (
+            w.to(x.dtype).view(groups, -1, n_experts * n_slots) for w in (routing.dispatch, routing.combine)
+        )
+        slots = dispatch.transpose(1, 2) @ x.view(groups, -1, x.shape[1])
+        slots = slots.view(groups, n_experts, n_slots, -1).transpose(0, 1).reshape(n_experts, groups * n_slots, -1)
+        out = self._silence(self.experts(slots)).view(n_experts, groups, n_slots, -1).transpose(0, 1)
+        return (combine @ out.reshape(groups, n_experts * n_slots, -1)).view(x.shape)
 
     def _alive(self, like: Tensor) -> Tensor:
         return like.new_tensor([float(e not in self.disabled) for e in range(self.experts.n_experts)])

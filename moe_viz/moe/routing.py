@@ -36,8 +36,8 @@ class Routing:
     asked_weight [M] detached, the weight each route would have had if no expert were full; None where that is route_weight
     route_in_weight [M] multiplies the expert's *input*, or None for 1
     residual_mix  how the layer's output meets another branch: [T] or [T, 2], or None (see the router that sets it)
-    dispatch / combine [T, E, S] for Soft MoE only (then M = 0)
-    route_order [M] the routes sorted by expert, where *every* route is kept and the router has sorted them anyway; else None
+    dispatch / combine [T, E, S] for Soft MoE only (then M = 0): S slots of each expert for each of `soft_groups` runs of T/soft_groups tokens
+    route_order [M] the routes sorted by expert, where they are `complete` and the router has sorted them anyway; else None
     """
 
     logits: Tensor | None
@@ -60,6 +60,7 @@ class Routing:
     residual_mix: Tensor | None = None
     dispatch: Tensor | None = None
     combine: Tensor | None = None
+    soft_groups: int = 1
     route_order: Tensor | None = None
 
     @property

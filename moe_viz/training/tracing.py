@@ -53,6 +53,9 @@ def _soft_routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     mass = combine.sum(-1)
     expert = np.argsort(-mass, axis=1, kind="stable").astype(np.int16)
     slot = np.take_along_axis(combine.argmax(-1), expert.astype(np.int64), 1).astype(np.int32)
+    # A group's slots follow those of the group before it, as everywhere else.
+    group = np.arange(routing.n_tokens) * routing.soft_groups // max(routing.n_tokens, 1)
+    slot += (group * combine.shape[-1]).astype(np.int32)[:, None]
     weight = np.take_along_axis(mass, expert.astype(np.int64), 1)
     return expert, weight, np.ones(expert.shape, bool), slot
 

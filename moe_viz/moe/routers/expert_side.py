@@ -55,6 +55,8 @@ class ExpertChoiceRouter(Router):
             post_counts=counts.clone(),
             aux={"z": z_loss(logits)},
             info={"groups": n_groups, "group_capacity": slots} if n_groups > 1 else {},
+            complete=True,
+            route_order=torch.arange(n_experts * each, device=x.device),
         )
 
 
@@ -62,8 +64,8 @@ class SoftRouter(Router):
     """Slots are weighted averages of the tokens (dispatch, columns sum to 1), outputs weighted averages of slots (combine, rows sum to 1).
 
     Scores are scale * normalised tokens times normalised slot vectors `phi` [D, E, p]; the tokens that are mixed are not normalised.
-    With groups, the slots are per group: S = G * p, and tokens meet only the slots of their own group. `logits` [T, E] is the logsumexp
-    over an expert's slots, so that its softmax is `probs`: the part of a token's output that comes from each expert.
+    With groups, each group has its own p slots (`soft_groups`). `logits` [T, E] is the logsumexp over an expert's slots, so that its
+    softmax is `probs`: the part of a token's output that comes from each expert.
     """
 
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
@@ -118,19 +120,11 @@ class SoftRouter(Router):
             post_counts=load.clone(),
             aux={"z": z_loss(expert_logits)},
             info={"slots_per_group": slots, "scale": self.scale.detach()},
-            dispatch=_per_group(dispatch, n_groups),
-            combine=_per_group(combine, n_groups),
+            dispatch=dispatch,
+            combine=combine,
+            soft_groups=max(1, n_groups),
         )
 
 
 def _unit(v: Tensor, axis: int) -> Tensor:
     return v * torch.rsqrt(v.square().sum(axis, keepdim=True) + 1e-6)
-
-
-def _per_group(mixing: Tensor, n_groups: int) -> Tensor:
-    """[T, E, p] -> [T, E, G * p], zero except for a token's own group."""
-    if n_groups <= 1:
-        return mixing
-    n_tokens, n_experts, slots = mixing.shape
-    own = torch.eye(n_groups, dtype=mixing.dtype, device=mixing.device)[:, None, None, :, None]
-    return (own * mixing.view(n_groups, -1, n_experts, 1, slots)).reshape(n_tokens, n_experts, n_groups * slots)

@@ -67,7 +67,7 @@ class Sinkhorn(TokenChoice):
         help=N_("Of the transport plan. Lower follows the scores more closely and needs more iterations to balance."),
     )
     iterations: int = Knob(
-        8,
+        32,
         ge=1,
         le=200,
         live=True,
