@@ -6,6 +6,8 @@ becomes a function scope that hands out its exports, in dependency order; the la
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -27,11 +29,18 @@ def bundle(folder: str, modules: list[str]) -> str:
     return "".join([*scopes, entry])
 
 
-def stylesheet(folder: str, name: str) -> str:
-    """The CSS of a component."""
-    return _read(folder, f"{name}.css")
+def view_script(folder: str, modules: list[str]) -> tuple[str, str]:
+    """Version and source of a view: its modules with `STYLE`, the text of `<folder>.css`, in scope. The version is a hash of the source."""
+    style = json.dumps(_read(folder, f"{folder}.css"), ensure_ascii=False)
+    source = f"const STYLE = {style};\n{bundle(folder, modules)}"
+    return hashlib.sha256(source.encode()).hexdigest()[:12], source
+
+
+def loader() -> str:
+    """The script that is registered with Streamlit in place of the view's own, see loader.js."""
+    return _read(".", "loader.js")
 
 
 def _read(folder: str, name: str) -> str:
-    """A file without indentation and without comments on lines of their own: Streamlit sends it along with every update."""
+    """A file without indentation and without comments on lines of their own."""
     return _INDENT.sub("", _COMMENT.sub("", (ASSETS / folder / name).read_text(encoding="utf-8")))

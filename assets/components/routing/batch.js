@@ -118,7 +118,7 @@ function bitmap(images, pixels) {
 // Images as large as lets all of them be seen at once, within reason; below that the panel scrolls.
 function sizeTiles(b, m) {
   const n = m.images.pixels.length, width = b.node.clientWidth, height = b.node.clientHeight;
-  let side = 0;
+  let side = width < 400 ? width / 2 - 20 : 0;
   for (let columns = 1; columns <= n; columns++) side = Math.max(side, Math.min(width / columns - 20, height / Math.ceil(n / columns) - 40));
   b.list.style.setProperty("--tile", `${Math.floor(Math.max(112, Math.min(220, width / 2 - 20, side)))}px`);
 }
@@ -202,7 +202,7 @@ function drawToken(ctx, b, view, t) {
       ctx.fillStyle = colour;
       ctx.globalAlpha = view.theme.tint * weight * presence;
       ctx.fillRect(r.x + inset, r.y + inset, w, h);
-      drawPattern(ctx, patternOf(m.owner[t], view.paletteSize), r.x + inset, r.y + inset, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
+      drawPattern(ctx, patternOf(m.owner[t], view.look), r.x + inset, r.y + inset, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
       ctx.globalAlpha = presence;
       if (m.kind === "image") outline(ctx, r.x + inset, r.y + inset, w, h, colour, m.state[t]);
       else underline(ctx, r.x, r.y + h - 3, w, colour, m.state[t]);
@@ -227,7 +227,7 @@ function outline(ctx, x, y, w, h, colour, state) {
 
 function drawLost(ctx, view, x, y, w, h, presence, state) {
   const ink = view.model.kind === "image" ? [255, 255, 255] : view.theme.text;
-  drawPattern(ctx, state === "dropped" ? 2 : 3, x, y, w, h, ink, 0.3 * presence);
+  drawPattern(ctx, state === "dropped" ? "backdiagonal" : "dots", x, y, w, h, ink, 0.3 * presence);
   ctx.globalAlpha = 0.75 * presence;
   ctx.setLineDash([3, 2]);
   ctx.strokeStyle = solid(...ink);

@@ -66,7 +66,7 @@ function bar(view, e, fraction, value, remark, quiet) {
 
 function chip(view, e) {
   const node = element("span", "chip", String(e + view.model.base));
-  paintChip(node, e, view.colour(e), view.paletteSize);
+  paintChip(node, e, view.colour(e), view.look);
   return node;
 }
 
@@ -93,7 +93,8 @@ function put(c, view, active) {
   }
   const below = anchor.y + anchor.h + gap, above = anchor.y - gap - h;
   let top = below + h <= home.height ? below : above >= 0 ? above : Math.max(0, home.height - h);
-  let left = Math.max(0, Math.min(anchor.x, home.width - w));
+  const edge = view.tab === "batch" ? view.batch.node.offsetWidth : home.width;
+  let left = Math.max(0, Math.min(anchor.x, edge - w));
   if (active.kind === "expert") {
     left = Math.max(0, anchor.x - w - gap);
     top = Math.max(0, Math.min(anchor.y, home.height - h));

@@ -53,7 +53,7 @@ function build(x, m, view) {
     node.type = "button";
     node.dataset.e = e;
     const chip = element("span", "chip", String(e + m.base)), share = element("span", "share"), note = element("span", "remark");
-    paintChip(chip, e, view.colour(e), view.paletteSize);
+    paintChip(chip, e, view.colour(e), view.look);
     node.append(chip, share, element("span", "room"), note);
     x.inner.append(node);
     x.rows.push({ node, share, note, label: "" });
@@ -113,8 +113,8 @@ function box(g, i) {
 // Where overflow is drawn: beyond the buffer, one cross per route as far as there is room.
 function lostBox(g, i) {
   const step = 11, rows = Math.max(1, Math.floor((g.lines * g.h) / step));
-  const left = Math.min(g.end + 8 + Math.floor(i / rows) * step, g.right - step);
-  return { x: left, y: g.mid - (rows * step) / 2 + (i % rows) * step, w: step, h: step };
+  const column = Math.min(Math.floor(i / rows), Math.floor((g.right - g.end - 8) / step) - 1);
+  return { x: g.end + 8 + column * step, y: g.mid - (rows * step) / 2 + (i % rows) * step, w: step, h: step };
 }
 
 function cellOf(x, m, r) {
@@ -176,12 +176,12 @@ function paintRow(ctx, x, view, e, lit) {
   }
   ctx.globalAlpha = 1;
   if (count && (!lit || m.held[e].some((r) => lit.has(tokenOf(m, r))))) {
-    drawPattern(ctx, patternOf(e, view.paletteSize), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.text, 0.22);
+    drawPattern(ctx, patternOf(e, view.look), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.text, 0.22);
   }
   ctx.lineWidth = 1.4;
-  for (let l = 0; l < m.lost[e].length; l++) {
+  // Those for which there is no room share the last places; the row's remark counts them all.
+  for (let l = 0; l < Math.min(m.lost[e].length, lostRoom(g)); l++) {
     const c = lostBox(g, l);
-    if (l && c.x === lostBox(g, l - 1).x && c.x + c.w >= g.right - 0.5 && l > lostRoom(g)) break;
     const present = lit && !lit.has(tokenOf(m, m.lost[e][l])) ? 0.25 : 0.85;
     ctx.strokeStyle = rgba(view.theme.text, present);
     ctx.beginPath();

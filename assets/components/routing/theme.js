@@ -1,5 +1,5 @@
-// Colours: the page's theme read from its CSS variables, each expert's colour from the payload's palette, and a pattern
-// for each further round through the palette, so that colour never carries an expert's identity alone.
+// Colours: the page's theme read from its CSS variables, each expert's colour from the payload's look, and a pattern for
+// each further round through the colours, so that colour never carries an expert's identity alone.
 
 export function readTheme(root) {
   const style = getComputedStyle(root);
@@ -12,7 +12,7 @@ export function readTheme(root) {
   };
   theme.dark = luminance(theme.background) < 0.5;
   // Strongest tint behind text: with these every palette colour leaves body text above 4.5:1.
-  theme.tint = theme.dark ? 0.42 : 0.5;
+  theme.tint = theme.dark ? 0.48 : 0.5;
   theme.border = rgba(theme.text, theme.dark ? 0.28 : 0.22);
   theme.faint = rgba(theme.text, 0.08);
   theme.ink = rgba(theme.text, 1);
@@ -61,26 +61,23 @@ export function inkOn(rgb) {
   return luminance(rgb) > 0.2 ? "#111" : "#fff";
 }
 
-// 0: plain, 1: rising stripes, 2: falling stripes, 3: dots; further rounds repeat and rely on the number.
-export function patternOf(e, paletteSize) {
-  return Math.floor(e / paletteSize) % 4;
+// Each further round through the palette has the next pattern.
+export function patternOf(e, look) {
+  return look.patterns[Math.floor(e / look.colours.length) % look.patterns.length];
 }
 
-// Stripes along one edge of a chip, so that its number stays legible.
-export function paintChip(node, e, rgb, paletteSize) {
-  const line = inkOn(rgb), kind = patternOf(e, paletteSize);
-  const angle = { 1: "135deg", 2: "45deg", 3: "0deg" }[kind];
+// A chip shows the pattern along one edge, so that its number stays legible.
+export function paintChip(node, e, rgb, look) {
+  const line = inkOn(rgb), kind = patternOf(e, look);
   node.style.color = line;
-  node.style.background = kind
-    ? `repeating-linear-gradient(${angle}, ${line} 0 1px, transparent 1px 3px) left / 0.3rem 100% no-repeat, ${rgba(rgb, 1)}`
-    : rgba(rgb, 1);
+  node.style.background = kind === "solid" ? rgba(rgb, 1) : `url(${tile(kind, line).toDataURL()}) left / 6px 6px repeat-y, ${rgba(rgb, 1)}`;
 }
 
 const tiles = new Map();
 
 // Fills a rectangle with a pattern; each pattern and colour is drawn once, as a small tile.
 export function drawPattern(ctx, kind, x, y, w, h, rgb, alpha) {
-  if (!kind || w <= 0 || h <= 0) return;
+  if (kind === "solid" || w <= 0 || h <= 0) return;
   const name = `${kind} ${rgb}`;
   if (!tiles.has(name)) tiles.set(name, ctx.createPattern(tile(kind, rgba(rgb, 1)), "repeat"));
   ctx.globalAlpha = alpha;
@@ -89,17 +86,29 @@ export function drawPattern(ctx, kind, x, y, w, h, rgb, alpha) {
   ctx.globalAlpha = 1;
 }
 
+const SIDE = 6;
+const STROKES = { diagonal: "r", backdiagonal: "f", cross: "rf", horizontal: "h", vertical: "v", grid: "hv", dots: "d" };
+
+// One seamless tile: r rising and f falling lines (drawn beyond the edges so that corners meet), h, v, and d for a dot.
 function tile(kind, colour) {
-  const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
-  canvas.width = canvas.height = 4;
+  const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d"), strokes = STROKES[kind] || "r";
+  canvas.width = canvas.height = SIDE;
   ctx.fillStyle = ctx.strokeStyle = colour;
-  if (kind === 3) ctx.fillRect(1, 1, 1.3, 1.3);
-  else for (const d of [-4, 0, 4]) {
-    ctx.moveTo(d - 1, kind === 1 ? 5 : -1);
-    ctx.lineTo(d + 5, kind === 1 ? -1 : 5);
+  if (strokes.includes("d")) ctx.fillRect(2, 2, 2, 2);
+  if (strokes.includes("h")) ctx.fillRect(0, 2, SIDE, 1);
+  if (strokes.includes("v")) ctx.fillRect(2, 0, 1, SIDE);
+  for (const d of [-SIDE, 0, SIDE]) {
+    if (strokes.includes("r")) line(ctx, d - 1, SIDE + 1, d + SIDE + 1, -1);
+    if (strokes.includes("f")) line(ctx, d - 1, -1, d + SIDE + 1, SIDE + 1);
   }
-  ctx.stroke();
   return canvas;
+}
+
+function line(ctx, x1, y1, x2, y2) {
+  ctx.beginPath();
+  ctx.moveTo(x1, y1);
+  ctx.lineTo(x2, y2);
+  ctx.stroke();
 }
 
 // A canvas that fits its CSS box at the screen's resolution; returns its context scaled to CSS pixels.

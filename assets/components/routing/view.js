@@ -8,6 +8,7 @@ import { makeGrid } from "./grid.js";
 import { decode, describeExpert, describeToken, say, tokenOf, tokensOf } from "./model.js";
 import { element, palette, readTheme } from "./theme.js";
 
+/* global STYLE: the stylesheet, put in scope by the bundle */
 const TWEEN = 260;
 const views = new WeakMap();
 
@@ -72,14 +73,14 @@ function frame(view) {
   view.legend = element("div", "legend");
   view.live = element("div", "live");
   view.live.setAttribute("aria-live", "polite");
-  view.root.replaceChildren(bar, view.body, view.legend, view.live);
+  view.root.replaceChildren(element("style", "", STYLE), bar, view.body, view.legend, view.live);
 }
 
 function receive(view, data) {
   view.theme = readTheme(view.root);
   view.root.dataset.dark = view.theme.dark;
-  view.colour = palette(data.palette);
-  view.paletteSize = data.palette.length;
+  view.look = data.look;
+  view.colour = palette(data.look.colours);
   view.model = decode(data);
   view.motion = data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches;
   view.root.style.setProperty("--height", `${data.height}px`);
