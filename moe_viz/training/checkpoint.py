@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from moe_viz.records.history import History, keyframes_path
 from moe_viz.spec import RunConfig
+from moe_viz.training.adamw import FusedAdamW
 
 FORMAT = "moe_viz.run"
 VERSION = 1
@@ -105,7 +106,7 @@ def unpack_history(checkpoint: Checkpoint, source: str) -> History:
             raise ValueError(f"the history in {source} is broken: {error}") from error
 
 
-def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def tensors_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
     """Copies of everything that defines the run's future, on the model's device."""
     found = {f"model.{name}": tensor.detach().clone() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
@@ -115,7 +116,7 @@ def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 
 
 @torch.no_grad()
-def put_back(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def put_back(tensors: dict[str, Tensor], model: nn.Module, optimizer: FusedAdamW) -> None:
     """Copy tensors into a model of the same shape. Raises ValueError, before anything is changed, where they do not fit."""
     wanted: dict[str, Tensor] = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     given = {name: tensor for name, tensor in tensors.items() if name.startswith("model.")}

@@ -10,12 +10,11 @@ from moe_viz.models.base import make_moe_layer
 from moe_viz.moe import MoELayer
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Task
+from moe_viz.training.adamw import FusedAdamW
 from moe_viz.training.sentences import swapped
 
 
-def apply_live(
-    model: Model, optimizer: torch.optim.Optimizer, task: Task, before: RunConfig, after: RunConfig
-) -> list[str]:
+def apply_live(model: Model, optimizer: FusedAdamW, task: Task, before: RunConfig, after: RunConfig) -> list[str]:
     """Carry the live differences of two configs into a model; what was done beyond turning a value, in sentences."""
     task.config = after
     model.set_shared_vector(after.task.shared_vector)
@@ -31,7 +30,7 @@ def apply_live(
     return [swapped(before, after, gate_kept=all(kept))]
 
 
-def _replace_router(model: Model, optimizer: torch.optim.Optimizer, index: int, task: Task, config: RunConfig) -> bool:
+def _replace_router(model: Model, optimizer: FusedAdamW, index: int, task: Task, config: RunConfig) -> bool:
     """Put a fresh layer's router around the old layer's experts; whether the gate's weights could be kept.
 
     The whole layer is exchanged, not just its router: some routers bring a layer of their own (a second branch beside the experts).

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from moe_viz.moe import Routing
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, Task
+from moe_viz.training.adamw import FusedAdamW
 from moe_viz.training.objective import auxiliary_loss, reward_routers
 from moe_viz.training.statistics import Statistics
 
@@ -21,9 +22,9 @@ WARM_UP = 20
 """Steps over which the learning rate rises from 0 on text, where Adam's first steps would otherwise be too large."""
 
 
-def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov and Hutter 2019) over all parameters; the learning rate is set at every step."""
-    return torch.optim.AdamW(model.parameters(), lr=0.0, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
+def make_optimizer(model: nn.Module) -> FusedAdamW:
+    """AdamW over all parameters; the learning rate is set at every step."""
+    return FusedAdamW(model.parameters(), lr=0.0, betas=BETAS, weight_decay=WEIGHT_DECAY)
 
 
 def learning_rate(config: RunConfig, step: int) -> float:
@@ -33,7 +34,7 @@ def learning_rate(config: RunConfig, step: int) -> float:
 
 def train_step(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: FusedAdamW,
     task: Task,
     batch: Batch,
     config: RunConfig,
@@ -41,7 +42,7 @@ def train_step(
     statistics: Statistics,
 ) -> Tensor:
     """Train on one batch; the norm of the gradient before clipping (a scalar on the device). `statistics` gets one entry per micro-batch."""
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     _balance_over(config.balance_scope, model.moe_layers, batch)
     parts = batch.split(config.micro_batches)
     seen = []
