@@ -74,7 +74,11 @@ def _head(run: LabRun, shown: Update, is_live: bool) -> int:
             )
             run.layer = run.layer if picked is None else picked
         with st.container(key="shown_k", width="content"):
-            st.caption(_about(moment.config, moment.metrics))
+            st.caption(_about(moment.config))
+        with st.container(key="loss_now", width="content"):
+            st.caption(_("loss {loss}").format(loss=_number(moment.metrics.get("loss"))))
+        with st.container(key="pace", width="content"):
+            st.caption(_("{n} tokens/s").format(n=_number(moment.metrics.get("tokens_per_second"), "{:,.0f}")))
     return run.layer
 
 
@@ -90,18 +94,21 @@ def _sentence(story: Story, n_layers: int, is_live: bool) -> None:
     st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
 
 
-def _about(config: dict, metrics: dict) -> str:
+def _about(config: dict) -> str:
     """Which gate made the picture: read from the snapshot, not from the controls."""
     options = ROUTER_OPTIONS[config["router"]]
     parts = [_(options.facts.title)]
     if "k" in config:
         parts.append(f"k = {config['k']}")
     parts.append(_("{n} experts").format(n=config["n_experts"]))
-    if metrics.get("tokens_per_second"):
-        parts.append(_("{n} tokens/s").format(n=f"{metrics['tokens_per_second']:,.0f}".replace(",", "\u202f")))
     if config["task"] == "domains" and not options.facts.causal:
         parts.append(_("looks at future tokens: not usable for writing text"))
     return " · ".join(parts)
+
+
+def _number(value: float | None, form: str = "{:.3f}") -> str:
+    """A number with a narrow space between thousands; a missing one is a dash, never 0."""
+    return "–" if value is None else form.format(value).replace(",", "\u202f")
 
 
 def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
@@ -115,4 +122,5 @@ def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
         points=moment.extras.get("points"),
         labels=translated(_),
         theatre=not shown.playing,
+        height=400,
     )

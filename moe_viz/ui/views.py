@@ -4,24 +4,100 @@ from __future__ import annotations
 
 import streamlit as st
 
+from moe_viz.charts import live as charts
+from moe_viz.charts.live import VegaChart
+from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
+from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 
+METRIC_NAMES = {
+    "held_out_loss": "loss on held-out text",
+    "accuracy": "accuracy on held-out images",
+    "nmse": "error on held-out points",
+}
+
+
+def draw(chart: VegaChart, key: str, alt: str) -> None:
+    """A chart that updates in place; `alt` says in words what it shows, for readers who do not see it."""
+    st.vega_lite_chart(chart.data, chart.spec, key=key, alt=alt, height="content")
+
 
 def strips(shown: Update, layer: int) -> None:
-    pass
+    """Load, loss and drops of the run on one time axis."""
+    history, n_experts = shown.history, shown.snapshot.config["n_experts"]
+    if history.empty:
+        return
+    draw(
+        charts.load_over_time(history, layer, n_experts, _),
+        "load",
+        _("Share of the routes asked of each expert, over the steps."),
+    )
+    task = TASK_OPTIONS[shown.snapshot.config["task"]]
+    columns = {"loss": _("training loss")}
+    if task.metric_goal == "min":
+        columns["task_metric"] = _(METRIC_NAMES[task.metric])
+    draw(charts.curve(history, columns, _("Loss"), _), "loss", _("Loss over the steps; lower is better."))
+    if task.metric_goal == "max":
+        label = _(METRIC_NAMES[task.metric])
+        chart = charts.curve(history, {"task_metric": label}, label.capitalize(), _, domain=(0, 1), form="%")
+        draw(chart, "task_metric", _("Task metric over the steps; higher is better."))
+    drops = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
+    draw(
+        charts.dropped_over_time(history, drops, _),
+        "dropped",
+        _("Share of routes dropped in each layer, over the steps."),
+    )
 
 
 def tabs(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
-    view = st.segmented_control(
+    """One view at a time, chosen by the reader."""
+    views = {
+        "balance": (_("Balance"), _balance),
+        "text": (_("Your text"), _text),
+        "data": (_("Data"), _data),
+    }
+    picked = st.segmented_control(
         _("View"),
-        ["balance", "text"],
-        format_func=lambda v: {"balance": _("Balance"), "text": _("Your text")}[v],
+        list(views),
+        format_func=lambda name: views[name][0],
         default="balance",
         key="view",
         label_visibility="collapsed",
+        required=True,
     )
-    if view == "text":
-        own_text(run, layer)
+    views[picked or "balance"][1](run, shown, layer)
+
+
+def _balance(run: LabRun, shown: Update, layer: int) -> None:
+    n_experts = shown.snapshot.config["n_experts"]
+    if shown.history.empty:
+        return
+    draw(
+        charts.entropies_over_time(shown.history, layer, n_experts, _),
+        "entropies",
+        _("How unsure the router is about single tokens, and how even the load is, over the steps."),
+    )
+    chart = charts.curve(
+        shown.history, {f"balance_loss.{layer}": _("balancing loss")}, _("Balancing loss (1 = even)"), _, fair=1.0
+    )
+    draw(chart, "balance_loss", _("Balancing loss over the steps; 1 is perfectly even."))
+
+
+def _text(run: LabRun, shown: Update, layer: int) -> None:
+    own_text(run, layer)
+
+
+def _data(run: LabRun, shown: Update, layer: int) -> None:
+    trace = shown.snapshot.traces[layer]
+    table = routing_table(trace)
+    st.caption(
+        _("Probe batch at step {step}, layer {layer}: one row per token and route.").format(
+            step=trace.step, layer=layer + 1
+        )
+    )
+    st.dataframe(table, hide_index=True, height=300, key="routing_table")
+    st.caption(_("History of the run (at most 200 of its steps)."))
+    st.dataframe(shown.history, hide_index=True, height=200, key="history_table")

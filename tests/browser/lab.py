@@ -33,10 +33,25 @@ def free_port() -> int:
 def server(script: str = "app.py", env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
     """A running app: its address and its process. Everything it started is gone afterwards."""
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true", "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        script,
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
     command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=os.environ | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -64,7 +79,9 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, seconds: float 
 
 
 @contextmanager
-def browser_page(viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference") -> Iterator[Page]:
+def browser_page(
+    viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference"
+) -> Iterator[Page]:
     """A fresh browser page; JavaScript errors on it fail whoever uses it."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
