@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -29,6 +31,7 @@ from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 
 Translate = Callable[[str], str]
+FONT = '"Source Sans", "Source Sans Pro", sans-serif'
 DOUBLINGS = 3
 """The load heat map reaches from 1/8 to 8 times the fair share; what lies beyond is clipped and counted."""
 
@@ -55,9 +58,9 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     said = [[_times(value) for value in row] for row in grid.to_numpy()]
     heat = go.Heatmap(
         z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index, translate), text=said,
-        texttemplate="%{text}" if grid.shape[1] <= 16 else None, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
+        texttemplate="%{text}" if grid.shape[1] <= 16 else None, textfont={"color": INK[theme]}, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
         zmin=-DOUBLINGS, zmax=DOUBLINGS, colorscale=list(DIVERGING[theme]), xgap=2, ygap=2,
-        colorbar={"tickvals": ticks, "ticktext": names, "thickness": 12, "title": {"text": translate(N_("of fair")), "side": "right"}},
+        colorbar={"tickvals": ticks, "ticktext": names, "thickness": 12},
     )  # fmt: skip
     figure = go.Figure(heat)
     if len(never):
@@ -80,11 +83,16 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
     The loss pushes P down, and by its slope E*f: experts far to the right most.
     """
     table = metrics.balance_terms(metrics.requested_counts(trace), metrics.mean_probs(trace))
-    n_experts, figure, ends = len(table), go.Figure(), 1.08
-    f = np.linspace(0.002, ends, 300)
-    for part in (0.25 / n_experts, 1 / n_experts, 0.25, 1.0, n_experts / 2):
+    n_experts, figure = len(table), go.Figure()
+    # two fixed windows, so that moments can be compared: around the fair share, or everything
+    near = n_experts > 4 and table[["load", "probability"]].max().max() <= 4 / n_experts
+    ends = 4 / n_experts if near else 1.08
+    f = np.linspace(ends / 400, ends, 400)
+    for part in 4.0 ** np.arange(-1, 4) / n_experts:
         p = part / (n_experts * f)
         inside = p <= ends
+        if not inside.any():
+            continue
         figure.add_scatter(
             x=f[inside],
             y=p[inside],
@@ -93,16 +101,8 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
             hoverinfo="skip",
             showlegend=False,
         )
-        if inside.any():
-            figure.add_annotation(
-                x=f[inside][0],
-                y=p[inside][0],
-                text=f"{part:.2g}",
-                showarrow=False,
-                xshift=12,
-                yshift=6,
-                font={"size": 10, "color": NEUTRAL},
-            )
+        label = {"text": f"{part:.2g}", "showarrow": False, "xanchor": "left", "font": {"size": 10, "color": NEUTRAL}}
+        figure.add_annotation(x=ends, y=p[-1], **label)
     for line in (figure.add_hline, figure.add_vline):
         line(1 / n_experts, line={"color": NEUTRAL, "dash": "dash", "width": 1})
     styles = [expert_style(i) for i in table["expert"]]
@@ -114,9 +114,9 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
     loss = table["term"].sum(min_count=1)
     title = translate(N_("What the balancing loss sees: {value} now, 1 when even")).format(value=_number(loss))
     _dress(figure, title, theme, height=420)
-    figure.update_xaxes(title=translate(N_("load f")), range=[-0.03, ends], tickformat=".0%", showgrid=False)
+    figure.update_xaxes(title=translate(N_("load f")), range=[-0.05 * ends, ends], tickformat=".0%", showgrid=False)
     figure.update_yaxes(
-        title=translate(N_("mean probability P")), range=[-0.03, ends], tickformat=".0%", showgrid=False
+        title=translate(N_("mean probability P")), range=[-0.05 * ends, ends], tickformat=".0%", showgrid=False
     )
     return PlotlyChart(figure, table.assign(expert=table["expert"] + 1))
 
@@ -127,31 +127,28 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
     null = specialise.domain_specialisation_null(trace)
     low, high = np.quantile(null, [0.05, 0.95], axis=0) if len(share.columns) else (np.empty((0, 0)),) * 2
     chance = (trace.expert >= 0).sum() / max(trace.n_tokens, 1) / trace.n_experts
+    by = translate(N_("sequences with shuffled labels, 5–95 %") if specialise.shuffles_sequences(trace) else N_("tokens with shuffled labels, 5–95 %"))  # fmt: skip
     domains, styles = list(share.columns), [expert_style(i) for i in range(trace.n_experts)]
-    figure = make_subplots(
-        rows=1,
-        cols=max(len(domains), 1),
-        shared_yaxes=True,
-        subplot_titles=[str(d) for d in domains],
-        horizontal_spacing=0.02,
-    )
+    across = min(max(len(domains), 1), 4)
+    down = -(-max(len(domains), 1) // across)
+    figure = make_subplots(rows=down, cols=across, shared_yaxes=True, shared_xaxes=True, subplot_titles=[escape(str(d)) for d in domains], horizontal_spacing=0.02, vertical_spacing=0.25 / down)  # fmt: skip
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
-    for column, domain in enumerate(domains, 1):
+    for i, domain in enumerate(domains):
+        at = {"row": i // across + 1, "col": i % across + 1}
         figure.add_bar(
-            x=numbers, y=share[domain], row=1, col=column, showlegend=False, hovertemplate=translate(N_("expert %{x}: %{y:.0%} of its tokens")) + "<extra></extra>",
+            x=numbers, y=share[domain], **at, showlegend=False, hovertemplate=translate(N_("expert %{x}: %{y:.0%} of its tokens")) + "<extra></extra>",
             marker={"color": [s.color for s in styles], "pattern": {"shape": [PLOTLY_PATTERNS[s.pattern] for s in styles]}},
         )  # fmt: skip
-        middle, spread = (low[:, column - 1] + high[:, column - 1]) / 2, (high[:, column - 1] - low[:, column - 1]) / 2
         figure.add_scatter(
-            x=numbers, y=middle, mode="markers", row=1, col=column, marker={"size": 1, "color": NEUTRAL}, hoverinfo="skip",
-            error_y={"array": spread, "color": INK[theme], "thickness": 1.5, "width": 4}, name=translate(N_("shuffled labels, 5–95 %")), showlegend=column == 1,
+            x=numbers, y=(low[:, i] + high[:, i]) / 2, mode="markers", **at, marker={"size": 6, "symbol": "line-ns-open", "color": INK[theme]}, hoverinfo="skip",
+            error_y={"array": (high[:, i] - low[:, i]) / 2, "color": INK[theme], "thickness": 1, "width": 3}, name=by, showlegend=i == 0,
         )  # fmt: skip
-        figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, row=1, col=column)
+        figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
     value, by_chance = specialise.domain_information(trace), specialise.domain_information_null(trace)
     title = translate(N_("Which experts each domain uses. Domain information {value}, by chance {chance}")).format(
         value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan)
     )
-    _dress(figure, title, theme, height=300)
+    _dress(figure, title, theme, height=130 + 150 * down)
     figure.update_yaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(showgrid=False, type="category")
     long = share.reset_index().melt("expert", var_name="domain", value_name="share")
@@ -165,7 +162,7 @@ def co_activation(trace: RoutingTrace, theme: str = "light", translate: Translat
         translate(N_("observed")): specialise.co_activation(trace),
         translate(N_("if independent")): specialise.co_activation_if_independent(trace),
     }
-    title = translate(N_("Of the tokens that choose the row's expert, how many also choose the column's"))
+    title = translate(N_("Chosen together: tokens of the row's expert that also choose the column's"))
     return matrices(panels, title, theme, translate)
 
 
@@ -199,7 +196,7 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
     """Tokens flowing from the expert that computed them in one layer to that of the next; grey: no expert computed them."""
     width = max((trace.n_experts for trace in traces), default=0) + 1
     rows = []
-    for below, (here, above) in enumerate(zip(traces, traces[1:])):
+    for below, (here, above) in enumerate(pairwise(traces)):
         counts = specialise.path_counts(here, above)
         for i, j in zip(*np.nonzero(counts)):
             rows.append((below, i if i < here.n_experts else -1, j if j < above.n_experts else -1, int(counts[i, j])))
@@ -221,10 +218,11 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
 
 
 def _dress(figure: go.Figure, title: str, theme: str, height: int) -> None:
-    ink = {"color": INK[theme], "size": 12}
+    ink = {"color": INK[theme], "size": 12, "family": FONT}
+    figure.update_annotations(font_size=12, selector={"xanchor": "center"})
     figure.update_layout(
         template="none", title={"text": title, "font": {**ink, "size": 14}, "x": 0, "xref": "container", "y": 0.98, "yanchor": "top"}, font=ink, height=height,
-        margin={"l": 60, "r": 10, "t": 64, "b": 44}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.12, "x": 0}, bargap=0.15,
+        margin={"l": 60, "r": 24, "t": 64, "b": 44}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.12, "x": 0}, bargap=0.15,
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID[theme], zeroline=False)
     figure.update_yaxes(gridcolor=GRID[theme], zeroline=False)

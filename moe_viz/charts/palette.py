@@ -28,8 +28,8 @@ GRID = {"light": "#d9dfe5", "dark": "#2e3945"}
 PAPER = {"light": "#ffffff", "dark": "#11161c"}
 MAGNITUDE = {"light": ("#f4f6f8", "#0b6fa4"), "dark": ("#1a222b", "#58b4e8")}
 """One hue, from nothing to much."""
-DIVERGING = {"light": ("#0b6fa4", "#f4f6f8", "#b3500b"), "dark": ("#58b4e8", "#1a222b", "#ee9443")}
-"""Less, even, more: only for signed differences."""
+DIVERGING = {"light": ("#5fa8d3", "#f4f6f8", "#e08e45"), "dark": ("#20699a", "#1a222b", "#9a5416")}
+"""Less, even, more: only for signed differences. Every tone carries text in INK."""
 
 
 class ExpertStyle(NamedTuple):

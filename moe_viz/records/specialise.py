@@ -18,6 +18,7 @@ from moe_viz.records.trace import RoutingTrace
 MIN_OCCURRENCES = 10
 """Token ids rarer than this say too little about a favourite expert."""
 SHUFFLES = 32
+SEQUENCES_PER_DOMAIN = 4
 
 
 def membership(trace: RoutingTrace) -> np.ndarray:
@@ -72,8 +73,8 @@ def domain_information(trace: RoutingTrace) -> float:
 def domain_information_null(trace: RoutingTrace, n_shuffles: int = SHUFFLES, seed: int = 0) -> np.ndarray:
     """[n_shuffles] the same number with shuffled labels: what chance gives for this batch.
 
-    Whole sequences swap labels where each has one (tokens of one sequence are alike, so shuffling single tokens would make the null too
-    small); otherwise tokens do. The permutations come from `seed`: the same trace gives the same null.
+    Whole sequences swap labels where there are enough of them, tokens otherwise (`shuffles_sequences`). The permutations come from
+    `seed`: the same trace gives the same null.
     """
     domains, which = np.unique(trace.group.astype(str), return_inverse=True)
     chosen, rng = membership(trace), np.random.default_rng(seed)
@@ -210,11 +211,21 @@ def _information(chosen: np.ndarray, which: np.ndarray, n_domains: int) -> float
     return float((total + entropy(over_experts) - entropy(joint.reshape(-1))) / total)
 
 
-def _shuffled(trace: RoutingTrace, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shuffles_sequences(trace: RoutingTrace) -> bool:
+    """Whether the null swaps the labels of whole sequences. It does where each sequence has one label and there are enough of them.
+
+    Tokens of one sequence are alike, so shuffling single tokens makes the null too small; but with one sequence per domain every swap would
+    only rename the domains and leave all information in place.
+    """
     sequences, first, member = np.unique(trace.sequence, return_index=True, return_inverse=True)
-    of_sequence = labels[first]
-    if len(sequences) > 1 and (labels == of_sequence[member]).all():
-        return rng.permutation(of_sequence)[member]
+    enough = len(sequences) >= SEQUENCES_PER_DOMAIN * len(set(trace.group))
+    return enough and bool((trace.group == trace.group[first][member]).all())
+
+
+def _shuffled(trace: RoutingTrace, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if shuffles_sequences(trace):
+        _, first, member = np.unique(trace.sequence, return_index=True, return_inverse=True)
+        return rng.permutation(labels[first])[member]
     return rng.permutation(labels)
 
 

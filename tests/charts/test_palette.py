@@ -18,8 +18,16 @@ def oklab(color, blindness):
     channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     linear = np.clip(np.array(BLINDNESS[blindness]) @ linear, 0, 1)
-    to_lms = [[0.41222147, 0.53633254, 0.05144599], [0.2119035, 0.68069955, 0.10739696], [0.08830246, 0.28171884, 0.6299787]]
-    to_lab = [[0.21045426, 0.79361779, -0.00407205], [1.9779985, -2.42859221, 0.45059371], [0.02590404, 0.78277177, -0.80867577]]
+    to_lms = [
+        [0.41222147, 0.53633254, 0.05144599],
+        [0.2119035, 0.68069955, 0.10739696],
+        [0.08830246, 0.28171884, 0.6299787],
+    ]
+    to_lab = [
+        [0.21045426, 0.79361779, -0.00407205],
+        [1.9779985, -2.42859221, 0.45059371],
+        [0.02590404, 0.78277177, -0.80867577],
+    ]
     return np.array(to_lab) @ np.cbrt(np.array(to_lms) @ linear)
 
 
@@ -34,6 +42,7 @@ def test_styles_differ_up_to_64():
 def test_colours_read_on_the_background_and_ink_reads_on_them(theme):
     for color in (*p.COLORS, *p.SERIES):
         assert p.contrast(color, p.PAPER[theme]) >= 3
+    assert all(p.contrast(tone, p.INK[theme]) >= 4.5 for tone in p.DIVERGING[theme])
     for i in range(8):
         assert p.contrast(p.expert_style(i).color, p.expert_style(i).ink) >= 4.5
 

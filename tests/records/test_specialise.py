@@ -40,6 +40,19 @@ def test_shuffle_null_is_chance_repeatable_and_moves_whole_sequences():
     assert sorted(shuffled.group) == sorted(group) and (shuffled.group != group).any()
 
 
+def test_one_sequence_per_domain_shuffles_tokens_because_swapping_would_only_rename():
+    group = np.repeat(["a", "b"], 400)
+    trace = trace_of((group == "b").astype(int), 2, group=group, sequence=np.repeat(np.arange(2, dtype=np.int32), 400))
+    assert not s.shuffles_sequences(trace)
+    assert s.domain_information_null(trace).max() < 0.05
+
+
+def test_domain_null_table_lies_around_chance():
+    group = np.repeat(["a", "b"], 400)
+    null = s.domain_specialisation_null(trace_of((group == "b").astype(int), 2, group=group))
+    assert null.shape == (s.SHUFFLES, 2, 2) and abs(null.mean() - 0.5) < 1e-9 and null.std() < 0.05
+
+
 def test_vocabulary_specialisation_needs_enough_occurrences():
     trace = trace_of([0] * 8 + [1] * 2 + [2] * 9, 3, tokens=["x"] * 10 + ["y"] * 9)
     table = s.vocabulary_specialisation(trace)

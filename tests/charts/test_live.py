@@ -1,0 +1,109 @@
+"""Ticking charts: valid Vega-Lite, a spec that does not change with the values, honest data beside it."""
+
+import json
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+
+from moe_viz.charts import counts, live
+from moe_viz.charts.palette import expert_style
+from tests.records.traces import seeded_trace, trace_of
+
+
+def history(n=50, n_experts=4, seed=0, epoch=0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {"epoch": epoch, "step": np.arange(1, n + 1), "loss": rng.random(n), "drop_rate.0": rng.random(n)}
+    )
+    load = rng.dirichlet(np.ones(n_experts), n)
+    for i in range(n_experts):
+        frame[f"load.0.{i}"] = load[:, i]
+    return frame.assign(**{"token_entropy.0": np.log(n_experts) / 2, "load_entropy.0": 0.9})
+
+
+def charts_of(rows, trace, n_experts=4):
+    return {
+        "load": live.load_over_time(rows, 0, n_experts),
+        "dropped": live.dropped_over_time(rows, [0]),
+        "dropped in two layers": live.dropped_over_time(rows, [0, 1]),
+        "loss": live.curve(rows, {"loss": "loss"}, "Loss", fair=1.0),
+        "entropies": live.entropies_over_time(rows, 0, n_experts),
+        "bias": live.per_expert_over_time(rows, "bias", 0, n_experts, "Bias"),
+        "twins": live.compared({"this": rows, "twin": rows}, "loss", "Loss"),
+        "marked": live.marked(live.curve(rows, {"loss": "loss"}, "Loss"), 20),
+        "bare": live.without_time_axis(live.load_over_time(rows, 0, n_experts)),
+        "per token": counts.experts_per_token(trace),
+        "capacity": counts.drops_by_capacity(trace, [0.5, 1, 2], 1.0),
+        "settled": counts.settled(np.stack([trace.expert[:, 0]] * 3), [0, 1, 2]),
+        **{key: counts.drops_by(trace, key) for key in ("position", "group", "expert", "frequency")},
+    }
+
+
+@pytest.mark.parametrize("n_experts", [1, 4, 64])
+def test_specs_are_valid_and_do_not_depend_on_values(n_experts):
+    one = charts_of(history(50, n_experts), seeded_trace(1, k=1, n_experts=n_experts), n_experts)
+    other = charts_of(history(80, n_experts, seed=1), seeded_trace(2, k=1, n_experts=n_experts), n_experts)
+    for name, chart in one.items():
+        alt.Chart.from_dict(
+            {**chart.spec, "data": {"name": "x"}}
+            if "layer" not in chart.spec
+            else {**chart.spec, "data": {"values": []}}
+        )
+        assert json.dumps(chart.spec) == json.dumps(other[name].spec), name
+        assert "NaN" not in json.dumps(chart.spec)
+
+
+def test_long_histories_are_thinned_to_200_real_rows():
+    rows = history(3000)
+    data = live.curve(rows, {"loss": "loss"}, "Loss").data
+    assert len(data) <= 200 and data["step"].iloc[-1] == 3000
+    assert data["loss"].tolist() == rows.set_index("step")["loss"][data["step"]].tolist()
+    longer = live.curve(history(3010), {"loss": "loss"}, "Loss").data
+    assert set(data["step"]) - {3000} <= set(longer["step"])
+
+
+def test_missing_is_blank_and_only_the_newest_start_is_shown():
+    rows = pd.concat([history(5), history(3, epoch=1)])
+    data = live.dropped_over_time(rows, [0, 1]).data
+    assert data["step"].tolist() == [1, 2, 3] and data["layer 2"].isna().all() and data["layer 1"].notna().all()
+    rows.loc[rows.index[-1], "loss"] = np.inf
+    assert live.curve(rows, {"loss": "loss"}, "Loss").data["loss"].isna().tolist() == [False, False, True]
+
+
+def test_load_has_the_experts_colours_and_the_fair_borders():
+    chart = live.load_over_time(history(), 0, 4)
+    bands, even, _ = chart.spec["layer"]
+    assert bands["encoding"]["color"]["scale"]["range"] == [expert_style(i).color for i in range(4)]
+    assert [row["at"] for row in even["data"]["values"]] == [0.25, 0.5, 0.75]
+    assert bands["encoding"]["y"]["scale"]["domain"] == [0, 1]
+    np.testing.assert_allclose(chart.table[[f"expert {i}" for i in range(1, 5)]].sum(1), 1)
+
+
+def test_entropies_share_one_scale():
+    data = live.entropies_over_time(history(), 0, 4).data
+    assert data.iloc[0, 1] == pytest.approx(0.5) and data.iloc[0, 2] == 0.9
+
+
+def test_a_mark_moves_without_changing_the_spec():
+    chart = live.curve(history(), {"loss": "loss"}, "Loss")
+    at, none = live.marked(chart, 20), live.marked(chart, None)
+    assert at.spec == none.spec and at.data["at"].dropna().tolist() == [20] and none.data["at"].isna().all()
+
+
+def test_texts_are_translated():
+    spec = live.load_over_time(history(), 0, 4, lambda text: f"«{text}»").spec
+    assert spec["title"]["text"] == "«Load per expert»"
+    assert live.load_over_time(
+        history(), 0, 4, lambda text: "l'étape {number}"
+    ).spec  # an apostrophe must not end the expression
+    assert "l’étape" in json.dumps(
+        live.load_over_time(history(), 0, 4, lambda text: "l'étape {number}").spec, ensure_ascii=False
+    )
+
+
+def test_empty_records_still_draw():
+    empty = pd.DataFrame({"epoch": [], "step": []})
+    for chart in charts_of(empty, trace_of(np.empty((0, 1)), 4)).values():
+        assert chart.spec and chart.table is not None
