@@ -79,15 +79,15 @@ def test_bias_is_state_and_not_a_parameter():
 
 def test_bias_update_by_hand():
     router = logit_router("deepseek_v3", 4, k=2, bias_step=0.01)
-    x = torch.tensor([[9.0, 5.0, 0.0, -5.0], [9.0, 5.0, 0.0, -5.0], [9.0, -5.0, 5.0, 0.0], [-9.0, 5.0, 0.0, 9.0]])
+    x = torch.tensor([[9.0, 5.0, 0.0, -5.0], [9.0, 5.0, 0.0, -5.0], [9.0, -5.0, 5.0, 0.0], [9.0, -5.0, 0.0, 5.0]])
     routing = router(x)
-    assert routing.pre_counts.tolist() == [3, 3, 1, 1]
+    assert routing.pre_counts.tolist() == [4, 2, 1, 1]
     assert routing.info["bias"].tolist() == [0, 0, 0, 0]
     router.after_step(routing)
-    assert router.bias.tolist() == pytest.approx([-0.01, -0.01, 0.01, 0.01])
+    assert router.bias.tolist() == pytest.approx([-0.01, 0.0, 0.01, 0.01])
     balanced = router(torch.tensor([[9.0, 8.0, 0, 0], [0, 0, 9.0, 8.0]]))
     router.after_step(balanced)
-    assert router.bias.tolist() == pytest.approx([-0.01, -0.01, 0.01, 0.01])
+    assert router.bias.tolist() == pytest.approx([-0.01, 0.0, 0.01, 0.01])
     assert routing.info["bias"].tolist() == [0, 0, 0, 0]  # a snapshot, not a view
 
 
