@@ -10,6 +10,7 @@ LABELS: dict[str, str] = {
     "tab_batch": N_("Routing"),
     "tab_grid": N_("Probabilities"),
     "numbers": N_("Numbers"),
+    "replay": N_("Replay filling"),
     "recorded": N_("recorded"),
     "batch": N_("Probe batch: {tokens} tokens, {dropped} dropped"),
     "experts_capacity": N_("{experts} experts, {capacity} slots each"),

@@ -12,7 +12,8 @@ export function makeExperts(view) {
   canvas.setAttribute("role", "img");
   inner.append(canvas);
   node.append(inner);
-  const x = { node, inner, canvas, rows: [], shown: null, from: null, target: null, geometry: [], scale: 0 };
+  // override: while the buffers are replayed, how many routes each has received so far.
+  const x = { node, inner, canvas, rows: [], shown: null, from: null, target: null, override: null, geometry: [], scale: 0 };
 
   x.update = (m) => {
     x.stale = x.rows.length !== m.E;
@@ -142,7 +143,7 @@ function paint(x, view, u) {
   if (!ctx || x.geometry.length !== m.E || !x.target) return;
   const lit = view.lit(), moving = [];
   for (let e = 0; e < m.E; e++) {
-    x.shown[e] = x.from[e] + (x.target[e] - x.from[e]) * u;
+    x.shown[e] = x.override ? x.override.held[e] : x.from[e] + (x.target[e] - x.from[e]) * u;
     if (x.whole || x.from[e] !== x.target[e]) moving.push(e);
   }
   if (x.whole) ctx.clearRect(0, 0, x.width, x.height);
@@ -163,8 +164,9 @@ function paintRow(ctx, x, view, e, lit) {
       const c = box(g, i);
       ctx.strokeRect(c.x + 0.5, c.y + 0.5, Math.max(1, c.w - gap - 1), Math.max(1, c.h - gapY - 1));
     }
-    ctx.fillStyle = m.lost[e].length ? view.theme.ink : view.theme.border;
-    ctx.fillRect(g.end + 1, g.y - 2, m.lost[e].length ? 2 : 1, g.lines * g.h + 3);
+    const overflows = (x.override ? x.override.lost[e] : m.lost[e].length) > 0;
+    ctx.fillStyle = overflows ? view.theme.ink : view.theme.border;
+    ctx.fillRect(g.end + 1, g.y - 2, overflows ? 2 : 1, g.lines * g.h + 3);
   }
   const count = Math.ceil(x.shown[e]);
   ctx.fillStyle = solid(...rgb);
@@ -180,7 +182,7 @@ function paintRow(ctx, x, view, e, lit) {
   }
   ctx.lineWidth = 1.4;
   // Those for which there is no room share the last places; the row's remark counts them all.
-  for (let l = 0; l < Math.min(m.lost[e].length, lostRoom(g)); l++) {
+  for (let l = 0; l < Math.min(x.override ? x.override.lost[e] : m.lost[e].length, lostRoom(g)); l++) {
     const c = lostBox(g, l);
     const present = lit && !lit.has(tokenOf(m, m.lost[e][l])) ? 0.25 : 0.85;
     ctx.strokeStyle = rgba(view.theme.text, present);

@@ -1,11 +1,13 @@
 // The routing view: builds its parts once, feeds them each new payload, and links hover, focus, tap and keys between them.
 // Streamlit calls the default export on every update; all state lives in one record per mounted element.
-import { makeBatch, neighbour } from "./batch.js";
+import { makeBatch } from "./batch.js";
 import { makeBeams } from "./beams.js";
 import { makeCard } from "./card.js";
 import { makeExperts } from "./experts.js";
 import { makeGrid } from "./grid.js";
-import { decode, describeExpert, describeToken, say, tokenOf, tokensOf } from "./model.js";
+import { listen } from "./input.js";
+import { decode, say, tokensOf } from "./model.js";
+import { makeTheatre } from "./theatre.js";
 import { element, palette, readTheme } from "./theme.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
@@ -29,6 +31,8 @@ function make(root) {
   view.active = () => view.hover || view.focus || view.pinned;
   view.lit = () => litTokens(view);
   view.narrow = () => view.body.clientWidth < 640;
+  view.mark = () => mark(view);
+  view.highlight = () => highlight(view);
   view.anchor = (active) => anchorOf(view, active);
   view.theme = readTheme(root);
   view.batch = makeBatch(view);
@@ -36,7 +40,9 @@ function make(root) {
   view.grid = makeGrid(view);
   view.beams = makeBeams(view);
   view.card = makeCard(view);
+  view.theatre = makeTheatre(view);
   frame(view);
+  control(view);
   listen(view);
   const watch = new ResizeObserver(() => relayout(view));
   watch.observe(view.batch.list);
@@ -47,6 +53,7 @@ function make(root) {
   view.stop = () => {
     watch.disconnect();
     cancelAnimationFrame(view.frame);
+    view.theatre.stop();
   };
   return view;
 }
@@ -67,16 +74,34 @@ function frame(view) {
   view.switch = element("button", "switch");
   view.switch.type = "button";
   view.switch.setAttribute("role", "switch");
-  bar.append(tabs, view.facts, view.badge, view.switch);
+  view.replay = element("button", "replay");
+  view.replay.type = "button";
+  bar.append(tabs, view.facts, view.badge, view.replay, view.switch);
   view.body = element("div", "body");
-  view.body.append(view.batch.node, view.experts.node, view.grid.node, view.beams.node, view.card.node);
+  view.body.append(view.batch.node, view.experts.node, view.grid.node, view.beams.node, view.theatre.node, view.card.node);
   view.legend = element("div", "legend");
   view.live = element("div", "live");
   view.live.setAttribute("aria-live", "polite");
   view.root.replaceChildren(element("style", "", STYLE), bar, view.body, view.legend, view.live);
 }
 
+function control(view) {
+  view.replay.addEventListener("click", () => view.theatre.start());
+  view.switch.addEventListener("click", () => {
+    view.numbers = !view.numbers;
+    view.switch.setAttribute("aria-checked", String(view.numbers));
+    view.root.classList.toggle("numbers", view.numbers);
+    relayout(view);
+    mark(view);
+  });
+  view.switch.setAttribute("aria-checked", "false");
+  view.tabs.forEach((tab) => tab.addEventListener("click", () => show(view, tab.dataset.tab)));
+  show(view, "batch");
+}
+
 function receive(view, data) {
+  const stepped = view.model && data.step !== view.model.step;
+  view.theatre.stop();
   view.theme = readTheme(view.root);
   view.root.dataset.dark = view.theme.dark;
   view.look = data.look;
@@ -99,6 +124,8 @@ function receive(view, data) {
   view.grid.layout();
   mark(view);
   run(view);
+  view.replay.hidden = !(data.theatre && view.motion && view.model.total);
+  if (data.theatre && stepped) view.theatre.start();
 }
 
 function valid(view, chosen) {
@@ -116,6 +143,7 @@ function words(view, data) {
   put(view.tabs[0], say(m, "tab_batch"));
   put(view.tabs[1], say(m, "tab_grid"));
   put(view.switch, say(m, "numbers"));
+  put(view.replay, say(m, "replay"));
   put(view.badge, data.recorded ? say(m, "recorded") : "");
   const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
   put(view.facts, `${say(m, "layer", { n: m.layer + 1 })} · ${size}`);
@@ -198,14 +226,6 @@ function mark(view) {
   view.card.update();
 }
 
-function point(view, slot, to) {
-  const same = (a, b) => (!a && !b) || (a && b && a.kind === b.kind && a.index === b.index);
-  if (same(view[slot], to)) return;
-  const before = view.active();
-  view[slot] = to;
-  if (!same(before, view.active())) highlight(view);
-}
-
 function highlight(view) {
   view.batch.retint();
   view.experts.retint();
@@ -213,92 +233,8 @@ function highlight(view) {
   run(view);
 }
 
-function pin(view, to) {
-  const same = to && view.pinned && view.pinned.kind === to.kind && view.pinned.index === to.index;
-  view.pinned = same ? null : to;
-  highlight(view);
-  view.send("selected", view.pinned);
-}
-
-function under(view, event) {
-  const path = event.composedPath();
-  const span = path.find((n) => n.dataset && n.dataset.t !== undefined), row = path.find((n) => n.dataset && n.dataset.e !== undefined);
-  if (span) return { kind: "token", index: Number(span.dataset.t) };
-  if (path.includes(view.grid.canvas)) {
-    const r = view.grid.canvas.getBoundingClientRect(), t = view.grid.at(event.clientX - r.left, event.clientY - r.top);
-    return t < 0 ? null : { kind: "token", index: t };
-  }
-  if (!row) return null;
-  const r = view.experts.inner.getBoundingClientRect(), route = view.experts.routeAt(event.clientX - r.left, event.clientY - r.top);
-  return route >= 0 ? { kind: "token", index: tokenOf(view.model, route) } : { kind: "expert", index: Number(row.dataset.e) };
-}
-
-function listen(view) {
-  const { body } = view;
-  body.addEventListener("pointermove", (e) => e.pointerType !== "touch" && point(view, "hover", under(view, e)));
-  body.addEventListener("pointerleave", () => point(view, "hover", null));
-  body.addEventListener("click", (e) => {
-    const keyboard = e.detail === 0, row = e.composedPath().find((n) => n.dataset && n.dataset.e !== undefined);
-    const to = keyboard && row ? { kind: "expert", index: Number(row.dataset.e) } : under(view, e);
-    view.focus = null;
-    if (to || view.pinned) pin(view, to);
-  });
-  body.addEventListener("focusin", (e) => {
-    const to = focused(e);
-    if (!to || !e.target.matches?.(":focus-visible")) return;
-    point(view, "focus", to);
-    const text = to.kind === "token" ? describeToken(view.model, to.index) : describeExpert(view.model, to.index);
-    if (to.kind === "token") e.target.setAttribute("aria-label", text);
-    view.live.textContent = text;
-  });
-  body.addEventListener("focusout", (e) => {
-    if (e.target.dataset.t !== undefined && view.model.kind === "text") e.target.removeAttribute("aria-label");
-    point(view, "focus", null);
-  });
-  body.addEventListener("keydown", (e) => keys(view, e));
-  view.batch.node.addEventListener("scroll", () => mark(view), { passive: true });
-  view.experts.node.addEventListener("scroll", () => mark(view), { passive: true });
-  view.grid.node.addEventListener("scroll", () => mark(view), { passive: true });
-  view.switch.addEventListener("click", () => {
-    view.numbers = !view.numbers;
-    view.switch.setAttribute("aria-checked", String(view.numbers));
-    view.root.classList.toggle("numbers", view.numbers);
-    relayout(view);
-    mark(view);
-  });
-  view.switch.setAttribute("aria-checked", "false");
-  view.tabs.forEach((tab) => tab.addEventListener("click", () => show(view, tab.dataset.tab)));
-  show(view, "batch");
-}
-
-function focused(event) {
-  const d = event.target.dataset || {};
-  if (d.t !== undefined) return { kind: "token", index: Number(d.t) };
-  return d.e !== undefined ? { kind: "expert", index: Number(d.e) } : null;
-}
-
-function keys(view, e) {
-  if (e.key === "Escape") {
-    point(view, "hover", null);
-    point(view, "focus", null);
-    if (view.pinned) pin(view, null);
-    return;
-  }
-  const at = focused(e);
-  if (!at || at.kind !== "token") return;
-  if (e.key === "Enter" || e.key === " ") {
-    e.preventDefault();
-    return pin(view, at);
-  }
-  if (!/^(Arrow(Left|Right|Up|Down)|Home|End)$/.test(e.key)) return;
-  e.preventDefault();
-  const to = neighbour(view.batch, at.index, e.key);
-  view.batch.spans[at.index].tabIndex = -1;
-  view.batch.spans[to].tabIndex = 0;
-  view.batch.spans[to].focus();
-}
-
 function show(view, tab) {
+  view.theatre.stop();
   view.tab = tab;
   view.root.dataset.tab = tab;
   view.tabs.forEach((t) => t.setAttribute("aria-selected", String(t.dataset.tab === tab)));
