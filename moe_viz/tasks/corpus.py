@@ -17,11 +17,12 @@ import numpy as np
 from moe_viz.spec.knobs import N_
 from moe_viz.tasks.base import DATA, SPLIT_SEED
 
-SECTIONS = 40
-HELD_OUT = (5, 15, 25, 35)
-"""Sections (of 40 contiguous ones) that are held out: spread over the whole text, a tenth of it."""
+SECTIONS = 200
+HELD_OUT_EVERY = 10
+"""Each text is cut into 200 contiguous sections and every tenth is held out: spread so, the held-out tenth is like the rest."""
 SOURCE_SIZES = (3_000, 16_000)
 """Standard library files of at least / at most this many bytes: enough of them for variety, none that dominates."""
+LEAST_FILES = 40
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Domain:
 
 
 def _split(name: str, units: list[str]) -> Domain:
-    """Cut `units` (lines, files or rows) into contiguous sections and hold some of them out."""
+    """Cut lines or rows into contiguous sections and hold some of them out."""
     bounds = np.linspace(0, len(units), SECTIONS + 1).astype(int)
     sections = ["".join(units[a:b]) for a, b in pairwise(bounds)]
-    train = (text for i, text in enumerate(sections) if i not in HELD_OUT)
-    return Domain(name, "".join(train), "".join(sections[i] for i in HELD_OUT))
+    held_out = sections[HELD_OUT_EVERY // 2 :: HELD_OUT_EVERY]
+    train = (text for i, text in enumerate(sections) if i % HELD_OUT_EVERY != HELD_OUT_EVERY // 2)
+    return Domain(name, "".join(train), "".join(held_out))
 
 
 def _prose(language: str) -> list[str]:
@@ -52,12 +54,12 @@ def _python() -> list[str]:
     folder = Path(sysconfig.get_path("stdlib"))
     low, high = SOURCE_SIZES
     files = [f for f in sorted(folder.glob("*.py")) if low <= f.stat().st_size <= high and not f.name.startswith("_")]
-    if len(files) < SECTIONS:
+    if len(files) < LEAST_FILES:
         raise RuntimeError(
             f"the Python domain reads the standard library's own source, but {folder} holds only {len(files)} such files; "
             "use a Python that comes with its *.py files"
         )
-    return [f.read_text("utf-8") for f in files]
+    return "".join(f.read_text("utf-8") for f in files).splitlines(keepends=True)
 
 
 def _numbers() -> list[str]:

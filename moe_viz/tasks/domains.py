@@ -21,8 +21,8 @@ from moe_viz.tasks.tokenizer import BpeTokenizer, ByteTokenizer, decode, readabl
 
 PROBE_TOKENS = 64
 """Probe tokens of each domain."""
-HELD_OUT_TOKENS = 1024
-"""Tokens that `evaluate` scores: little enough to be read off at every snapshot."""
+HELD_OUT_TOKENS = {"bytes": 1024, "bpe": 512}
+"""Tokens that `evaluate` scores: few enough to be read off at every snapshot (pieces cost more, their head being wider)."""
 MAX_DOCUMENT = 2048
 """Most tokens of a reader's own text."""
 BPE_TEXT = 150_000
@@ -115,9 +115,12 @@ class DomainsTask(Task):
         return Batch(inputs, filled[1:].view(rows, length), inputs.reshape(-1), length)
 
     def labels(self, batch: Batch, groups: list[str] | None = None) -> ProbeLabels:
-        """Labels of a text batch; `groups` [N] names its rows (by default: the reader's own text)."""
-        groups = groups if groups is not None else [OWN_TEXT] * len(batch.inputs)
-        return rows_labels(self.pieces(batch.inputs), groups, batch.group_size)
+        """Labels of a text batch. `groups` [N] names its rows; without, the rows are one text in order, the reader's own."""
+        if groups is None:
+            return rows_labels(self.pieces(batch.inputs), [OWN_TEXT] * len(batch.inputs), batch.group_size)
+        # One token more than is shown, so that a character cut by the end of the row can still be read.
+        rows = torch.cat([batch.inputs, batch.targets[:, -1:]], 1)
+        return rows_labels([piece for row in rows for piece in self.pieces(row)[:-1]], groups, batch.group_size)
 
     @property
     def _line_break(self) -> int:
@@ -130,7 +133,7 @@ class DomainsTask(Task):
 
     def _held_out_batch(self) -> Batch:
         length = self.options.block
-        each = max(1, HELD_OUT_TOKENS // (length * len(self._data)))
+        each = max(1, HELD_OUT_TOKENS[self.options.tokenizer] // (length * len(self._data)))
         windows = []
         for _, held_out in self._data:
             starts = np.linspace(0, len(held_out) - length - 1, each).astype(int)

@@ -74,12 +74,19 @@ def decode(tokens: Iterable[bytes]) -> str:
 
 
 def readable_pieces(tokens: Sequence[bytes]) -> list[str]:
-    """What to show for each token: the characters that begin in it, or `CONTINUATION` where none does."""
+    """What to show for each token: the characters that begin in it, or `CONTINUATION` where none does.
+
+    A continuation byte without its beginning (the text was cut inside a character) is shown as one, too; other stray bytes as U+FFFD.
+    """
     owner = [index for index, token in enumerate(tokens) for _ in token]
     shown = [""] * len(tokens)
     at = 0
     for character in b"".join(tokens).decode("utf-8", errors="surrogateescape"):
-        broken = "\udc80" <= character <= "\udcff"
-        shown[owner[at]] += BAD_BYTE if broken else VISIBLE.get(character, character)
-        at += 1 if broken else len(character.encode("utf-8"))
+        stray = ord(character) - 0xDC00 if "\udc80" <= character <= "\udcff" else None
+        if stray is None:
+            shown[owner[at]] += VISIBLE.get(character, character)
+            at += len(character.encode("utf-8"))
+        else:
+            shown[owner[at]] += "" if stray < 0xC0 else BAD_BYTE
+            at += 1
     return [piece or CONTINUATION for piece in shown]
