@@ -38,7 +38,7 @@ def _tick() -> None:
     layer = _head(run, shown, is_live)
     _hero(run, shown, layer, is_live)
     views.strips(shown, layer)
-    views.tabs(run, shown, layer, is_live)
+    views.tabs(run, shown, layer)
 
 
 def _lost(run: LabRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from moe_viz.charts import counts, frozen
 from moe_viz.charts import live as charts
 from moe_viz.charts.live import VegaChart
 from moe_viz.components import routing_table
@@ -13,6 +14,7 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 
+FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
     "held_out_loss": "loss on held-out text",
     "accuracy": "accuracy on held-out images",
@@ -52,10 +54,12 @@ def strips(shown: Update, layer: int) -> None:
     )
 
 
-def tabs(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
-    """One view at a time, chosen by the reader."""
+def tabs(run: LabRun, shown: Update, layer: int) -> None:
+    """One view at a time, chosen by the reader; each answers one question."""
     views = {
         "balance": (_("Balance"), _balance),
+        "capacity": (_("Capacity"), _capacity),
+        "specialise": (_("Specialise"), _specialise),
         "text": (_("Your text"), _text),
         "data": (_("Data"), _data),
     }
@@ -72,18 +76,63 @@ def tabs(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
 
 
 def _balance(run: LabRun, shown: Update, layer: int) -> None:
-    n_experts = shown.snapshot.config["n_experts"]
+    """Is the load even, and how sure is the router?"""
     if shown.history.empty:
         return
-    draw(
-        charts.entropies_over_time(shown.history, layer, n_experts, _),
-        "entropies",
-        _("How unsure the router is about single tokens, and how even the load is, over the steps."),
-    )
-    chart = charts.curve(
-        shown.history, {f"balance_loss.{layer}": _("balancing loss")}, _("Balancing loss (1 = even)"), _, fair=1.0
-    )
-    draw(chart, "balance_loss", _("Balancing loss over the steps; 1 is perfectly even."))
+    n_experts = shown.snapshot.config["n_experts"]
+    left, right = st.columns(2)
+    with left:
+        chart = charts.curve(
+            shown.history, {f"balance_loss.{layer}": _("balancing loss")}, _("Balancing loss (1 = even)"), _, fair=1.0
+        )
+        draw(chart, "balance_loss", _("Balancing loss over the steps; 1 is perfectly even."))
+    with right:
+        chart = charts.entropies_over_time(shown.history, layer, n_experts, _)
+        draw(
+            chart,
+            "entropies",
+            _("How unsure the router is about single tokens, and how even the load is, over the steps."),
+        )
+
+
+def _capacity(run: LabRun, shown: Update, layer: int) -> None:
+    """Who loses when buffers are full, and what would another capacity factor change?"""
+    trace = shown.snapshot.traces[layer]
+    if trace.capacity is None:
+        st.caption(
+            _(
+                "Buffers have no limit now (dropless), so nothing is dropped. Set a capacity factor to see who would lose."
+            )
+        )
+    left, right = st.columns(2)
+    with left:
+        draw(counts.drops_by(trace, "group", _), "drops_group", _("Share of routes dropped in each domain."))
+        draw(counts.drops_by(trace, "position", _), "drops_position", _("Share of routes dropped at each position."))
+    with right:
+        factor = shown.snapshot.config.get("capacity_factor")
+        chart = counts.drops_by_capacity(trace, FACTORS, factor, _)
+        draw(chart, "drops_capacity", _("Share of these routes that each capacity factor would drop."))
+        draw(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
+
+
+def _specialise(run: LabRun, shown: Update, layer: int) -> None:
+    """Do experts specialise? Drawn for one moment, kept until the reader asks for a newer one."""
+    if run.moment is None or len(run.moment.traces) <= layer:
+        run.moment = shown.snapshot
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_("As of step {step}.").format(step=run.moment.step))
+        if st.button(_("Update"), key="update_moment", icon=":material/refresh:"):
+            run.moment = shown.snapshot
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    trace = run.moment.traces[layer]
+    for key, chart in (
+        ("domains", frozen.domain_bars(trace, theme, _)),
+        ("pairs", frozen.co_activation(trace, theme, _) if trace.expert.shape[1] > 1 else None),
+        ("heat", frozen.load_heatmap(run.moment.traces, theme, _)),
+        ("fp", frozen.balance_scatter(trace, theme, _)),
+    ):
+        if chart is not None:
+            st.plotly_chart(chart.figure, key=f"{key}_{run.moment.step}")
 
 
 def _text(run: LabRun, shown: Update, layer: int) -> None:
