@@ -56,6 +56,11 @@ def test_expert_choice_takes_the_best_of_each_group():
     assert (worst_taken >= best_left).all()
 
 
+def test_expert_choice_takes_earlier_tokens_where_equal():
+    routing = logit_router("expert_choice", 4, capacity_factor=1.0)(torch.zeros(200, 4))
+    assert routing.token_idx.view(4, 50).eq(torch.arange(50)).all()
+
+
 def test_expert_choice_sees_the_future():
     """The causality test must fail here: changing the last token changes an earlier token's output."""
     layer = layer_of("expert_choice", capacity_factor=1.0).eval()

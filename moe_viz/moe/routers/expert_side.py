@@ -33,8 +33,10 @@ class ExpertChoiceRouter(Router):
         if n_tokens:
             liking = probs.detach().view(n_groups, group_size, n_experts).transpose(1, 2)
             first = torch.arange(n_groups, device=x.device)[:, None, None] * group_size
-            # [G, E, C] -> [E, G, C]: an expert's buffer holds the groups one after another
-            token = (liking.contiguous().topk(slots, -1).indices + first).transpose(0, 1).reshape(-1)
+            # A stable sort, not topk: among equal likings the earlier token wins, on every device.
+            best = liking.argsort(dim=-1, descending=True, stable=True)[:, :, :slots]
+            # [G, E, C] -> [E, G, C]: an expert's buffer holds the groups one after another.
+            token = (best + first).transpose(0, 1).reshape(-1)
         else:
             token = torch.empty(0, dtype=torch.int64, device=x.device)
         each = n_groups * slots

@@ -81,8 +81,8 @@ class KMeansRouter(TokenChoiceRouter):
     def _observe(self, c: Choice, expert: Tensor) -> None:
         x, k = c.x.detach().to(self.seen_sum.dtype), expert.shape[1]
         self.seen_sum.index_add_(0, expert.flatten(), x.repeat_interleave(k, 0))
-        self.seen += torch.bincount(expert.flatten(), minlength=self.n_experts)
-        self.worst_served = x[c.ranking.amax(-1).argmin()]
+        self.seen.index_add_(0, expert.flatten(), x.new_ones(expert.numel()))
+        self.worst_served = x.index_select(0, c.ranking.amax(-1).argmin()[None])[0]
 
     @torch.no_grad()
     def _place_once(self, x: Tensor) -> None:
@@ -113,9 +113,8 @@ class KMeansRouter(TokenChoiceRouter):
 
     def _revive(self) -> None:
         """Move the least used centroid to the worst served token if it gets next to nothing; without a wait for the device."""
-        idle = self.load.argmin()
-        here = torch.arange(self.n_experts, device=self.load.device) == idle
-        here &= (self.load[idle] < self.options.revive_below / self.n_experts) & (self.seen.sum() > 0)
+        here = torch.arange(self.n_experts, device=self.load.device) == self.load.argmin()
+        here &= (self.load.amin() < self.options.revive_below / self.n_experts) & (self.seen.sum() > 0)
         self.centroids.copy_(torch.where(here[:, None], self.worst_served, self.centroids))
         # It starts light, so that its first tokens pull it to their middle, and with time to find them.
         self.mass.masked_fill_(here, 1.0)
