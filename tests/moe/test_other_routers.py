@@ -221,6 +221,13 @@ def test_sinkhorn_router_balances_in_training_only():
     assert torch.allclose(gate.weight, logits.amax(1).sigmoid())
 
 
+def test_sinkhorn_noise_changes_the_choice_in_training_only():
+    logits = torch.randn(64, 4)
+    plain, noisy = (logit_router("sinkhorn", 4, noise=noise) for noise in (0.0, 5.0))
+    assert not torch.equal(noisy(logits).expert_idx, plain(logits).expert_idx)
+    assert torch.equal(noisy.eval()(logits).expert_idx, plain.eval()(logits).expert_idx)
+
+
 def test_sinkhorn_groups_are_separate():
     logits = torch.randn(32, 4)
     router = logit_router("sinkhorn", 4, k=2)

@@ -57,10 +57,10 @@ class SinkhornRouter(TokenChoiceRouter):
     """
 
     def ranking(self, c: Choice) -> Tensor:
+        o, scores = self.options, super().ranking(c)
         if not self.training:
-            return c.logits.detach()
-        o = self.options
-        scores = c.logits.detach() / o.temperature
+            return scores
+        scores = scores / o.temperature
         grouped = scores.view(-1, c.group_size, self.n_experts) if len(scores) else scores[None]
         plan, used, error = sinkhorn_plan(grouped, o.iterations, o.tolerance)
         c.info |= {"iterations": used, "marginal_error": error}
