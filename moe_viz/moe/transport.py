@@ -69,6 +69,8 @@ def _regret(scores: np.ndarray) -> np.ndarray:
     if not finite.all():
         known = scores[finite] if finite.any() else np.zeros(1)
         scores = np.nan_to_num(scores, nan=known.min(), neginf=known.min(), posinf=known.max())
+    # Far from the largest float64, so that differences and prices stay finite.
+    scores = scores.clip(-1e300, 1e300)
     return scores.max(1, keepdims=True) - scores
 
 

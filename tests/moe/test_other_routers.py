@@ -241,6 +241,8 @@ def test_transport_handles_degenerate_input():
     assert balanced_assignment(torch.randn(5, 1)).tolist() == [0] * 5
     bad = torch.tensor([[float("nan"), 1.0], [float("inf"), 0.0], [0.0, float("-inf")], [0.0, 1.0]])
     assert balanced_assignment(bad).tolist() == [1, 0, 0, 1]
+    largest = torch.tensor([[1.0, -1.0]] * 4, dtype=torch.float64) * torch.finfo(torch.float64).max
+    assert balanced_assignment(largest).bincount().tolist() == [2, 2]
 
 
 # -- hierarchical and residual ---------------------------------------------------------------------------------------------
