@@ -58,7 +58,7 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     said = [[_times(value) for value in row] for row in grid.to_numpy()]
     heat = go.Heatmap(
         z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index, translate), text=said,
-        texttemplate="%{text}" if grid.shape[1] <= 16 else None, textfont={"color": INK[theme]}, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
+        texttemplate="%{text}" if grid.shape[1] <= 8 else None, textfont={"color": INK[theme]}, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
         zmin=-DOUBLINGS, zmax=DOUBLINGS, colorscale=list(DIVERGING[theme]), xgap=2, ygap=2,
         colorbar={"tickvals": ticks, "ticktext": names, "thickness": 12},
     )  # fmt: skip
@@ -66,9 +66,9 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     if len(never):
         figure.add_scatter(
             x=[f"{i + 1}" for i in never["expert"]], y=_layer_names(never["layer"], translate), mode="markers", name=translate(N_("never routed")),
-            marker={"symbol": "x-thin", "size": 11, "line": {"width": 2, "color": NEUTRAL}}, hovertemplate=translate(N_("%{y}, expert %{x}: never routed")) + "<extra></extra>",
+            marker={"symbol": "x-thin", "size": 11 if grid.shape[1] <= 8 else 6, "line": {"width": 2, "color": NEUTRAL}}, hovertemplate=translate(N_("%{y}, expert %{x}: never routed")) + "<extra></extra>",
         )  # fmt: skip
-    title = translate(N_("Load of each expert in each layer, in multiples of the fair share"))
+    title = translate(N_("Load, in multiples of the fair share"))
     if beyond:
         title += "<br><sup>" + translate(N_("{n} clipped to the ends of the scale")).format(n=beyond) + "</sup>"
     _dress(figure, title, theme, height=150 + 44 * len(grid))
@@ -102,7 +102,8 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
             showlegend=False,
         )
         label = {"text": f"{part:.2g}", "showarrow": False, "xanchor": "left", "font": {"size": 10, "color": NEUTRAL}}
-        figure.add_annotation(x=ends, y=p[-1], **label)
+        if p[-1] > ends / 20:
+            figure.add_annotation(x=ends, y=p[-1], **label)
     for line in (figure.add_hline, figure.add_vline):
         line(1 / n_experts, line={"color": NEUTRAL, "dash": "dash", "width": 1})
     styles = [expert_style(i) for i in table["expert"]]
@@ -221,7 +222,7 @@ def _dress(figure: go.Figure, title: str, theme: str, height: int) -> None:
     ink = {"color": INK[theme], "size": 12, "family": FONT}
     figure.update_annotations(font_size=12, selector={"xanchor": "center"})
     figure.update_layout(
-        template="none", title={"text": title, "font": {**ink, "size": 14}, "x": 0, "xref": "container", "y": 0.98, "yanchor": "top"}, font=ink, height=height,
+        template="none", title={"text": title, "font": {**ink, "size": 14}, "x": 0, "xref": "container", "y": 1, "yanchor": "top", "yref": "container", "pad": {"t": 18}}, font=ink, height=height,
         margin={"l": 60, "r": 24, "t": 64, "b": 44}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", legend={"orientation": "h", "y": -0.12, "x": 0}, bargap=0.15,
     )  # fmt: skip
     figure.update_xaxes(gridcolor=GRID[theme], zeroline=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.charts.palette import DASHES, NEUTRAL, SERIES, expert_style
+from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
 from moe_viz.spec.knobs import N_
 
 MAX_POINTS = 200
@@ -39,7 +39,9 @@ class VegaChart:
 
 
 def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
-    """Stacked shares of the routes asked of each expert of one layer. The dashed lines are where the borders lie when all are even (1/E each)."""
+    """Stacked shares of the routes asked of each expert of one layer. The dashed lines (beyond
+    eight experts: ticks at the left) are where the borders lie when all are even, 1/E each.
+    """
     names = [f"expert {i + 1}" for i in range(n_experts)]
     columns = {f"load.{layer}.{i}": name for i, name in enumerate(names)}
     stacked = [
@@ -83,8 +85,11 @@ def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate:
         "mark": {"type": "rule", "strokeDash": [3, 3], "strokeWidth": 1, "color": "#ffffff", "opacity": 0.85},
         "encoding": {"y": {**y, "field": "at"}},
     }
+    if n_experts > len(COLORS):  # that many lines would hide the bands: ticks at the edge instead
+        even["mark"]["strokeDash"] = [1, 0]
+        even["encoding"] |= {"x": {"value": 0}, "x2": {"value": 6}}
     title = translate(N_("Load per expert"))
-    layers = [bands, *([even] if fair and n_experts <= 16 else []), numbers]
+    layers = [bands, *([even] if fair else []), numbers]
     return VegaChart(_strip(layers, title, translate), _rows(history, columns))
 
 
@@ -115,9 +120,13 @@ def curve(
     domain: tuple[float, float] | None = None,
     form: str = ".3~g",
     fair: float | None = None,
+    sparse: bool = False,
 ) -> VegaChart:
-    """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value."""
-    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair)
+    """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value.
+
+    sparse: some columns are measured at some steps only (held-out loss); their points are joined. Otherwise a blank breaks the line.
+    """
+    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair, sparse=sparse)
 
 
 def per_expert_over_time(
@@ -195,6 +204,7 @@ def _lines(
     styles: Sequence[Any] = (),
     area: bool = False,
     limit: int | None = MAX_POINTS,
+    sparse: bool = False,
 ) -> VegaChart:
     names = list(columns.values())
     # series that are not experts stay out of the experts' colours: two quiet tones, then dashes
@@ -207,7 +217,7 @@ def _lines(
         else {"orient": "top", "title": None, "offset": 2, "symbolType": "stroke", "columns": 8, "labelLimit": 400}
     )
     layer = {
-        "transform": [{"fold": names, "as": ["series", "value"]}],
+        "transform": [{"fold": names, "as": ["series", "value"]}, *([{"filter": "isValid(datum.value)"}] if sparse else [])],
         "mark": {"type": "line", "strokeWidth": 2, "clip": True, **({"type": "area", "line": True, "fillOpacity": 0.25} if area else {})},
         "encoding": {
             "y": {"field": "value", "type": "quantitative", "scale": scale, "axis": {**Y_AXIS, "format": form}},

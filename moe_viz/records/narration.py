@@ -28,8 +28,12 @@ OVERFLOW = 0.05
 """Drop rate from which a sentence mentions it as the main thing."""
 UNEVEN = 2.0
 """Times the fair share from which the busiest expert is called too busy (the rescued state is below it)."""
-GROWTH = 1.25
-"""Growth of the largest load within LOOK_BACK steps that counts as rising; the moving window makes smaller changes noise."""
+GROWTH, LEAP = 1.25, 1.6
+"""Growth of the largest load within LOOK_BACK steps: from GROWTH on it is rising (the moving window makes less of it noise), from LEAP on fast."""
+HALFWAY = 0.4
+"""How far from even (0) to everything on k experts (1) the busiest expert must be before slow growth is called collapsing."""
+SETTLED = 10
+"""Steps before which the moving window of the measurements is not full: no state of theirs is remembered."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Signs:
     dead_then: int | None  # LOOK_BACK steps ago
     dropped_then: float | None
     worst_dead: int | None  # most dead experts within MEMORY steps
-    ago: int | None  # steps since then
+    worst_step: int | None  # when that was
 
     @property
     def collapsed(self) -> bool:
@@ -75,9 +79,13 @@ class Signs:
 
     @property
     def concentrating(self) -> bool:
-        """Too busy or dying experts, and more so than LOOK_BACK steps ago."""
-        more_dead = self.dead is not None and self.dead_then is not None and self.dead > self.dead_then
-        return more_dead or (self.too_busy and self.grew is not None and self.grew >= GROWTH)
+        """Several more experts have died than LOOK_BACK steps ago, or one is too busy and getting busier."""
+        if self.dead is not None and self.dead_then is not None and self.dead - self.dead_then >= 2:
+            return True
+        if not self.too_busy or self.grew is None:
+            return False
+        far = (self.times - 1) / max(1 / self.fair - 1, 1e-9) >= HALFWAY
+        return self.grew >= (GROWTH if far else LEAP)
 
     @property
     def easing(self) -> bool:
@@ -139,7 +147,7 @@ RULES: tuple[Rule, ...] = (
          N_("Every expert has the same load by construction, but {skipped} of the tokens are picked by no expert."),
          N_("This router fixes the load of every expert, and {skipped} of the probe batch's tokens have none.")),
     Rule("recovering", "warning", lambda s: (s.collapsed or s.was_collapsed) and bool(s.dead) and s.easing,
-         N_("Routing is recovering: {dead} of {experts} experts are dead, it was {worst_dead} {ago} steps ago. Expert {expert} still takes {share} of the tokens."),
+         N_("Routing is recovering: {dead} of {experts} experts are dead; at step {worst_step} it was {worst_dead}. Expert {expert} still takes {share} of the tokens."),
          N_("Half of the experts or more were dead within the last 80 steps, and fewer are dead, or the busiest one is clearly less busy, than 20 steps ago.")),
     Rule("collapsed_full", "bad", lambda s: s.collapsed and s.overflows,
          N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing has collapsed: {dead} of {experts} experts are dead."),
@@ -149,25 +157,25 @@ RULES: tuple[Rule, ...] = (
          N_("Half of the experts or more get under a tenth of the fair share.")),
     Rule("collapsing_full", "bad", lambda s: s.concentrating and s.overflows,
          N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing is collapsing."),
-         N_("More experts are dead than 20 steps ago, or the busiest one has {times} the fair load and grew by a quarter; at least 5 % of the routes are dropped.")),
+         N_("Two or more experts died within 20 steps, or the busiest one has {times} the fair load and is rising; at least 5 % of the routes are dropped.")),
     Rule("collapsing", "warning", lambda s: s.concentrating and s.step > EARLY,
          N_("Expert {expert} takes {share} of the tokens ({fair} would be fair) and rising. Routing is collapsing."),
-         N_("More experts are dead than 20 steps ago, or the busiest one has {times} the fair load and grew by a quarter.")),
+         N_("Two or more experts died within 20 steps, or the busiest one has {times} the fair load and is rising.")),
     Rule("recovered", "good", lambda s: s.was_collapsed and s.dead == 0 and not s.too_busy,
-         N_("Routing has recovered: {worst_dead} experts were dead {ago} steps ago, now all {experts} are at work and the busiest takes {share} of the tokens."),
+         N_("Routing has recovered: {worst_dead} experts were dead at step {worst_step}, now all {experts} are at work and the busiest takes {share} of the tokens."),
          N_("Half of the experts or more were dead within the last 80 steps; now none is, and the busiest one is under twice the fair load.")),
     Rule("overflowing", "warning", lambda s: s.overflows,
          N_("{dropped} of the routes find their expert full and are dropped. Expert {expert} is asked for most: {times} its fair share."),
          N_("At least 5 % of the routes are dropped, and the load is not getting less even.")),
-    Rule("just_begun", "info", lambda s: s.step <= EARLY and not s.dead,
+    Rule("just_begun", "info", lambda s: s.step <= EARLY,
          N_("Learning has just begun: step {step}. The busiest expert takes {share} of the tokens; {fair} would be fair."),
-         N_("Fewer than 20 steps, and no expert is dead.")),
+         N_("No more than 20 steps, and less than half of the experts are dead.")),
     Rule("some_dead", "warning", lambda s: bool(s.dead),
          N_("Dead experts: {dead} of {experts}. Expert {expert} takes {share} of the tokens; {fair} would be fair."),
          N_("At least one expert gets under a tenth of the fair share.")),
     Rule("uneven", "info", lambda s: s.too_busy,
          N_("Routing is uneven but steady: expert {expert} takes {share} of the tokens, {times} its fair share. No expert is dead."),
-         N_("The busiest expert has {times} the fair load, not growing by a quarter within 20 steps.")),
+         N_("The busiest expert has {times} the fair load and is not rising.")),
     Rule("few_drops", "good", lambda s: bool(s.dropped),
          N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the tokens, and {dropped} of the routes are dropped."),
          N_("No dead expert, none at twice the fair load, under 5 % of the routes dropped.")),
@@ -216,13 +224,13 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int) -> Si
         all_to_all=routes >= n_experts,
         fixed_load=router in ROUTER_OPTIONS and ROUTER_OPTIONS[router].facts.fixed_load,
         grew=load[top] / past["max_load"] if measured and past["max_load"] else None,
-        **{name: past[name] for name in ("dead_then", "dropped_then", "worst_dead", "ago")},
+        **{name: past[name] for name in ("dead_then", "dropped_then", "worst_dead", "worst_step")},
     )
 
 
 def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]:
     """The layer's largest load, dead experts and drop rate LOOK_BACK steps ago, and its most dead experts within MEMORY steps."""
-    found = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "ago"))
+    found = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
     if history is None or history.empty:
         return found
     rows = history[(history["epoch"] == history["epoch"].max()) & (history["step"] <= step)]
@@ -231,12 +239,12 @@ def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]
     for key, name in names.items():
         if len(before) and f"{name}.{layer}" in before and pd.notna(before[f"{name}.{layer}"].iloc[-1]):
             found[key] = float(before[f"{name}.{layer}"].iloc[-1])
-    recent = rows[rows["step"] >= step - MEMORY]
+    recent = rows[rows["step"] >= max(step - MEMORY, SETTLED)]
     dead = recent.get(f"dead_experts.{layer}", pd.Series(dtype=float)).dropna()
     if len(dead):
-        # the latest of equally bad moments: "ago" must not sound longer than it was
+        # the latest of equally bad moments: the collapse must not sound longer ago than it was
         worst = dead[dead == dead.max()].index[-1]
-        found |= {"worst_dead": int(dead.max()), "ago": int(step - recent.loc[worst, "step"])}
+        found |= {"worst_dead": int(dead.max()), "worst_step": int(recent.loc[worst, "step"])}
     return found
 
 

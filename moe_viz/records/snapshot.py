@@ -15,7 +15,7 @@ class Snapshot:
     step       training steps done;  config  the run's flat config (`RunConfig.flat()`) at that moment
     metrics    DESIGN 4.2 keys: scalars, or one entry per layer (`load`: [L][E])
     traces     one RoutingTrace of the probe batch per layer
-    state      "running", "paused", "diverged", "recorded"
+    state      "running", "paused", "diverged", "failed" (an error stopped it), "recorded"
     message    what the reader must know (why it stopped, what was restarted), or ""
     extras     task- and router-specific displays: `bias` [L][E], probe images, ... ; keys documented by whoever fills them
     """

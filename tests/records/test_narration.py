@@ -52,8 +52,8 @@ CASES = [
     ("collapsing", moment([BUSY]), history((280, 0.2, 0), (300, 0.4, 0)), "Expert 1 takes 40 % of the tokens (12 %"),
     ("collapsing", moment([[0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0, 0]]), history((280, 0.2, 0), (300, 0.2, 2)), "collapsing"),
     ("collapsing_full", moment([BUSY], drop=0.1, capacity=10), history((280, 0.2, 0)), "10 % of the routes are dropped"),
-    ("recovering", moment([BUSY], dead=[2]), history((250, 0.9, 7), (280, 0.6, 5), (300, 0.4, 2)), "2 of 8 experts are dead, it was 7 50 steps ago"),
-    ("recovered", moment(), history((250, 0.9, 6), (280, 0.2, 1), (300, 0.125, 0)), "6 experts were dead 50 steps ago, now all 8"),
+    ("recovering", moment([BUSY], dead=[2]), history((250, 0.9, 7), (280, 0.6, 5), (300, 0.4, 2)), "2 of 8 experts are dead; at step 250 it was 7"),
+    ("recovered", moment(), history((250, 0.9, 6), (280, 0.2, 1), (300, 0.125, 0)), "6 experts were dead at step 250, now all 8"),
     ("overflowing", moment([BUSY], drop=0.3, capacity=10), STEADY, "30 % of the routes find their expert full"),
     ("just_begun", moment(step=7), None, "step 7"),
     ("some_dead", moment([[0.2, 0.2, 0.2, 0.2, 0.2, 0, 0, 0]]), history((280, 0.2, 3), (300, 0.2, 3)), "Dead experts: 3 of 8"),
@@ -98,6 +98,17 @@ def test_a_collapse_of_an_earlier_start_is_forgotten():
     rows = history((280, 0.9, 7), (290, 0.9, 7))
     rows.loc[len(rows)] = [295, 0.125, 0, 1]
     assert narrate(moment(), rows).kind == "even_dropless"
+
+
+def test_slow_growth_counts_only_when_far_from_even():
+    """2.4 times the fair share, a third more than 20 steps ago: 0.2 of the way to collapse with k = 1, so only uneven; far on it is collapse."""
+    near, far = [0.3, *[0.1] * 7], [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
+    assert narrate(moment([near]), history((280, 0.225, 0))).kind == "uneven"
+    assert narrate(moment([far]), history((280, 0.45, 0))).kind == "collapsing"
+
+
+def test_the_first_steps_are_not_remembered_as_a_collapse():
+    assert narrate(moment(step=60), history((2, 0.9, 7), (40, 0.2, 0), (60, 0.125, 0))).kind == "even_dropless"
 
 
 def test_no_dash_is_ever_spoken():
