@@ -10,15 +10,16 @@ from moe_viz.charts.live import VegaChart
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
 from moe_viz.spec import TASK_OPTIONS
+from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
-    "held_out_loss": "loss on held-out text",
-    "accuracy": "accuracy on held-out images",
-    "nmse": "error on held-out points",
+    "held_out_loss": N_("loss on held-out text"),
+    "accuracy": N_("accuracy on held-out images"),
+    "nmse": N_("error on held-out points"),
 }
 
 
@@ -28,30 +29,33 @@ def draw(chart: VegaChart, key: str, alt: str) -> None:
 
 
 def strips(shown: Update, layer: int) -> None:
-    """Load, loss and drops of the run on one time axis."""
+    """Load, loss and drops of the run, one under another on one time axis."""
     history, n_experts = shown.history, shown.snapshot.config["n_experts"]
     if history.empty:
         return
-    draw(
-        charts.load_over_time(history, layer, n_experts, _),
-        "load",
-        _("Share of the routes asked of each expert, over the steps."),
-    )
     task = TASK_OPTIONS[shown.snapshot.config["task"]]
-    columns = {"loss": _("training loss")}
-    if task.metric_goal == "min":
-        columns["task_metric"] = _(METRIC_NAMES[task.metric])
-    draw(charts.curve(history, columns, _("Loss"), _), "loss", _("Loss over the steps; lower is better."))
+    metric = _(METRIC_NAMES[task.metric])
+    losses = {"loss": _("training loss")} | ({"task_metric": metric} if task.metric_goal == "min" else {})
+    layers = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
+    stack = {
+        "load": (
+            charts.load_over_time(history, layer, n_experts, _),
+            _("Share of the routes asked of each expert, over the steps."),
+        ),
+        "loss": (charts.curve(history, losses, _("Loss"), _, sparse=True), _("Loss over the steps; lower is better.")),
+    }
     if task.metric_goal == "max":
-        label = _(METRIC_NAMES[task.metric])
-        chart = charts.curve(history, {"task_metric": label}, label.capitalize(), _, domain=(0, 1), form="%")
-        draw(chart, "task_metric", _("Task metric over the steps; higher is better."))
-    drops = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
-    draw(
-        charts.dropped_over_time(history, drops, _),
-        "dropped",
+        chart = charts.curve(
+            history, {"task_metric": metric}, metric.capitalize(), _, domain=(0, 1), form="%", sparse=True
+        )
+        stack["task_metric"] = (chart, _("Task metric over the steps; higher is better."))
+    stack["dropped"] = (
+        charts.dropped_over_time(history, layers, _),
         _("Share of routes dropped in each layer, over the steps."),
     )
+    with st.container(key="strips", gap=None):
+        for key, (chart, alt) in stack.items():
+            draw(chart if key == "dropped" else charts.without_time_axis(chart), key, alt)
 
 
 def tabs(run: LabRun, shown: Update, layer: int) -> None:
