@@ -109,8 +109,9 @@ def train(asked: argparse.Namespace) -> int:
     if trainer.state == "diverged":
         print(trainer.message, file=sys.stderr)
         return 1
-    metric = f"{config.task.metric} {found.snapshot.metrics['task_metric']:.4g}"
-    print(f"{found.snapshot.step} steps on {trainer.device}, {metric}; written to {asked.out}")
+    metric = found.snapshot.metrics["task_metric"]
+    said = "" if metric is None else f", {config.task.metric} {metric:.4g}"
+    print(f"{found.snapshot.step} steps on {trainer.device}{said}; written to {asked.out}")
     return 0
 
 

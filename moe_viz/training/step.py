@@ -43,10 +43,12 @@ def train_step(
 ) -> Tensor:
     """Train on one batch; the norm of the gradient before clipping (a scalar on the device). `statistics` gets one entry per micro-batch."""
     optimizer.zero_grad()
-    _balance_over(config.balance_scope, model.moe_layers, batch)
+    _count_over(config.balance_scope == "global", model.moe_layers)
     parts = batch.split(config.micro_batches)
     seen = []
     for part in parts:
+        for layer in model.moe_layers:
+            layer.router.balance_group = part.group_size if config.balance_scope == "sequence" else None
         outputs = model(part)
         loss, per_token = task.loss(outputs, part)
         reward_routers(model.moe_layers, model.routings, per_token)
@@ -64,18 +66,17 @@ def train_step(
     with torch.no_grad():
         for layer, *routings in zip(model.moe_layers, *seen):
             layer.router.after_step(_together(routings))
-    _balance_over("batch", model.moe_layers, batch)
+    _count_over(False, model.moe_layers)
     return norm
 
 
-def _balance_over(scope: str, layers: Sequence, batch: Batch) -> None:
-    """Tell the routers over what the load must be even. Set for the step only: what is merely watched has other groups."""
+def _count_over(whole_step: bool, layers: Sequence) -> None:
+    """Let the routers charge balance on the counts of all micro-batches so far, or (also when merely watched) each on its own."""
     for layer in layers:
         router = layer.router
-        router.balance_group = batch.group_size if scope == "sequence" else None
-        router.global_counts = (
-            batch.inputs.new_zeros(router.n_experts, dtype=torch.float32) if scope == "global" else None
-        )
+        router.balance_group = None
+        counts = torch.zeros(router.n_experts, device=layer.experts.w1.device) if whole_step else None
+        router.global_counts = counts
 
 
 def _together(routings: Sequence[Routing]) -> Routing:

@@ -6,6 +6,7 @@ that take turns in one process, or that resume from a checkpoint, give the same 
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,9 @@ class Trainer:
         if self._trained_seconds > 0:
             self._rate = self._trained_tokens / self._trained_seconds
             self._trained_tokens, self._trained_seconds = 0, 0.0
-        metrics = {**self._metrics, "task_metric": self._evaluate(), "tokens_per_second": self._rate}
+        metric = self._evaluate()
+        metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
+        metrics["tokens_per_second"] = self._rate
         if self.state != "diverged":
             self.history.add_keyframe(self.step_number, traces)
         return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
