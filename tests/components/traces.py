@@ -15,6 +15,15 @@ TEXTS = {
     "Python": "def read(path):\n    with open(path) as file:\n        return [line.strip() for line in file if line]\n",
     "numbers": "17.99,10.38,122.8,1001,0.1184,0.2776,0.3001\n20.57,17.77,132.9,1326,0.0847,0.0786,0.0869\n19.69,21.25",
 }
+MARKUP = [
+    "<img src=x onerror=document.title='owned'>",
+    "&lt;",
+    "<script>document.title='owned'</script>",
+    "\n",
+    " ",
+    "\u202e",
+    "\x00",
+]
 DIGITS = load_digits().images[:32] / 16
 
 
@@ -74,6 +83,9 @@ def _tokens(kind: str, n: int) -> tuple[np.ndarray, ...]:
     if kind == "text":
         group = np.array([names[s % 4] for s in sequence])
         tokens = np.array([TEXTS[g][(p + 64 * (s // 4)) % len(TEXTS[g])] for g, p, s in zip(group, position, sequence)])
+    elif kind == "markup":
+        group = np.array(["<i>group</i>" for _ in t])
+        tokens = np.array(MARKUP)[t % len(MARKUP)]
     elif kind == "word":
         words = {name: _pieces(text) for name, text in TEXTS.items()}
         group = np.array([names[s % 4] for s in sequence])

@@ -15,6 +15,7 @@ export function listen(view) {
   });
   body.addEventListener("focusin", (e) => {
     const to = focused(e);
+    if (to && to.kind === "token") rove(view, to.index);
     if (!to || !e.target.matches?.(":focus-visible")) return;
     point(view, "focus", to);
     const text = to.kind === "token" ? describeToken(view.model, to.index) : describeExpert(view.model, to.index);
@@ -81,7 +82,10 @@ function keys(view, e) {
   if (!/^(Arrow(Left|Right|Up|Down)|Home|End)$/.test(e.key)) return;
   e.preventDefault();
   const to = neighbour(view.batch, at.index, e.key);
-  view.batch.spans[at.index].tabIndex = -1;
-  view.batch.spans[to].tabIndex = 0;
   view.batch.spans[to].focus();
+}
+
+// One token at a time is in the tab order: the one that had the focus last.
+function rove(view, t) {
+  view.batch.spans.forEach((span, i) => span.tabIndex !== (i === t ? 0 : -1) && (span.tabIndex = i === t ? 0 : -1));
 }
