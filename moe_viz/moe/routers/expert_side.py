@@ -77,17 +77,11 @@ class SoftRouter(Router):
         self.scale = nn.Parameter(torch.ones(()))
 
     def slots(self, n_tokens: int) -> int:
-        """Slots per expert for a group of n_tokens. Raises ValueError where the capacity factor asks for more than there are."""
+        """Slots per expert for a group of n_tokens: what the capacity factor asks for, as far as there are slots."""
         o = self.options
         if o.capacity_factor is None:
             return o.slots_per_expert
-        wanted = CAPACITY_FORMULAS["soft"](n_tokens, self.n_experts, 1, o.capacity_factor)
-        if wanted > o.slots_per_expert:
-            raise ValueError(
-                f"capacity_factor = {o.capacity_factor} needs {wanted} slots per expert for {n_tokens} tokens, "
-                f"but slots_per_expert = {o.slots_per_expert}"
-            )
-        return wanted
+        return min(o.slots_per_expert, CAPACITY_FORMULAS["soft"](n_tokens, self.n_experts, 1, o.capacity_factor))
 
     def slot_logits(self, x: Tensor, slots: int) -> Tensor:
         """Scores [T, E, p] of every token with every slot, in float32 or more."""

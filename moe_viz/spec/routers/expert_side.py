@@ -72,7 +72,9 @@ class Soft(RouterOptions):
         live=True,
         stops=[None, 0.25, 0.5, 1.0, 2.0],
         title=N_("Capacity factor"),
-        help=N_("Use only this times tokens / experts of the slots, rounded, and at least one. None: all of them."),
+        help=N_(
+            "Use only this times tokens / experts of the slots, rounded, at least one and at most all. None: all of them."
+        ),
     )
     noise: float = Knob(
         0.0,
