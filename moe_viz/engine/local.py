@@ -61,14 +61,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
     threading.Thread(target=_watch_parent, args=(os.getppid(), requests), daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(settings.niceness)  # the page must stay quick while models train
     try:
         host = _host(settings)
     except Exception:
         log.exception("the training process cannot start")
         _send(answers, 0, False, WorkerLost(N_("The training process cannot start; its log says why.")))
         os._exit(1)
+    if hasattr(os, "nice"):
+        # the page must stay quick while models train; only now, because it waits for the start
+        os.nice(settings.niceness)
     _send(answers, 0, True, {"pid": os.getpid()})
     try:
         serve(host, requests, lambda *answer: _send(answers, *answer))

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -84,14 +85,18 @@ def test_errors_arrive_as_engine_errors_and_break_nothing(engine):
     wait(lambda: steps(engine, run) > before)
 
 
-@pytest.mark.parametrize("speed", [5, 50])
-def test_pace_by_the_wall_clock(engine, speed):
-    run, greedy = engine.open(config(speed=speed)), engine.open(config())
-    wait(lambda: steps(engine, run) > 2)
-    start, first = time.monotonic(), steps(engine, run)
-    time.sleep(4)
-    engine.read(greedy)
-    done, seconds = steps(engine, run) - first, time.monotonic() - start
+@pytest.mark.parametrize("speed", [5, 20])
+def test_pace_by_the_wall_clock(tmp_path, speed):
+    """Beside a greedy neighbour and on a busy machine: see test_host, whose clock no other process can hold up."""
+    engine = LocalEngine(replace(settings(tmp_path), niceness=0))
+    try:
+        run = engine.open(config(speed=speed))
+        wait(lambda: steps(engine, run) > 2)
+        start, first = time.monotonic(), steps(engine, run)
+        time.sleep(4)
+        done, seconds = steps(engine, run) - first, time.monotonic() - start
+    finally:
+        engine.close()
     # a whole step may fall on either side of the window
     assert abs(done - speed * seconds) <= 0.05 * speed * seconds + 1
 
