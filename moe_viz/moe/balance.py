@@ -30,10 +30,10 @@ def balance_loss(probs: Tensor, share: Tensor, convention: str = "switch", k: in
     if n_tokens % share.shape[0]:
         raise ValueError(f"{n_tokens} tokens cannot be split into {share.shape[0]} groups of one size")
     if share.shape[0] == 1:
-        mean_probs = precise(probs).mean(0, keepdim=True)
+        value = torch.dot(precise(probs).mean(0), share[0] * n_experts)
     else:
         mean_probs = precise(probs).reshape(share.shape[0], -1, n_experts).mean(1)
-    value = (share * mean_probs).sum() * (n_experts / share.shape[0])
+        value = (share * mean_probs).sum() * (n_experts / share.shape[0])
     if convention == "switch":
         return value
     if convention in ("hf", "flaxformer"):
@@ -60,8 +60,9 @@ def routed_share(
 
 def as_share(counts: Tensor) -> Tensor:
     """counts [..., E] -> shares that sum to 1; all zero becomes even, so that an empty batch is neither NaN nor a penalty."""
-    total = counts.sum(-1, keepdim=True)
-    return torch.where(total > 0, counts / total.clamp(min=1), 1.0 / counts.shape[-1])
+    # Adding a sliver to every count makes empty even, and changes no other share within float32.
+    counts = counts + 1e-9
+    return counts / counts.sum(-1, keepdim=True)
 
 
 def z_loss(logits: Tensor) -> Tensor:

@@ -136,20 +136,15 @@ def priority_order(policy: str, gates: Tensor, n_groups: int) -> Tensor | None:
     )
 
 
-def _token_major(route: Tensor, n_tokens: int, k: int) -> Tensor:
-    """Number of a route in the token-major list, from its number in the k-major one."""
-    return route if k == 1 else route % n_tokens * k + route.div(n_tokens, rounding_mode="floor")
-
-
 class Slots(NamedTuple):
     """Where routes landed, [T, K] each: expert, slot (>= n_groups * capacity: overflow), kept; counts [G, E] routes asked for.
 
-    order [T*K]: routes, token by token, sorted by expert; None unless every route is kept.
+    slot and kept are None where every route is kept; then order [T*K] has the routes, token by token, sorted by expert.
     """
 
     expert: Tensor
-    slot: Tensor
-    kept: Tensor
+    slot: Tensor | None
+    kept: Tensor | None
     counts: Tensor
     order: Tensor | None = None
 
@@ -169,6 +164,10 @@ def assign_slots(
     Routes that were not requested take no slot; their `slot` only numbers them.
     """
     n_tokens, k = expert.shape
+    if capacity is None and requested is None:
+        ordered, order = expert.reshape(-1).sort(stable=True)
+        start = torch.searchsorted(ordered, torch.arange(n_experts + 1, device=expert.device))
+        return Slots(expert, None, None, start.diff()[None], order)
     if capacity is None:
         n_groups = 1  # without a limit nothing is decided within groups
     group = torch.arange(n_tokens, device=expert.device).div(max(1, n_tokens // n_groups), rounding_mode="floor")
@@ -180,11 +179,7 @@ def assign_slots(
     rank = filled.rank.view(k, n_tokens).t()
     counts = filled.counts[:-1].view(n_groups, n_experts)
     if capacity is None:
-        if requested is not None:
-            return Slots(expert, rank, requested, counts)
-        return Slots(
-            expert, rank, torch.ones_like(expert, dtype=torch.bool), counts, _token_major(filled.order, n_tokens, k)
-        )
+        return Slots(expert, rank, requested, counts)
     kept = rank < capacity if requested is None else (rank < capacity) & requested
     slot = torch.where(rank < capacity, rank + group[:, None] * capacity, rank + (n_groups - 1) * capacity)
     return Slots(expert, slot, kept, counts)

@@ -40,8 +40,11 @@ def plan_sorted(routing: Routing) -> Plan:
     """Kept routes sorted by expert, the others behind them. No data reaches the host."""
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
     device = routing.route_expert.device
-    if routing.route_order is not None:
-        order, kept, live = routing.route_order, None, None
+    kept = live = None
+    if routing.complete:
+        order = routing.route_order
+        if order is None:
+            order = routing.route_expert.argsort(stable=True)
         expert = routing.route_expert.index_select(0, order)
     else:
         kept = routing.kept
@@ -59,7 +62,8 @@ def plan_sorted(routing: Routing) -> Plan:
 def plan_buffers(routing: Routing) -> Plan:
     """Buffers of `capacity` slots. Dropless, as many as the fullest expert needs, which is the one thing here the host must wait for."""
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
-    slots = int(routing.post_counts.max()) if routing.capacity is None else min(routing.capacity, n_routes)
+    slots = int(routing.post_counts.max()) if routing.capacity is None else routing.capacity
+    slots = max(1, min(slots, n_routes))
     place = routing.route_expert * slots + routing.route_slot
     spare = n_experts * slots
     numbers = torch.arange(n_routes, device=place.device)
@@ -114,7 +118,7 @@ def _per_token(rows: Tensor, weight: Tensor | None, plan: Plan, n_tokens: int) -
             plan.route_row.view(n_tokens, -1),
             rows,
             mode="sum",
-            per_sample_weights=None if weight is None else weight.view(n_tokens, -1),
+            per_sample_weights=None if weight is None else weight.detach().view(n_tokens, -1),
         )
     if weight is not None:
         rows = rows * weight[plan.row_route][:, None]

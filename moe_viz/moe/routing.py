@@ -37,17 +37,18 @@ class Routing:
     route_in_weight [M] multiplies the expert's *input*, or None for 1
     residual_mix  how the layer's output meets another branch: [T] or [T, 2], or None (see the router that sets it)
     dispatch / combine [T, E, S] for Soft MoE only (then M = 0): S slots of each expert for each of `soft_groups` runs of T/soft_groups tokens
-    route_order [M] the routes sorted by expert, where they are `complete` and the router has sorted them anyway; else None
+    route_order [M] the routes sorted by expert, where they are `complete` and the router has sorted them anyway; else None. With it,
+             route_token, route_slot, requested and kept may be left None: they follow from it and are made when first asked for
     """
 
     logits: Tensor | None
     probs: Tensor
-    route_token: Tensor
+    route_token: Tensor | None
     route_expert: Tensor
     route_weight: Tensor
-    route_slot: Tensor
-    requested: Tensor
-    kept: Tensor
+    route_slot: Tensor | None
+    requested: Tensor | None
+    kept: Tensor | None
     capacity: int | None
     pre_counts: Tensor
     post_counts: Tensor
@@ -62,6 +63,19 @@ class Routing:
     combine: Tensor | None = None
     soft_groups: int = 1
     route_order: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.route_order is not None:
+            for name in _FOLLOW_FROM_ORDER:
+                if getattr(self, name) is None:
+                    delattr(self, name)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name not in _FOLLOW_FROM_ORDER:
+            raise AttributeError(name)
+        value = _FOLLOW_FROM_ORDER[name](self)
+        setattr(self, name, value)
+        return value
 
     @property
     def n_tokens(self) -> int:
@@ -108,3 +122,19 @@ class Routing:
         reached = torch.zeros(self.n_tokens, dtype=torch.int64, device=self.probs.device)
         reached.index_add_(0, self.route_token, self.kept.long())
         return reached == 0
+
+
+def _slots_in_order(routing: Routing) -> Tensor:
+    """[M] a route's place among its expert's, first come first."""
+    order, counts = routing.route_order, routing.post_counts.long()
+    place = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[routing.route_expert[order]]
+    return torch.empty_like(place).scatter_(0, order, place)
+
+
+_FOLLOW_FROM_ORDER = {
+    "route_token": lambda r: torch.arange(len(r.route_expert), device=r.route_expert.device) // r.per_token,
+    "route_slot": _slots_in_order,
+    "requested": lambda r: torch.ones_like(r.route_expert, dtype=torch.bool),
+    "kept": lambda r: torch.ones_like(r.route_expert, dtype=torch.bool),
+}
+"""What costs a handful of small operations per layer and step, and only views ask for."""

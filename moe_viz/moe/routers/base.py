@@ -86,10 +86,12 @@ def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:
 
 def full_precision(gate: nn.Linear, x: Tensor) -> Tensor:
     """gate(x) in float32 (or more) even under autocast: routers are the one place where half precision is known to hurt (Switch, 2.4)."""
-    with torch.autocast(x.device.type, enabled=False):
-        weight = precise(gate.weight)
-        # Experts first: reductions over the short axis E are several times faster when tokens are the contiguous axis.
-        return torch.mm(weight, precise(x).to(weight.dtype).t()).t()
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            return full_precision(gate, x)
+    weight = precise(gate.weight)
+    # Experts first: reductions over the short axis E are several times faster when tokens are the contiguous axis.
+    return torch.mm(weight, precise(x).to(weight.dtype).t()).t()
 
 
 def softmax(logits: Tensor) -> Tensor:
@@ -166,13 +168,16 @@ class TokenChoiceRouter(Router):
         """Gates [T, K] of these experts, with gradient, before any renormalisation. `expert` may differ from c.expert after a re-route."""
         return c.probs.gather(1, expert)
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
-        """Combine weights [T, K] from gates: renormalised as the options say. Weights of routes not kept are set to 0 afterwards."""
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor | None) -> Tensor:
+        """Combine weights [T, K] from gates: renormalised as the options say; kept [T, K], None: all of them.
+
+        Weights of routes not kept are set to 0 afterwards.
+        """
         renormalize = getattr(self.options, "renormalize", "never")
         if renormalize == "never":
             return gates
         counted = gates
-        if renormalize == "after_drop":
+        if renormalize == "after_drop" and kept is not None:
             counted = gates.masked_fill(~kept, 0)
         elif c.requested is not None:
             counted = gates.masked_fill(~c.requested, 0)
@@ -180,7 +185,8 @@ class TokenChoiceRouter(Router):
 
     def norm(self, gates: Tensor) -> Tensor:
         """What renormalised gates are divided by, [T, 1]. gates [T, K], 0 where they do not count."""
-        return gates.sum(-1, keepdim=True).clamp(min=1e-9)
+        # Added rather than clamped: it vanishes beside any real sum, and costs no operation on the way back.
+        return gates.sum(-1, keepdim=True) + 1e-20
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         """Unweighted loss terms by name."""
@@ -197,44 +203,44 @@ class TokenChoiceRouter(Router):
             c.ranking = self.ranking(c)
         c.expert, c.requested = self.select(c)
         limit, slots = self._slots(c)
-        c.counts = slots.counts.sum(0).to(c.probs.dtype)
+        c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)
         gates = self.weights(c, slots.expert)
         weight = self.finish(c, gates, slots.kept)
-        asked_weight = (
-            None if limit is None else self.finish(c, gates.detach(), torch.ones_like(slots.kept)).reshape(-1)
-        )
-        if limit is not None or c.requested is not None:
+        if slots.kept is not None:
             weight = weight.masked_fill(~slots.kept, 0)
-        if limit is None:
-            post_counts = c.counts
-        elif getattr(self.options, "drop_policy", "") == "reroute":
-            kept = slots.kept.reshape(-1).to(c.counts.dtype)
-            post_counts = torch.zeros_like(c.counts).scatter_add_(0, slots.expert.reshape(-1), kept)
-        else:
-            post_counts = slots.counts.clamp(max=limit).sum(0).to(c.counts.dtype)
         n_tokens, k = c.expert.shape
         n_groups = n_tokens // group_size
         if n_groups > 1:
             c.info |= {"groups": n_groups, "group_capacity": limit}
-        requested = torch.ones_like(slots.kept) if c.requested is None else c.requested
+        complete = slots.order is not None
+        requested = None if complete else torch.ones_like(slots.kept) if c.requested is None else c.requested
         return Routing(
             logits=c.logits,
             probs=c.probs,
-            route_token=torch.arange(n_tokens * k, device=x.device).div(k, rounding_mode="floor"),
+            route_token=None if complete else torch.arange(n_tokens * k, device=x.device) // k,
             route_expert=slots.expert.reshape(-1),
             route_weight=weight.reshape(-1),
-            route_slot=slots.slot.reshape(-1),
-            requested=requested.reshape(-1),
-            kept=slots.kept.reshape(-1),
+            route_slot=None if complete else slots.slot.reshape(-1),
+            requested=None if complete else requested.reshape(-1),
+            kept=None if complete else slots.kept.reshape(-1),
             capacity=None if limit is None else limit * max(1, n_groups),
             pre_counts=c.counts,
-            post_counts=post_counts,
+            post_counts=self._post_counts(c, slots, limit),
             aux=self.aux_terms(c),
             info=c.info,
             per_token=k,
-            complete=limit is None and c.requested is None,
-            asked_weight=asked_weight,
+            complete=complete,
+            asked_weight=None if limit is None else self.finish(c, gates.detach(), None).reshape(-1),
+            route_order=slots.order,
         )
+
+    def _post_counts(self, c: Choice, slots: Slots, limit: int | None) -> Tensor:
+        if limit is None:
+            return c.counts
+        if getattr(self.options, "drop_policy", "") != "reroute":
+            return slots.counts.clamp(max=limit).sum(0).to(c.counts.dtype)
+        kept = slots.kept.reshape(-1).to(c.counts.dtype)
+        return torch.zeros_like(c.counts).scatter_add_(0, slots.expert.reshape(-1), kept)
 
     def _slots(self, c: Choice) -> tuple[int | None, Slots]:
         o, k, n_groups = self.options, c.expert.shape[1], max(1, c.x.shape[0] // c.group_size)
