@@ -13,10 +13,10 @@ from torch import Tensor
 from moe_viz.spec import RunConfig
 from moe_viz.tasks.base import Batch, ProbeLabels, Task, rows_labels, step_rng
 
-CENTRE_SCALE = 2.0
+CENTRE_SCALE = 1.5
 """Standard deviation of a centre's coordinates."""
 SPREAD = 1.0
-"""Standard deviation of a point's coordinates about its centre. With it, half the experts die within 60 steps at shared_vector 8."""
+"""Standard deviation of a point's coordinates about its centre. With these two, half the experts die within 60 steps at shared_vector 8."""
 TARGET_STD = 0.5
 """Standard deviation of all targets: with larger ones the task outweighs a balancing coefficient of .1 after a collapse."""
 N_HELD_OUT = 2048

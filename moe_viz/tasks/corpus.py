@@ -47,7 +47,8 @@ def _prose(language: str) -> list[str]:
     lines: list[str] = []
     for source in ("debian_faq", "udhr"):
         lines += (DATA / source / f"{language}.txt").read_text("utf-8").splitlines(keepends=True)
-    return lines
+    # Every question stands in the table of contents, too: it must not be held out in one place and trained on in the other.
+    return list(dict.fromkeys(lines))
 
 
 def _python() -> list[str]:
