@@ -71,13 +71,10 @@ class LocalEngine:
         return self._alive().process.pid
 
     def open(self, config: RunConfig, playing: bool = True) -> str:
-        # a new reader need not know that the worker died on somebody else, even at this very moment
-        self._restart_if_lost()
-        try:
-            return self._call("open", config, playing)
-        except WorkerLost:
-            self._restart_if_lost()
-            return self._call("open", config, playing)
+        return self._begin("open", config, playing)
+
+    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
+        return self._begin("open_group", configs, playing)
 
     def set(self, run: str, **knobs: Any) -> list[str]:
         return self._call("set", run, **knobs)
@@ -93,6 +90,9 @@ class LocalEngine:
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
         return self._call("read", run, since)
+
+    def read_group(self, runs: list[str]) -> list[Update]:
+        return self._call("read_group", runs)
 
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         return self._call("route_text", run, text)
@@ -124,6 +124,15 @@ class LocalEngine:
         atexit.unregister(self.close)
         if worker is not None:
             worker.stop()
+
+    def _begin(self, call: str, *args: Any) -> Any:
+        # a new reader need not know that the worker died on somebody else, even at this very moment
+        self._restart_if_lost()
+        try:
+            return self._call(call, *args)
+        except WorkerLost:
+            self._restart_if_lost()
+            return self._call(call, *args)
 
     def _call(self, call: str, *args: Any, **kwargs: Any) -> Any:
         worker = self._alive()

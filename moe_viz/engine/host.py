@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from moe_viz.engine.hosted import HostedRun, failure
 from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.store import RunStore, Stored
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig, problems
+from moe_viz.spec import RunConfig, needs_restart, problems
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -64,40 +64,55 @@ class Host:
     # ---- what a page asks ----
 
     def open(self, config: RunConfig, playing: bool = True) -> str:
-        self._make_room()
-        run_id = secrets.token_urlsafe(16)
-        trainer = _asked(lambda: self._trainer(config))
-        self._runs[run_id] = run = HostedRun(run_id, trainer, playing, self._clock(), cost=self._floor)
-        self._save(run)
-        return run_id
+        return self.open_group([config], playing)[0]
+
+    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
+        self._make_room(len(configs))
+        speed = {"speed": configs[0].speed} if configs else {}
+        trainers = [_asked(lambda c=c: self._trainer(c.model_copy(update=speed))) for c in configs]
+        group: list[HostedRun] = []
+        for trainer in trainers:
+            run = HostedRun(secrets.token_urlsafe(16), trainer, playing, self._clock(), cost=self._floor)
+            group.append(run)
+            run.group = group
+        self._runs |= {run.id: run for run in group}
+        for run in group:
+            self._save(run)
+        return [run.id for run in group]
 
     def set(self, run: str, **knobs: Any) -> list[str]:
         found = self._find(run)
+        before = found.trainer.config
         done = self._guard(found, lambda: found.trainer.set(**knobs))
+        restarted = needs_restart(before, found.trainer.config)
+        for other in found.group:
+            if other is not found and restarted:
+                self._reset(other)
+            elif other is not found and "speed" in knobs:
+                self._guard(other, lambda other=other: other.trainer.set(speed=knobs["speed"]))
         found.revision += 1
         found.failure = None  # the knob may well be the cure (a smaller batch after running out of memory)
-        found.hurry(self._clock())
+        found.lead.hurry(self._clock())
         return done
 
     def play(self, run: str, playing: bool) -> None:
         found = self._find(run)
         if playing and not (found.playing and found.healthy):
             found.failure = None  # worth another try, if it was the machine's fault
-            found.hurry(self._clock())
-        found.playing = playing
+            found.lead.hurry(self._clock())
+        for member in found.group:
+            member.playing = playing
 
     def step_once(self, run: str) -> None:
         found = self._find(run)
-        if not found.healthy:
+        if not found.behind:
             raise EngineError(N_("This run has stopped. Reset it, or turn a knob, to go on."))
         if error := self._step(found):
             raise error
 
     def reset(self, run: str) -> None:
-        found = self._find(run)
-        self._guard(found, found.trainer.reset)
-        found.revision += 1
-        found.failure = None
+        for member in self._find(run).group:
+            self._reset(member)
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
         found = self._find(run)
@@ -110,8 +125,11 @@ class Host:
             self._fail(found, error)
             snapshot = found.snapshot(paused=True)
         history = found.trainer.history.rows(since, limit=HISTORY_ROWS)
-        found.cost += self._cpu() - started
+        found.lead.cost += self._cpu() - started
         return Update(snapshot, history, found.playing and found.healthy, found.trainer.epoch, found.take_notices())
+
+    def read_group(self, runs: list[str]) -> list[Update]:
+        return [self.read(run) for run in runs]
 
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         found = self._find(run)
@@ -130,8 +148,9 @@ class Host:
 
     def release(self, run: str) -> None:
         if run in self._runs:
-            self._save(self._runs[run])
-            self._runs[run].seen = self._clock() - self.limits.lease_s - 1e-6
+            for member in self._runs[run].group:
+                self._save(member)
+                member.seen = self._clock() - self.limits.lease_s - 1e-6
 
     def status(self) -> dict[str, Any]:
         """Totals, and per run (by the first letters of its id only: ids are secrets) its state, rate and cost."""
@@ -182,16 +201,24 @@ class Host:
                 break
 
     def _step(self, run: HostedRun) -> EngineError | None:
-        started = self._cpu()
-        try:
-            run.trainer.step()
-        except Exception as error:
-            return self._fail(run, error)
-        finally:
+        """One step of each run of the group; the error of one that could not."""
+        found = None
+        for member in run.behind:
+            started = self._cpu()
+            try:
+                member.trainer.step()
+            except Exception as error:
+                found = self._fail(member, error)
             cost = self._cpu() - started
-            run.cost += cost
-        run.stepped(self._clock(), cost)
-        return None
+            run.lead.cost += cost
+            if member.failure is None:
+                member.stepped(self._clock(), cost)
+        return found
+
+    def _reset(self, run: HostedRun) -> None:
+        self._guard(run, run.trainer.reset)
+        run.revision += 1
+        run.failure = None
 
     def _fail(self, run: HostedRun, error: Exception) -> EngineError:
         """Stop one run for an error of its own; the others never notice."""
@@ -209,7 +236,7 @@ class Host:
         except Exception as error:
             raise self._fail(run, error) from error
         finally:
-            run.cost += self._cpu() - started
+            run.lead.cost += self._cpu() - started
 
     def _find(self, run_id: str) -> HostedRun:
         """The run, its lease renewed; from the store where it is not in memory."""
@@ -218,34 +245,54 @@ class Host:
         run = self._runs[run_id]
         now = self._clock()
         if run.seen < now - self.limits.lease_s:
-            run.hurry(now)
-        run.seen = now
+            run.lead.hurry(now)
+        for member in run.group:
+            member.seen = now
         return run
 
     def _wake(self, run_id: str) -> None:
         if run_id not in self._store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-        self._make_room()
         stored = self._store.load(run_id, self._trainer.load)
         if stored is None:
             raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
+        found = {run_id: stored}
+        for other in stored.group:
+            if other not in found and (loaded := self._store.load(other, self._trainer.load)):
+                found[other] = loaded
+        self._make_room(len(found))
+        order = [name for name in stored.group if name in found] or [run_id]
+        group: list[HostedRun] = []
+        for name in order:
+            group.append(self._woken(name, found[name], group))
+            group[-1].playing = stored.playing
+        self._runs |= {run.id: run for run in group}
+
+    def _woken(self, run_id: str, stored: Stored, group: list[HostedRun]) -> HostedRun:
         trainer = stored.trainer or _asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
         run = HostedRun(run_id, trainer, stored.playing, self._clock(), cost=self._floor)
+        run.group = group
         lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
         run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
         run.saved = run.state_to_save
-        self._runs[run_id] = run
+        return run
 
-    def _make_room(self) -> None:
-        """Where the host is full, let the run unread for longest go (to the store). Raises EngineError where all are being read."""
-        if len(self._runs) < self.limits.max_runs:
-            return
-        oldest = min(self._runs.values(), key=lambda run: run.seen)
-        if oldest.seen >= self._clock() - self.limits.lease_s or not self._save(oldest):
-            raise EngineError(
-                N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self._runs)
-            )
-        del self._runs[oldest.id]
+    def _make_room(self, count: int = 1) -> None:
+        """Where the host is full, let the runs unread for longest go (to the store). Raises EngineError where all are being read."""
+        while len(self._runs) + count > self.limits.max_runs:
+            oldest = min(self._runs.values(), key=lambda run: run.seen, default=None)
+            if oldest is None or oldest.seen >= self._clock() - self.limits.lease_s or not self._let_go(oldest):
+                raise EngineError(
+                    N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self._runs)
+                )
+
+    def _let_go(self, run: HostedRun) -> bool:
+        """From memory to the store, with its whole group; False where that cannot be."""
+        if not all(self._save(member) for member in run.group):
+            return False
+        for member in run.group:
+            del self._runs[member.id]
+        return True
 
     def _keep_house(self, now: float) -> None:
         """At most one checkpoint or release per tick, so that no answer waits for thirty of them."""
@@ -257,8 +304,10 @@ class Host:
                 continue
             leaves = run.seen < now - self.limits.release_s
             if leaves or run.unsaved:
-                if self._save(run) and leaves:
-                    del self._runs[run.id]
+                if leaves:
+                    self._let_go(run)
+                else:
+                    self._save(run)
                 return
 
     def _save(self, run: HostedRun) -> bool:
@@ -267,7 +316,8 @@ class Host:
             return True
         started, run.saved_at = self._cpu(), self._clock()
         try:
-            self._store.save(run.id, run.trainer, run.playing)
+            ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
+            self._store.save(run.id, run.trainer, run.playing, ids)
         except Exception as error:
             log.exception("cannot save run %s", run.id[:6], exc_info=error)
             if not run.unsaved_reported:

@@ -39,11 +39,29 @@ class HostedRun:
     saved: tuple[Any, ...] | None = None
     saved_at: float = -math.inf
     unsaved_reported: bool = False
+    group: list[HostedRun] = field(default_factory=list, repr=False)
+    """The runs that advance in lock-step, this one among them: one list, shared. The first keeps the pace and pays for all."""
     _shown: tuple[Any, Snapshot] | None = None
     _rate: deque[tuple[float, int, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.due = self.seen
+        self.group = self.group or [self]
+
+    @property
+    def lead(self) -> HostedRun:
+        return self.group[0]
+
+    @property
+    def behind(self) -> list[HostedRun]:
+        """Who of the group steps next: all where they are level, otherwise those with the fewest steps."""
+        sound = [run for run in self.group if run.healthy]
+        lowest = min((run.trainer.step_number for run in sound), default=0)
+        return [run for run in sound if run.trainer.step_number == lowest]
+
+    @property
+    def level(self) -> bool:
+        return len({run.trainer.step_number for run in self.group if run.healthy}) < 2
 
     @property
     def speed(self) -> float:
@@ -70,8 +88,13 @@ class HostedRun:
         return self.healthy and self.saved != self.state_to_save
 
     def next_step(self, leased_since: float) -> float:
-        """When it may take its next step (-inf: at once), infinite where it may not: paused, unread since `leased_since`, failed."""
-        if not self.playing or self.seen < leased_since or not self.healthy or self.speed == 0:
+        """When its group may take its next step (-inf: at once), infinite where it may not (paused, unread since `leased_since`, failed),
+        and for all but the first of a group."""
+        if self is not self.lead or self.seen < leased_since or not any(run.healthy for run in self.group):
+            return math.inf
+        if not self.level:
+            return -math.inf  # also while paused: only runs that have done equally many steps can be compared
+        if not self.playing or self.speed == 0:
             return math.inf
         return -math.inf if math.isinf(self.speed) else max(self.due, self.not_before)
 
@@ -103,7 +126,7 @@ class HostedRun:
             "state": "failed" if self.failure else self.trainer.state,
             "step": self.trainer.step_number,
             "playing": self.playing,
-            "active": self.next_step(leased_since) < math.inf,
+            "active": self.healthy and self.lead.next_step(leased_since) < math.inf,
             "unread_s": now - self.seen,
             "steps_per_second": steps / span,
             "ms_per_step": 1000 * sum(item[2] for item in recent) / steps if steps else None,

@@ -63,6 +63,13 @@ class Engine(Protocol):
     def open(self, config: RunConfig, playing: bool = True) -> str:
         """Start a run; its id."""
 
+    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
+        """Start runs that advance in lock-step: one step each in turn, so that all have done equally many whenever a page looks.
+
+        They share play, pause, step, reset and speed (the first config's): one call on any of them moves all. Other knobs are each run's
+        own; one that restarts its run restarts all. A run that diverges or fails stays where it stopped while the others go on.
+        """
+
     def set(self, run: str, **knobs: Any) -> list[str]:
         """Turn knobs (flat words). Live ones take effect at the next step, others restart the run. What was done, in plain sentences."""
 
@@ -76,6 +83,10 @@ class Engine(Protocol):
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
         """Newest snapshot plus history after (epoch, step) `since`; wakes a run that paused or was released for want of a reader."""
+
+    def read_group(self, runs: list[str]) -> list[Update]:
+        """`read` of several runs at one moment: nothing trains in between. Those of a group are at the same step, but for one that
+        stopped, and one that comes back from an older checkpoint or last sound step, for which the others wait."""
 
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""

@@ -30,6 +30,8 @@ class Stored:
     trainer: Any | None
     playing: bool
     config: dict[str, Any]
+    group: tuple[str, ...] = ()
+    """Ids of the runs that advance with it, itself included; empty where it runs alone."""
 
 
 class RunStore:
@@ -42,7 +44,7 @@ class RunStore:
     def __contains__(self, run: str) -> bool:
         return bool(RUN_ID.fullmatch(run)) and any(self._checkpoints(run))
 
-    def save(self, run: str, trainer: Any, playing: bool) -> None:
+    def save(self, run: str, trainer: Any, playing: bool, group: tuple[str, ...] = ()) -> None:
         """Write a checkpoint atomically. Raises OSError where the disk is full or read-only; older checkpoints stay."""
         found = list(self._checkpoints(run))
         number = int(found[0].name) + 1 if found else 0
@@ -52,7 +54,7 @@ class RunStore:
         try:
             draft.mkdir(parents=True, mode=0o700)
             trainer.save(draft / "trainer")
-            about = {"playing": playing, "step": trainer.step_number, "config": trainer.config.flat()}
+            about = {"playing": playing, "step": trainer.step_number, "config": trainer.config.flat(), "group": group}
             (draft / "run.json").write_text(json.dumps(about), encoding="utf-8")
             draft.rename(place)
         except BaseException:
@@ -67,11 +69,11 @@ class RunStore:
         for place in self._checkpoints(run) if RUN_ID.fullmatch(run) else ():
             try:
                 about = json.loads((place / "run.json").read_text(encoding="utf-8"))
-                return Stored(load(place / "trainer"), about["playing"], about["config"])
+                return _stored(load(place / "trainer"), about)
             except Exception:
                 # whatever is wrong with one checkpoint, the one before it may be sound
                 log.exception("cannot read checkpoint %s", place)
-        return Stored(None, about["playing"], about["config"]) if about else None
+        return _stored(None, about) if about else None
 
     def prune(self, keep: set[str]) -> None:
         """Remove the runs used longest ago, except `keep`, until what is left fits `max_bytes`; drafts left by a crash go too."""
@@ -95,6 +97,10 @@ class RunStore:
         directory = self._directory(run)
         names = os.listdir(directory) if directory.is_dir() else []
         yield from (directory / str(n) for n in sorted((int(name) for name in names if name.isdigit()), reverse=True))
+
+
+def _stored(trainer: Any | None, about: dict[str, Any]) -> Stored:
+    return Stored(trainer, about["playing"], about["config"], tuple(about.get("group", ())))
 
 
 def _size(path: Path) -> int:
