@@ -30,7 +30,11 @@ export function makeExperts(view) {
     x.whole = true;
   };
   x.layout = () => measure(x, view.model);
-  x.retint = () => (x.whole = true);
+  x.retint = () => {
+    // What is lit changes at once, and a tween under way goes on from where it is.
+    if (x.shown && !x.override) x.from = x.shown.slice();
+    x.whole = true;
+  };
   x.draw = (u) => paint(x, view, u);
   x.cell = (r) => cellOf(x, view.model, r);
   x.routeAt = (px, py) => routeAt(x, view.model, px, py);
