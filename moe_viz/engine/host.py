@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from moe_viz.engine.hosted import HostedRun, failure
-from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
-from moe_viz.engine.store import RunStore, Stored
+from moe_viz.engine.protocol import Continuation, EngineError, Update
+from moe_viz.engine.roster import Limits, Roster, asked
+from moe_viz.engine.store import RunStore
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig, needs_restart, problems
+from moe_viz.spec import RunConfig, needs_restart
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -30,18 +27,6 @@ HISTORY_ROWS = 200
 CREDIT_S = 0.05
 """Head start, in CPU seconds, of a run that did not use its share: enough for a paced run to be on time, too little to starve others."""
 LONGEST_SLEEP_S = 0.5
-PRUNE_S = 600.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`."""
-
-    max_runs: int = 64
-    lease_s: float = 30.0
-    release_s: float = 600.0
-    checkpoint_s: float = 4.0
-    slice_s: float = 0.004
 
 
 class Host:
@@ -55,10 +40,10 @@ class Host:
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ):
-        self._trainer, self._store, self.limits = trainer_factory, store, limits or Limits()
+        self.limits = limits or Limits()
         self._clock, self._cpu = clock, cpu_clock
-        self._runs: dict[str, HostedRun] = {}
-        self._pruned_at = -math.inf
+        self._roster = Roster(trainer_factory, store, self.limits, clock, cpu_clock)
+        self._runs = self._roster.runs
         self._floor = 0.0  # virtual time: the least cost among the runs that want to step
 
     # ---- what a page asks ----
@@ -67,17 +52,8 @@ class Host:
         return self.open_group([config], playing)[0]
 
     def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
-        self._make_room(len(configs))
         speed = {"speed": configs[0].speed} if configs else {}
-        trainers = [_asked(lambda c=c: self._trainer(c.model_copy(update=speed))) for c in configs]
-        group: list[HostedRun] = []
-        for trainer in trainers:
-            run = HostedRun(secrets.token_urlsafe(16), trainer, playing, self._clock(), cost=self._floor)
-            group.append(run)
-            run.group = group
-        self._runs |= {run.id: run for run in group}
-        for run in group:
-            self._save(run)
+        group = self._roster.enter([config.model_copy(update=speed) for config in configs], playing, self._floor)
         return [run.id for run in group]
 
     def set(self, run: str, **knobs: Any) -> list[str]:
@@ -149,7 +125,7 @@ class Host:
     def release(self, run: str) -> None:
         if run in self._runs:
             for member in self._runs[run].group:
-                self._save(member)
+                self._roster.save(member)
                 member.seen = self._clock() - self.limits.lease_s - 1e-6
 
     def status(self) -> dict[str, Any]:
@@ -167,7 +143,7 @@ class Host:
         """Train for about `budget_s` (at least one step where one is due); how long the owner may sleep, in seconds."""
         now = self._clock()
         until = now + budget_s
-        self._keep_house(now)
+        self._roster.keep_house(now)
         while True:
             leased_since = now - self.limits.lease_s
             ready = [run for run in self._runs.values() if run.next_step(leased_since) <= now]
@@ -185,7 +161,7 @@ class Host:
     def close(self) -> None:
         """Checkpoint everything that changed."""
         for run in self._runs.values():
-            self._save(run)
+            self._roster.save(run)
 
     # ---- inside ----
 
@@ -230,7 +206,7 @@ class Host:
         """Do a request on a trainer: a bad value is the reader's, any other error is the run's. The run pays for the time."""
         started = self._cpu()
         try:
-            return _asked(request)
+            return asked(request)
         except EngineError:
             raise
         except Exception as error:
@@ -241,7 +217,7 @@ class Host:
     def _find(self, run_id: str) -> HostedRun:
         """The run, its lease renewed; from the store where it is not in memory."""
         if run_id not in self._runs:
-            self._wake(run_id)
+            self._roster.wake(run_id, self._floor)
         run = self._runs[run_id]
         now = self._clock()
         if run.seen < now - self.limits.lease_s:
@@ -249,93 +225,3 @@ class Host:
         for member in run.group:
             member.seen = now
         return run
-
-    def _wake(self, run_id: str) -> None:
-        if run_id not in self._store:
-            raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-        stored = self._store.load(run_id, self._trainer.load)
-        if stored is None:
-            raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
-        found = {run_id: stored}
-        for other in stored.group:
-            if other not in found and (loaded := self._store.load(other, self._trainer.load)):
-                found[other] = loaded
-        self._make_room(len(found))
-        order = [name for name in stored.group if name in found] or [run_id]
-        group: list[HostedRun] = []
-        for name in order:
-            group.append(self._woken(name, found[name], group))
-            group[-1].playing = stored.playing
-        self._runs |= {run.id: run for run in group}
-
-    def _woken(self, run_id: str, stored: Stored, group: list[HostedRun]) -> HostedRun:
-        trainer = stored.trainer or _asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
-        run = HostedRun(run_id, trainer, stored.playing, self._clock(), cost=self._floor)
-        run.group = group
-        lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
-        run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
-        run.saved = run.state_to_save
-        return run
-
-    def _make_room(self, count: int = 1) -> None:
-        """Where the host is full, let the runs unread for longest go (to the store). Raises EngineError where all are being read."""
-        while len(self._runs) + count > self.limits.max_runs:
-            oldest = min(self._runs.values(), key=lambda run: run.seen, default=None)
-            if oldest is None or oldest.seen >= self._clock() - self.limits.lease_s or not self._let_go(oldest):
-                raise EngineError(
-                    N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self._runs)
-                )
-
-    def _let_go(self, run: HostedRun) -> bool:
-        """From memory to the store, with its whole group; False where that cannot be."""
-        if not all(self._save(member) for member in run.group):
-            return False
-        for member in run.group:
-            del self._runs[member.id]
-        return True
-
-    def _keep_house(self, now: float) -> None:
-        """At most one checkpoint or release per tick, so that no answer waits for thirty of them."""
-        if now - self._pruned_at >= PRUNE_S:
-            self._store.prune(keep=set(self._runs))
-            self._pruned_at = now
-        for run in self._runs.values():
-            if now - run.saved_at < self.limits.checkpoint_s:
-                continue
-            leaves = run.seen < now - self.limits.release_s
-            if leaves or run.unsaved:
-                if leaves:
-                    self._let_go(run)
-                else:
-                    self._save(run)
-                return
-
-    def _save(self, run: HostedRun) -> bool:
-        """Checkpoint a run; True where what is stored is as good as it gets (a broken run keeps its last good one)."""
-        if not run.unsaved:
-            return True
-        started, run.saved_at = self._cpu(), self._clock()
-        try:
-            ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
-            self._store.save(run.id, run.trainer, run.playing, ids)
-        except Exception as error:
-            log.exception("cannot save run %s", run.id[:6], exc_info=error)
-            if not run.unsaved_reported:
-                run.notices.append(N_("This run cannot be saved on the server at the moment."))
-            run.unsaved_reported = True
-            return False
-        finally:
-            run.cost += self._cpu() - started
-        run.saved, run.unsaved_reported = run.state_to_save, False
-        return True
-
-
-def _asked(request: Callable[[], Any]) -> Any:
-    """Turn a refused value into an EngineError with the validator's own words."""
-    try:
-        return request()
-    except ValidationError as error:
-        said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
-        raise EngineError(said) from error
-    except ValueError as error:
-        raise EngineError(str(error)) from error

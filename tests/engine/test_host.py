@@ -303,7 +303,7 @@ def test_disk_that_fails_is_told_once_and_training_goes_on(make, clock, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(host._store, "save", full)
+    monkeypatch.setattr(host._roster.store, "save", full)
     serve(host, clock, 20)
     update = host.read(run)
     assert len(update.notices) == 1 and "saved" in update.notices[0] and update.snapshot.step > 10_000

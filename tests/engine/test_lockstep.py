@@ -101,7 +101,7 @@ def test_a_lost_group_comes_back_together_and_waits_for_those_behind(make, clock
         trainer = host._runs[run].trainer
         for _ in range(ahead):
             trainer.step()
-        host._save(host._runs[run])
+        host._roster.save(host._runs[run])
     highest = steps(host, runs[2])
     again = make(store=store)
     assert steps(again, runs[1]) == highest - 4 and not again.read(runs[1]).playing

@@ -1,0 +1,158 @@
+"""Roster: the runs of a host that are in memory, and their way to the store and back.
+
+Runs that advance in lock-step come and go together. Where there is no more room, those that nobody has read for longest leave first.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from moe_viz.engine.hosted import HostedRun
+from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.store import RunStore, Stored
+from moe_viz.spec import RunConfig, problems
+from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
+
+PRUNE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`."""
+
+    max_runs: int = 64
+    lease_s: float = 30.0
+    release_s: float = 600.0
+    checkpoint_s: float = 4.0
+    slice_s: float = 0.004
+
+
+class Roster:
+    """`runs`: id -> run in memory. clock: wall time; cpu_clock: what runs are charged for; both in rising seconds."""
+
+    def __init__(
+        self,
+        trainer_factory: Any,
+        store: RunStore,
+        limits: Limits,
+        clock: Callable[[], float],
+        cpu_clock: Callable[[], float],
+    ):
+        self._trainer, self.store, self.limits = trainer_factory, store, limits
+        self._clock, self._cpu = clock, cpu_clock
+        self.runs: dict[str, HostedRun] = {}
+        self._pruned_at = -math.inf
+
+    def enter(self, configs: list[RunConfig], playing: bool, cost: float) -> list[HostedRun]:
+        """New runs, one group. Raises EngineError where there is no room or a config is refused."""
+        self.make_room(len(configs))
+        trainers = [asked(lambda config=config: self._trainer(config)) for config in configs]
+        group: list[HostedRun] = []
+        for trainer in trainers:
+            run = HostedRun(secrets.token_urlsafe(16), trainer, playing, self._clock(), cost=cost)
+            group.append(run)
+            run.group = group
+        self.runs |= {run.id: run for run in group}
+        for run in group:
+            self.save(run)
+        return group
+
+    def wake(self, run_id: str, cost: float) -> None:
+        """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there."""
+        if run_id not in self.store:
+            raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
+        stored = self.store.load(run_id, self._trainer.load)
+        if stored is None:
+            raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
+        found = {run_id: stored}
+        for other in stored.group:
+            if other not in found and (loaded := self.store.load(other, self._trainer.load)):
+                found[other] = loaded
+        self.make_room(len(found))
+        order = [name for name in stored.group if name in found] or [run_id]
+        group: list[HostedRun] = []
+        for name in order:
+            group.append(self._woken(name, found[name], group, cost))
+            group[-1].playing = stored.playing
+        self.runs |= {run.id: run for run in group}
+
+    def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], cost: float) -> HostedRun:
+        trainer = stored.trainer or asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
+        run = HostedRun(run_id, trainer, stored.playing, self._clock(), cost=cost)
+        run.group = group
+        lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
+        run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
+        run.saved = run.state_to_save
+        return run
+
+    def make_room(self, count: int) -> None:
+        """Where the host is full, let the runs unread for longest go (to the store). Raises EngineError where all are being read."""
+        while len(self.runs) + count > self.limits.max_runs:
+            oldest = min(self.runs.values(), key=lambda run: run.seen, default=None)
+            if oldest is None or oldest.seen >= self._clock() - self.limits.lease_s or not self.let_go(oldest):
+                raise EngineError(
+                    N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self.runs)
+                )
+
+    def let_go(self, run: HostedRun) -> bool:
+        """From memory to the store, with its whole group; False where that cannot be."""
+        if not all(self.save(member) for member in run.group):
+            return False
+        for member in run.group:
+            del self.runs[member.id]
+        return True
+
+    def keep_house(self, now: float) -> None:
+        """At most one checkpoint or release per tick, so that no answer waits for thirty of them."""
+        if now - self._pruned_at >= PRUNE_S:
+            self.store.prune(keep=set(self.runs))
+            self._pruned_at = now
+        for run in self.runs.values():
+            if now - run.saved_at < self.limits.checkpoint_s:
+                continue
+            leaves = run.seen < now - self.limits.release_s
+            if leaves or run.unsaved:
+                if leaves:
+                    self.let_go(run)
+                else:
+                    self.save(run)
+                return
+
+    def save(self, run: HostedRun) -> bool:
+        """Checkpoint a run; True where what is stored is as good as it gets (a broken run keeps its last good one)."""
+        if not run.unsaved:
+            return True
+        started, run.saved_at = self._cpu(), self._clock()
+        try:
+            ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
+            self.store.save(run.id, run.trainer, run.playing, ids)
+        except Exception as error:
+            log.exception("cannot save run %s", run.id[:6], exc_info=error)
+            if not run.unsaved_reported:
+                run.notices.append(N_("This run cannot be saved on the server at the moment."))
+            run.unsaved_reported = True
+            return False
+        finally:
+            run.cost += self._cpu() - started
+        run.saved, run.unsaved_reported = run.state_to_save, False
+        return True
+
+
+def asked(request: Callable[[], Any]) -> Any:
+    """Turn a refused value into an EngineError with the validator's own words."""
+    try:
+        return request()
+    except ValidationError as error:
+        said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
+        raise EngineError(said) from error
+    except ValueError as error:
+        raise EngineError(str(error)) from error
