@@ -23,8 +23,9 @@ from importlib import import_module
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
-from moe_viz.engine.host import Host, Limits
+from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
+from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RunStore
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_

@@ -2,8 +2,9 @@
 
 import pytest
 
-from moe_viz.engine.host import Host, Limits
+from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RunStore
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
