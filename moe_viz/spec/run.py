@@ -242,8 +242,12 @@ def changed(old: RunConfig, new: RunConfig) -> set[str]:
 
 def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
     """The changed words that cannot take effect in a running model."""
-    fields = new.fields()
-    return {key for key in changed(old, new) if not is_live(fields[key])}
+    fields, words = new.fields(), changed(old, new)
+    if "router" in words:
+        words -= type(
+            new.router
+        ).model_fields.keys()  # a fresh router is built anyway; its options only share their names
+    return {key for key in words if not is_live(fields[key])}
 
 
 def problems(error: ValidationError) -> list[tuple[str, Any, str]]:

@@ -29,16 +29,17 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One moment of a run. Tensor names: `model.<name>`, `optimizer.<moment>.<parameter name>`."""
+    """One moment of a run. Tensor names: `model.<name>`, `optimizer.<moment>.<parameter name>`. stopped: why it had diverged, or ""."""
 
     config: RunConfig
     step: int
     epoch: int
     tensors: dict[str, Tensor]
+    stopped: str = ""
 
     def to_bytes(self, more: dict[str, Tensor] | None = None) -> bytes:
         about = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
-        about |= {"epoch": self.epoch, "torch": torch.__version__}
+        about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         tensors |= more or {}
         return save(tensors, {"moe_viz": json.dumps(about)})
@@ -61,7 +62,7 @@ class Checkpoint:
             step, epoch = about["step"], about["epoch"]
             if not (isinstance(step, int) and isinstance(epoch, int) and step >= 0 and epoch >= 0):
                 raise ValueError(f"step = {step!r} and epoch = {epoch!r} must be whole numbers from 0")
-            return cls(RunConfig.from_flat(about["config"]), step, epoch, tensors)
+            return cls(RunConfig.from_flat(about["config"]), step, epoch, tensors, str(about.get("stopped", "")))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{source} has a bad header: {error}") from error
 

@@ -135,9 +135,11 @@ class Trainer:
             before = self.config
             self._restart(new)
             return [sentences.restarted(restart, before, new)]
+        running = self.state == "running"
         self.collect()
         said = []
         if self.state == "diverged":
+            said += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
             self.state, self.message = "running", ""
             self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
             said.append(sentences.goes_on(self.step_number))
@@ -205,7 +207,7 @@ class Trainer:
         """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file."""
         self.collect()
         tensors = tensors_of(self.model, self.optimizer)
-        now = Checkpoint(self.config, self.step_number, self.epoch, tensors)
+        now = Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message))
         return now.to_bytes(pack_history(self.history) if history else {})
 
     def save(self, path: str | Path, history: bool = True) -> None:
@@ -226,6 +228,8 @@ class Trainer:
         put_back(found.tensors, trainer.model, trainer.optimizer)
         trainer.step_number = found.step
         trainer.history = unpack_history(found, source)
+        if found.stopped:
+            trainer.state, trainer.message = "diverged", found.stopped
         trainer._keep()
         return trainer
 

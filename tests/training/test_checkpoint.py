@@ -160,3 +160,17 @@ def test_reset_after_divergence():
     trainer.reset()
     trainer.run(3)
     assert trainer.state == "running" and trainer.step_number == 3
+
+
+def test_a_stopped_run_is_saved_as_stopped():
+    trainer = Trainer(small())
+    trainer.run(5)
+    poison(trainer)
+    trainer.run(5)
+    again = Trainer.from_bytes(trainer.checkpoint())
+    assert (again.state, again.message, again.step_number) == ("diverged", trainer.message, 0)
+    again.step()
+    assert again.step_number == 0
+    again.set(lr=0.001)
+    again.run(3)
+    assert again.state == "running" and again.history.last == (1, 3)

@@ -43,6 +43,16 @@ def test_a_gate_that_cannot_be_kept_is_said_to_start_anew():
     assert "starts anew" in trainer.set(router="topk")[0]
 
 
+def test_options_that_only_share_a_name_do_not_restart():
+    """`temperature` cannot be turned in a live cosine router, but moving to one that has a temperature of its own is a live change."""
+    trainer = Trainer(small(router="sinkhorn"))
+    trainer.run(2)
+    trainer.set(router="cosine")
+    assert trainer.step_number == 2 and trainer.epoch == 0
+    trainer.set(temperature=0.9)
+    assert trainer.step_number == 0 and trainer.epoch == 1
+
+
 def test_changing_k_keeps_everything():
     trainer = Trainer(small(router={"name": "topk", "k": 2}))
     trainer.run(3)
