@@ -21,14 +21,13 @@ from moe_viz.moe.routing import Routing
 class Plan(NamedTuple):
     """Rows that experts work on: sorted by expert (`ends`), or buffers of N / E rows each (`ends` None).
 
-    row_token, row_route, row_expert [N]: whose vector fills a row, by which route, for which expert. route_row [M]: row of each route.
+    row_token, row_route [N]: whose vector fills a row, by which route. route_row [M]: row of each route.
     row_live [N], kept [M] bool: false for rows without a route and routes without a row (these point anywhere); None where all live.
     ends [E] int32: where each expert's rows end. Rows from ends[-1] on are uninitialised after a grouped product.
     """
 
     row_token: Tensor
     row_route: Tensor
-    row_expert: Tensor
     route_row: Tensor
     row_live: Tensor | None
     kept: Tensor | None
@@ -45,18 +44,15 @@ def plan_sorted(routing: Routing) -> Plan:
         order = routing.route_order
         if order is None:
             order = routing.route_expert.argsort(stable=True)
-        expert = routing.route_expert.index_select(0, order)
     else:
         kept = routing.kept
         expert, order = routing.route_expert.masked_fill(~kept, n_experts).sort(stable=True)
         live = expert < n_experts
-        expert = expert.clamp(max=n_experts - 1)
     numbers = torch.arange(n_routes, device=device)
     token = order.div(routing.per_token, rounding_mode="floor") if routing.per_token else routing.route_token[order]
     ends = routing.post_counts.cumsum(0).to(torch.int32)
-    return Plan(
-        token, order, expert, torch.empty_like(order).scatter_(0, order, numbers), live, kept, ends, routing.per_token
-    )
+    place = torch.empty_like(order).scatter_(0, order, numbers)
+    return Plan(token, order, place, live, kept, ends, routing.per_token)
 
 
 def plan_buffers(routing: Routing) -> Plan:
@@ -71,17 +67,8 @@ def plan_buffers(routing: Routing) -> Plan:
     owner = owner.scatter_(0, torch.where(routing.kept, place, spare), numbers)[:spare]
     live = owner >= 0
     route = owner.clamp(min=0)
-    expert = torch.arange(n_experts, device=place.device).repeat_interleave(slots)
-    return Plan(
-        routing.route_token[route],
-        route,
-        expert,
-        place.masked_fill(~routing.kept, 0),
-        live,
-        routing.kept,
-        None,
-        routing.per_token,
-    )
+    place = place.masked_fill(~routing.kept, 0)
+    return Plan(routing.route_token[route], route, place, live, routing.kept, None, routing.per_token)
 
 
 def run_experts(experts: Experts, x: Tensor, weight: Tensor, in_weight: Tensor | None, plan: Plan) -> Tensor:
@@ -105,8 +92,16 @@ def _outer(left: Tensor, right: Tensor, ends: Tensor | None, n_experts: int) -> 
     return torch.bmm(left.view(n_experts, -1, left.shape[1]).transpose(1, 2), right.view(n_experts, -1, right.shape[1]))
 
 
+def _row_expert(plan: Plan, n_experts: int) -> Tensor:
+    """[N] the expert of each row; only biases need it."""
+    numbers = torch.arange(plan.row_token.shape[0], device=plan.row_token.device)
+    if plan.ends is None:
+        return numbers // (numbers.shape[0] // n_experts)
+    return torch.searchsorted(plan.ends, numbers.int(), right=True).clamp(max=n_experts - 1)
+
+
 def _per_expert(rows: Tensor, plan: Plan, n_experts: int) -> Tensor:
-    return rows.new_zeros(n_experts, rows.shape[1]).index_add_(0, plan.row_expert, rows)
+    return rows.new_zeros(n_experts, rows.shape[1]).index_add_(0, _row_expert(plan, n_experts), rows)
 
 
 def _per_token(rows: Tensor, weight: Tensor | None, plan: Plan, n_tokens: int) -> Tensor:
@@ -158,11 +153,11 @@ class _RunExperts(torch.autograd.Function):
             rows.mul_(in_weight.index_select(0, plan.row_route)[:, None])
         h = _product(rows, w1, plan.ends)
         if b1 is not None:
-            h.add_(b1.index_select(0, plan.row_expert))
+            h.add_(b1.index_select(0, _row_expert(plan, w1.shape[0])))
         a, saved = _activate(h, activation)
         out = _product(a, w2, plan.ends)
         if b2 is not None:
-            out.add_(b2.index_select(0, plan.row_expert))
+            out.add_(b2.index_select(0, _row_expert(plan, w1.shape[0])))
         _clear_dead(out, plan)
         ctx.plan, ctx.activation = plan, activation
         needs_out = ctx.needs_input_grad[1]
