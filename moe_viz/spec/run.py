@@ -133,6 +133,15 @@ class RunConfig(Spec):
         title=N_("Micro-batches"),
         help=N_("Parts into which one step's batch is split; their gradients are added."),
     )
+    freeze_router: bool = Knob(
+        False,
+        live=True,
+        title=N_("Frozen router"),
+        help=N_(
+            "The router keeps the weights it has, and any balancing bias too; everything else goes on learning. "
+            "Set before step 0, it stays random: what experts specialise in then is not the router's learning."
+        ),
+    )
     seed: int = Knob(0, ge=0, le=2**31 - 1, live=False, title=N_("Seed"), help=N_("Starting point of all randomness."))
     device: Literal["auto", "cpu", "cuda", "mps"] = Knob(
         "auto", live=False, title=N_("Device"), help=N_("Where the model trains.")

@@ -59,13 +59,17 @@ def train_step(
         total.backward()
         statistics.add(loss, model.routings)
         seen.append(model.routings)
+    if config.freeze_router:
+        for parameter in (p for layer in model.moe_layers for p in layer.router.parameters()):
+            parameter.grad = None  # AdamW leaves what has no gradient alone, weight decay included
     norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(config, step)
     optimizer.step()
-    with torch.no_grad():
-        for layer, *routings in zip(model.moe_layers, *seen):
-            layer.router.after_step(_together(routings))
+    if not config.freeze_router:
+        with torch.no_grad():
+            for layer, *routings in zip(model.moe_layers, *seen):
+                layer.router.after_step(_together(routings))
     _count_over(False, model.moe_layers)
     return norm
 
