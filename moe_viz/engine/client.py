@@ -21,6 +21,8 @@ from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.trace import RoutingTrace
@@ -102,6 +104,18 @@ class LocalEngine:
 
     def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
         return self._call("keyframe", run, step, epoch)
+
+    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
+        return self._call("keyframe_steps", run)
+
+    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
+        return self._call("first_choices", run, layer, epoch)
+
+    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
+        return self._call("checkpoint_steps", run)
+
+    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
+        return self._call("fork", run, step, epoch, **knobs)
 
     def resume(self, run: str) -> None:
         self._restart_if_lost()

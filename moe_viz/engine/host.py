@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from moe_viz.engine.hosted import HostedRun, failure
 from moe_viz.engine.protocol import Continuation, EngineError, Update
 from moe_viz.engine.roster import Limits, Roster, asked
@@ -119,6 +121,25 @@ class Host:
         frame = self._find(run).trainer.history.nearest_keyframe(step, epoch)
         return frame.traces if frame else []
 
+    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
+        return self._find(run).trainer.history.keyframes.steps()
+
+    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
+        found = self._find(run)
+        history = found.trainer.history
+        chosen = history.epoch if epoch is None else epoch
+        return self._guard(found, lambda: history.keyframes.first_choices(layer, chosen))
+
+    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
+        return self._find(run).milestones.steps()
+
+    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
+        found = self._find(run)
+        self._roster.make_room(1)
+        chosen = found.trainer.epoch if epoch is None else epoch
+        branch, start = self._guard(found, lambda: self._roster.branch(found, step, chosen, knobs))
+        return self._roster.admit([branch], True, self._floor)[0].id, start
+
     def resume(self, run: str) -> None:
         self._find(run)
 
@@ -182,6 +203,8 @@ class Host:
         for member in run.behind:
             started = self._cpu()
             try:
+                if member.milestones.wanted(member.trainer):
+                    member.milestones.keep(member.trainer)
                 member.trainer.step()
             except Exception as error:
                 found = self._fail(member, error)

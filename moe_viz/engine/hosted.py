@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from moe_viz.engine.milestones import Milestones
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
@@ -27,6 +28,8 @@ class HostedRun:
     playing: bool
     seen: float
     """When a page last asked for it."""
+    milestones: Milestones
+    """Checkpoints along the run, for branches."""
     cost: float = 0.0
     """CPU seconds charged, on the host's fair-share scale."""
     due: float = field(init=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from moe_viz.records.snapshot import Continuation, Snapshot
@@ -95,6 +96,22 @@ class Engine(Protocol):
 
     def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
         """The probe batch's routing at the kept moment nearest to `step` (by default of the present epoch); [] if none is kept."""
+
+    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
+        """(epoch, step) of each kept moment of the probe batch's routing, oldest first."""
+
+    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
+        """Steps of (at most 64 of) the kept moments of one epoch, and each token's first expert then: [S, T] int16, -1 = none."""
+
+    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
+        """(epoch, step) of each checkpoint from which `fork` can start, oldest first."""
+
+    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
+        """A new run that branches off at the last checkpoint up to `step`, live knobs turned: its id and the step it starts from.
+
+        The original goes on untouched. Without knobs the branch repeats the original, bit for bit on CPU, as long as no knob was turned in
+        that either. EngineError where no checkpoint is left, and for a knob that a running model cannot take.
+        """
 
     def resume(self, run: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""

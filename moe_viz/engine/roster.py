@@ -55,16 +55,22 @@ class Roster:
     def enter(self, configs: list[RunConfig], playing: bool, cost: float) -> list[HostedRun]:
         """New runs, one group. Raises EngineError where there is no room or a config is refused."""
         self.make_room(len(configs))
-        trainers = [asked(lambda config=config: self._trainer(config)) for config in configs]
+        return self.admit([asked(lambda config=config: self._trainer(config)) for config in configs], playing, cost)
+
+    def admit(self, trainers: list[Any], playing: bool, cost: float) -> list[HostedRun]:
+        """Runs of trainers that are ready, one group, with new ids."""
         group: list[HostedRun] = []
         for trainer in trainers:
-            run = HostedRun(secrets.token_urlsafe(16), trainer, playing, self._clock(), cost=cost)
-            group.append(run)
-            run.group = group
+            group.append(self._hosted(secrets.token_urlsafe(16), trainer, playing, group, cost))
         self.runs |= {run.id: run for run in group}
         for run in group:
             self.save(run)
         return group
+
+    def branch(self, run: HostedRun, step: int, epoch: int, knobs: dict[str, Any]) -> tuple[Any, int]:
+        """A trainer that starts from a milestone of `run`, see `Milestones.revive`, and its first step."""
+        trainer, start = run.milestones.revive(step, epoch, knobs, self._trainer.load)
+        return trainer, start[1]
 
     def wake(self, run_id: str, cost: float) -> None:
         """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there."""
@@ -87,11 +93,15 @@ class Roster:
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], cost: float) -> HostedRun:
         trainer = stored.trainer or asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
-        run = HostedRun(run_id, trainer, stored.playing, self._clock(), cost=cost)
-        run.group = group
+        run = self._hosted(run_id, trainer, stored.playing, group, cost)
         lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
         run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
         run.saved = run.state_to_save
+        return run
+
+    def _hosted(self, run_id: str, trainer: Any, playing: bool, group: list[HostedRun], cost: float) -> HostedRun:
+        run = HostedRun(run_id, trainer, playing, self._clock(), self.store.milestones(run_id), cost)
+        run.group = group
         return run
 
     def make_room(self, count: int) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moe_viz.engine.milestones import Milestones
+
 log = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -74,6 +76,10 @@ class RunStore:
                 # whatever is wrong with one checkpoint, the one before it may be sound
                 log.exception("cannot read checkpoint %s", place)
         return _stored(None, about) if about else None
+
+    def milestones(self, run: str) -> Milestones:
+        """The checkpoints along a run, from which branches start."""
+        return Milestones(self._directory(run) / "milestones")
 
     def prune(self, keep: set[str]) -> None:
         """Remove the runs used longest ago, except `keep`, until what is left fits `max_bytes`; drafts left by a crash go too."""

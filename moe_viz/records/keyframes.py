@@ -139,6 +139,25 @@ class Keyframes:
         frame = min(candidates, key=lambda frame: (abs(frame.step - step), frame.step))
         return Keyframe(frame.epoch, frame.step, [_unpack(p, frame.step, self._batches[p.batch]) for p in frame.layers])
 
+    def first_choices(self, layer: int, epoch: int, limit: int = 64) -> tuple[list[int], np.ndarray]:
+        """Steps of at most `limit` keyframes of one epoch, evenly chosen with both ends, and the tokens' first experts: [S, T] int16, -1 = none.
+
+        Keyframes of another probe batch than the newest are left out. Raises ValueError where there is no such layer.
+        """
+        frames = [frame for frame in self._frames if frame.epoch == epoch]
+        if not frames:
+            return [], np.empty((0, 0), np.int16)
+        if not 0 <= layer < len(frames[-1].layers):
+            raise ValueError(f"layer {layer} is not one of the {len(frames[-1].layers)} layers of the run")
+        newest = frames[-1].layers[layer].batch
+        frames = [frame for frame in frames if frame.layers[layer].batch == newest]
+        picked = np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
+        traces = [_unpack(frames[i].layers[layer], frames[i].step, self._batches[newest]) for i in picked]
+        none = np.full(traces[0].n_tokens, -1, np.int16)
+        return [frames[i].step for i in picked], np.stack(
+            [t.expert[:, 0] if t.expert.shape[1] else none for t in traces]
+        )
+
     def _batch_id(self, trace: RoutingTrace) -> int:
         for key, batch in reversed(self._batches.items()):
             if all(
