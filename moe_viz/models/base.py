@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from moe_viz.moe import Experts, MoELayer, Router, Routing, router_from
-from moe_viz.spec import RunConfig
+from moe_viz.spec import RunConfig, router_options
 from moe_viz.tasks import Batch, Task
 
 INIT_STD = 0.02
@@ -62,9 +62,20 @@ def make_layer_router(config: RunConfig, task: Task) -> Router:
 
 
 def make_moe_layer(config: RunConfig, task: Task) -> MoELayer:
-    """One MoE layer as the config wants it, with fresh weights."""
+    """One MoE layer as the config wants it, with fresh weights.
+
+    Whatever its router draws, the random stream goes on as after a plain gate: runs of one seed that differ in the router alone start
+    with the same experts and the same model around them.
+    """
     experts = Experts(config.n_experts, config.d_model, config.d_hidden)
-    return MoELayer(make_layer_router(config, task), experts, config.n_shared)
+    before = torch.get_rng_state()
+    plain = config.model_copy(update={"router": router_options("topk", k=1)})
+    MoELayer(make_layer_router(plain, task), experts, config.n_shared)
+    after = torch.get_rng_state()
+    torch.set_rng_state(before)
+    layer = MoELayer(make_layer_router(config, task), experts, config.n_shared)
+    torch.set_rng_state(after)
+    return layer
 
 
 def group_of(layer: MoELayer, group_size: int) -> int | None:
