@@ -155,7 +155,7 @@ def against_limit(rounds: int) -> None:
 
 def against_peers(rounds: int) -> None:
     for size in SIZES:
-        t, d, h, e, k = size
+        t, d, h, e, _ = size
         steps = {"ours: mixtral, swiglu": ours(*size, router="mixtral", activation="swiglu")}
         for implementation in ("grouped_mm", "batched_mm", "eager"):
             steps[f"transformers Mixtral, {implementation}"] = transformers_mixtral(*size, implementation)

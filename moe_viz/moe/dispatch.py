@@ -129,19 +129,29 @@ def _clear_dead(rows: Tensor, plan: Plan) -> Tensor:
     )
 
 
-def _activate(h: Tensor, activation: str) -> tuple[Tensor, Tensor]:
-    """(act(h), what the backward needs). In place for relu, whose output says all its backward needs."""
+def _activate(h: Tensor, activation: str) -> tuple[Tensor, ...]:
+    """act(h), and what else the backward needs. In place for relu, whose output is all that its backward needs."""
     if activation == "relu":
-        a = h.relu_()
-        return a, a
+        return (h.relu_(),)
+    if activation == "swiglu":
+        gate, value = h.chunk(2, -1)
+        opened = F.silu(gate)
+        return opened * value, h, opened
     return ACTIVATIONS[activation](h), h
 
 
-def _activate_backward(grad: Tensor, saved: Tensor, activation: str) -> Tensor:
+def _activate_backward(grad: Tensor, activation: str, a: Tensor, h: Tensor | None, opened: Tensor | None) -> Tensor:
+    """Gradient of h; may overwrite `grad`. relu and swiglu are written out, since autograd would compute the forward again."""
     if activation == "relu":
-        return torch.ops.aten.threshold_backward.grad_input(grad, saved, 0, grad_input=grad)
+        return torch.ops.aten.threshold_backward.grad_input(grad, a, 0, grad_input=grad)
+    if activation == "swiglu":
+        (gate, value), grad_h = h.chunk(2, -1), torch.empty_like(h)
+        grad_gate, grad_value = grad_h.chunk(2, -1)
+        torch.mul(grad, opened, out=grad_value)
+        torch.ops.aten.silu_backward.grad_input(grad.mul_(value), gate, grad_input=grad_gate)
+        return grad_h
     with torch.enable_grad():
-        h = saved.detach().requires_grad_()
+        h = h.detach().requires_grad_()
         return torch.autograd.grad(ACTIVATIONS[activation](h), h, grad)[0]
 
 
@@ -154,20 +164,21 @@ class _RunExperts(torch.autograd.Function):
         h = _product(rows, w1, plan.ends)
         if b1 is not None:
             h.add_(b1.index_select(0, _row_expert(plan, w1.shape[0])))
-        a, saved = _activate(h, activation)
+        a, *rest = _activate(h, activation)
+        h, opened = [*rest, None, None][:2]
         out = _product(a, w2, plan.ends)
         if b2 is not None:
             out.add_(b2.index_select(0, _row_expert(plan, w1.shape[0])))
         _clear_dead(out, plan)
         ctx.plan, ctx.activation = plan, activation
         needs_out = ctx.needs_input_grad[1]
-        ctx.save_for_backward(x, weight, in_weight, w1, b1, w2, b2, rows, a, saved, out if needs_out else None)
+        ctx.save_for_backward(x, weight, in_weight, w1, b1, w2, b2, rows, a, h, opened, out if needs_out else None)
         return _per_token(out, weight, plan, x.shape[0])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_y):
-        x, weight, in_weight, w1, b1, w2, b2, rows, a, saved, out = ctx.saved_tensors
+        x, weight, in_weight, w1, b1, w2, b2, rows, a, h, opened, out = ctx.saved_tensors
         plan, n_experts, ends = ctx.plan, w1.shape[0], ctx.plan.ends
         grad = grad_y.index_select(0, plan.row_token)
         grad_weight = None
@@ -181,7 +192,7 @@ class _RunExperts(torch.autograd.Function):
         grad.mul_(row_weight[:, None])
         grad_w2 = _outer(a, grad, ends, n_experts)
         grad_b2 = None if b2 is None else _per_expert(grad, plan, n_experts)
-        grad = _activate_backward(_product(grad, w2.transpose(1, 2), ends), saved, ctx.activation)
+        grad = _activate_backward(_product(grad, w2.transpose(1, 2), ends), ctx.activation, a, h, opened)
         grad_w1 = _outer(rows, grad, ends, n_experts)
         grad_b1 = None if b1 is None else _per_expert(_clear_dead(grad, plan), plan, n_experts)
         if not (ctx.needs_input_grad[0] or ctx.needs_input_grad[2]):
