@@ -23,7 +23,9 @@ _MODULES = ["model", "theme", "batch", "experts", "grid", "beams", "card", "thea
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.
 _VERSION, _SOURCE = view_script("routing", _MODULES)
-_mount = st.components.v2.component("moe_viz_routing", js=loader(), html='<div class="mv"></div>')
+_mount = st.components.v2.component(
+    "moe_viz_routing", js=loader(), html='<div class="mv" style="min-height: 29rem"></div>'
+)
 
 
 def routing_view(

@@ -1,6 +1,6 @@
 // Gate probabilities as a score: tokens run along the line in reading order, one row per expert beneath them, and wrap like
 // text. One hue for the probability on the fixed domain 0 to 1; a coloured outline marks a chosen expert, a cross a dropped route.
-import { element, fit, rgba } from "./theme.js";
+import { element, fit, rgba, solid } from "./theme.js";
 import { glyph, say } from "./model.js";
 
 const HEAD = 42, GAP = 10, SPACE = 10, LEFT = 30;
@@ -9,10 +9,18 @@ export function makeGrid(view) {
   const node = element("div", "grid"), canvas = element("canvas");
   canvas.setAttribute("role", "img");
   node.append(canvas);
-  const g = { node, canvas, columns: [], lines: [] };
+  const g = { node, canvas, columns: [], stale: true };
   g.update = (m) => canvas.setAttribute("aria-label", say(m, "grid"));
-  g.layout = () => node.offsetWidth && arrange(g, view.model, node.clientWidth);
-  g.draw = () => node.offsetWidth && paint(g, view);
+  g.layout = () => {
+    if (view.tab === "grid") arrange(g, view.model, node.clientWidth);
+    g.stale = true;
+  };
+  g.retint = () => (g.stale = true);
+  // Nothing tweens here, so that a frame without news costs nothing.
+  g.draw = () => {
+    if (g.stale) paint(g, view);
+    g.stale = false;
+  };
   g.at = (px, py) => cellAt(g, view.model, px, py);
   g.rect = (t) => g.columns[t] && { x: g.columns[t].x, y: g.columns[t].y, w: g.cell, h: HEAD + view.model.E * g.row };
   return g;
@@ -72,15 +80,14 @@ function paint(g, view) {
     ctx.fillStyle = rgba(theme.text, (active && active.kind === "token" && active.index === t ? 1 : 0.8) * (faded < 1 ? 0.7 : 1));
     const shown = m.kind === "text" ? glyph(m.tokens[t]).text : String(m.position[t] + 1);
     ctx.fillText([...shown].length > 2 ? [...shown][0] + "…" : shown, c.x + g.cell / 2, c.y + HEAD - 12, g.cell);
+    ctx.fillStyle = solid(...theme.text);
     for (let e = 0; e < m.E; e++) {
       const p = m.probs[t * m.E + e], y = c.y + HEAD + e * g.row;
-      ctx.fillStyle = rgba(theme.text, 0.05);
+      // From a faint ground, which keeps a probability of 0 visible as a cell, to nearly full ink.
+      ctx.globalAlpha = p > 0 ? 0.05 + 0.8 * p * faded : 0.05;
       ctx.fillRect(c.x, y, g.cell - 1, g.row - 1);
-      if (p > 0) {
-        ctx.fillStyle = rgba(theme.text, 0.85 * p * faded);
-        ctx.fillRect(c.x, y, g.cell - 1, g.row - 1);
-      }
     }
+    ctx.globalAlpha = 1;
     for (let r = t * m.K; r < (t + 1) * m.K; r++) if (m.expert[r] >= 0) mark(ctx, g, view, c, r, faded);
     if (active && active.kind === "token" && active.index === t) {
       ctx.strokeStyle = theme.ink;

@@ -20,10 +20,12 @@ export default function routingView(component) {
   if (!view) views.set(root, (view = make(root)));
   view.send = component.setStateValue;
   receive(view, component.data);
-  return () => {
+  // Streamlit also calls this for an update that the next one overtook; then the element is still on the page and stays alive.
+  return () => requestAnimationFrame(() => {
+    if (root.isConnected) return;
     view.stop();
     views.delete(root);
-  };
+  });
 }
 
 function make(root) {
@@ -82,6 +84,7 @@ function frame(view) {
   view.legend = element("div", "legend");
   view.live = element("div", "live");
   view.live.setAttribute("aria-live", "polite");
+  view.root.removeAttribute("style");
   view.root.replaceChildren(element("style", "", STYLE), bar, view.body, view.legend, view.live);
 }
 
@@ -229,6 +232,7 @@ function mark(view) {
 function highlight(view) {
   view.batch.retint();
   view.experts.retint();
+  view.grid.retint();
   mark(view);
   run(view);
 }
