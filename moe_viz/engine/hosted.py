@@ -35,6 +35,8 @@ class HostedRun:
     due: float = field(init=False)
     """When the next paced step belongs; `not_before` keeps two steps of a slow run at least half a period apart while it catches up."""
     not_before: float = -math.inf
+    until: int | None = None
+    """The step at which it waits, where one was named."""
     failure: EngineError | None = None
     notices: list[str] = field(default_factory=list)
     revision: int = 0
@@ -97,7 +99,7 @@ class HostedRun:
             return math.inf
         if not self.level:
             return -math.inf  # also while paused: only runs that have done equally many steps can be compared
-        if not self.playing or self.speed == 0:
+        if not self.playing or self.speed == 0 or (self.until is not None and self.trainer.step_number >= self.until):
             return math.inf
         return -math.inf if math.isinf(self.speed) else max(self.due, self.not_before)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from moe_viz.records.analysis import Analysis
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
@@ -112,6 +113,15 @@ class Engine(Protocol):
         The original goes on untouched. Without knobs the branch repeats the original, bit for bit on CPU, as long as no knob was turned in
         that either. EngineError where no checkpoint is left, and for a knob that a running model cannot take.
         """
+
+    def analyse(self, run: str) -> Analysis:
+        """This moment on a larger held-out batch, with the experts' geometry and how routing has changed; kept per step."""
+
+    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
+        """[S] mean loss of each analysed sequence with one expert of a layer silent (None: with all). `step`: that of the last analysis."""
+
+    def train_to(self, run: str, step: int) -> int:
+        """Let a run train up to `step` and wait there; the steps it has done. A run of another pace still keeps to it."""
 
     def resume(self, run: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""

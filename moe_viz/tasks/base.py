@@ -79,6 +79,8 @@ class Task(ABC):
     probe_labels: ProbeLabels
     held_out: Batch
     """The fixed part of the held-out data that `evaluate` scores."""
+    analysis: tuple[Batch, ProbeLabels]
+    """A larger fixed held-out batch: many sequences of each domain, taking turns. Its labels' `tokens` name the token ids and nothing else."""
 
     def __init__(self, config: RunConfig, device: torch.device):
         self.config = config

@@ -35,7 +35,10 @@ class ClustersTask(Task):
         self._centres = CENTRE_SCALE * rng.standard_normal((n, width))
         self._rules = rng.standard_normal((n, width, width)) / np.sqrt(width)
         self._rules *= TARGET_STD / self._points(rng, N_HELD_OUT)[1].std()
-        self.held_out = self._batch(*self._points(rng, N_HELD_OUT))
+        held_out = self._points(rng, N_HELD_OUT)
+        self.held_out = self._batch(*held_out)
+        letters = [chr(ord("A") + c) for c in held_out[2]]
+        self.analysis = self.held_out, rows_labels(letters, letters, 1)
         points, targets, cluster = self._points(rng, N_PROBE)
         self.probe = self._batch(points, targets, cluster)
         self.probe_labels = self._labels(points, cluster)

@@ -7,7 +7,7 @@ on both sides of it: accuracy says how well the model reads these hands, not new
 from __future__ import annotations
 
 import gzip
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from moe_viz.spec import RunConfig
-from moe_viz.tasks.base import DATA, SPLIT_SEED, Batch, Task, rows_labels, step_rng
+from moe_viz.tasks.base import DATA, SPLIT_SEED, Batch, ProbeLabels, Task, rows_labels, step_rng
 
 SIDE = 8
 PATCH = 2
@@ -25,6 +25,7 @@ N_HELD_OUT = 360
 N_SCORED = 128
 """Held-out images that `evaluate` scores: few enough to be read off at every snapshot."""
 N_PROBE = 12
+N_ANALYSED = 240
 
 
 @cache
@@ -53,11 +54,12 @@ class DigitsTask(Task):
         rest = [i for i in range(N_HELD_OUT) if i not in first]
         chosen = [*first, *rest[: N_PROBE - N_CLASSES]]
         self.probe = self._batch(held_images[chosen], held_digits[chosen])
-        per_side = SIDE // PATCH
-        patches = [f"{i // per_side + 1},{i % per_side + 1}" for i in range(N_PATCHES)]
-        self.probe_labels = rows_labels(
-            patches * N_PROBE, [str(d) for d in held_digits[chosen]], N_PATCHES, images=held_images[chosen]
-        )
+        self.probe_labels = _labels(held_images[chosen], held_digits[chosen])
+
+    @cached_property
+    def analysis(self) -> tuple[Batch, ProbeLabels]:
+        images, digits = (array[-N_HELD_OUT:][:N_ANALYSED] for array in load_digits())
+        return self._batch(images, digits), _labels(images, digits)
 
     @property
     def n_tokens_per_sequence(self) -> int:
@@ -77,3 +79,9 @@ class DigitsTask(Task):
 
     def _batch(self, images: np.ndarray, digits: np.ndarray) -> Batch:
         return Batch(self.tensor(images), self.tensor(digits), self._positions.repeat(len(images)), N_PATCHES)
+
+
+def _labels(images: np.ndarray, digits: np.ndarray) -> ProbeLabels:
+    per_side = SIDE // PATCH
+    patches = [f"{i // per_side + 1},{i % per_side + 1}" for i in range(N_PATCHES)]
+    return rows_labels(patches * len(images), [str(digit) for digit in digits], N_PATCHES, images=images)

@@ -6,7 +6,7 @@ served must not always drop the same domain). Each sequence knows its domain; th
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -17,12 +17,15 @@ from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.tasks.base import Batch, ProbeLabels, Task, rows_labels, step_rng
 from moe_viz.tasks.corpus import Domain, domains
-from moe_viz.tasks.tokenizer import BpeTokenizer, ByteTokenizer, decode, readable_pieces
+from moe_viz.tasks.tokenizer import BpeTokenizer, ByteTokenizer, decode, readable_pieces, token_names
 
 PROBE_TOKENS = 64
 """Probe tokens of each domain."""
 HELD_OUT_TOKENS = {"bytes": 1024, "bpe": 512}
 """Tokens that `evaluate` scores: few enough to be read off at every snapshot (pieces cost more, their head being wider)."""
+ANALYSED_TOKENS = 1024
+"""Tokens of each domain in the analysis batch, and at least `LEAST_SEQUENCES` sequences of them."""
+LEAST_SEQUENCES = 8
 MAX_DOCUMENT = 2048
 """Most tokens of a reader's own text."""
 BPE_TEXT = 150_000
@@ -139,6 +142,18 @@ class DomainsTask(Task):
             starts = np.linspace(0, len(held_out) - length - 1, each).astype(int)
             windows += [held_out[start : start + length + 1] for start in starts]
         return self._batch(np.stack(windows))
+
+    @cached_property
+    def analysis(self) -> tuple[Batch, ProbeLabels]:
+        length = self.options.block
+        each = max(LEAST_SEQUENCES, ANALYSED_TOKENS // length)
+        starts = [np.linspace(0, len(held_out) - length - 1, each).astype(int) for _, held_out in self._data]
+        # taking turns, because a buffer that fills first come, first served would always turn the last domain away
+        turns = [(domain, starts[domain][i]) for i in range(each) for domain in range(len(self._data))]
+        windows = [self._data[domain][1][start : start + length + 1] for domain, start in turns]
+        batch = self._batch(np.stack(windows))
+        names = token_names(self._tokenizer.token_bytes(batch.token_ids.tolist()))
+        return batch, rows_labels(names, [self.domain_names[domain] for domain, _ in turns], length)
 
     def _probe(self) -> tuple[Batch, ProbeLabels]:
         length = min(PROBE_TOKENS, self.options.block)

@@ -7,6 +7,7 @@ BPE: Sennrich, Haddow, Birch 2016 (arXiv:1508.07909), byte-level as in GPT-2, by
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -90,3 +91,14 @@ def readable_pieces(tokens: Sequence[bytes]) -> list[str]:
             shown[owner[at]] += "" if stray < 0xC0 else BAD_BYTE
             at += 1
     return [piece or CONTINUATION for piece in shown]
+
+
+def token_names(tokens: Sequence[bytes]) -> list[str]:
+    """A name for each token by itself, the same for the same bytes and for no others: bytes that form no character as `<d0>`."""
+    return [_name(token) for token in tokens]
+
+
+@cache
+def _name(token: bytes) -> str:
+    text = token.decode("utf-8", errors="surrogateescape")
+    return "".join(f"<{ord(c) - 0xDC00:02x}>" if "\udc80" <= c <= "\udcff" else VISIBLE.get(c, c) for c in text)

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from moe_viz.models import build_model
+from moe_viz.records.analysis import Analysis
 from moe_viz.records.history import History
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import Batch, ProbeLabels, make_task
 from moe_viz.training import observe, sentences
+from moe_viz.training.analysis import Magnifier
 from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
 from moe_viz.training.devices import random_stream, resolve_device
 from moe_viz.training.live import apply_live
@@ -55,6 +59,7 @@ class Trainer:
         self._window: StepRows | None = None
         self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
         self._task_metric: tuple[Any, float] | None = None
+        self._magnifier: tuple[Any, Magnifier] | None = None
         self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
         self._keep()
 
@@ -177,6 +182,9 @@ class Trainer:
         metrics["tokens_per_second"] = self._rate
         if self.state != "diverged":
             self.history.add_keyframe(self.step_number, traces)
+        if self.history.last == (self.epoch, self.step_number):
+            bias = {f"bias.{la}.{e}": b for la, row in enumerate(extras.get("bias", [])) for e, b in enumerate(row)}
+            self.history.amend(list(bias), list(bias.values()))
         return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
 
     def _evaluate(self) -> float:
@@ -200,6 +208,23 @@ class Trainer:
     def continue_text(self, text: str, n_tokens: int = 40, temperature: float = 0.8) -> Continuation:
         """Let the language model write on. Raises ValueError as `route_text` does, and for a bad `n_tokens` or `temperature`."""
         return observe.continue_text(self, text, n_tokens, temperature)
+
+    def analyse(self) -> Analysis:
+        """This moment on a larger held-out batch (tens of milliseconds); the same object again while nothing has changed."""
+        self.collect()
+        now = (self.epoch, self.step_number, self.config)
+        if self._magnifier is None or self._magnifier[0] != now:
+            self._magnifier = (now, Magnifier(self))
+        return self._magnifier[1].analysis
+
+    def switch_off(self, step: int, layer: int, expert: int | None) -> np.ndarray:
+        """[S] mean loss of each analysed sequence at the analysed `step` with one expert silent (None: with all of them).
+
+        Raises ValueError where the last analysis was of another step, or layer or expert are out of range.
+        """
+        if self._magnifier is None or (self._magnifier[1].epoch, self._magnifier[1].step) != (self.epoch, step):
+            raise ValueError(f"step = {step} is not the one that was analysed last; analyse the run again")
+        return self._magnifier[1].losses(layer, expert)
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 

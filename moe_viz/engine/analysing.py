@@ -1,0 +1,51 @@
+"""Analysing: the calls of the engine that look closely at one moment of a run, apart from the host's scheduling.
+
+A reference run (the same config with its router frozen) is trained up to the very step that is looked at, and no further; an expert is
+switched off in a call of its own, so that other runs have their turn in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from moe_viz.engine.hosted import HostedRun
+from moe_viz.records.analysis import Analysis
+
+
+class Analysing:
+    """Needs `_find(run) -> HostedRun` (renews the lease) and `_guard(run, request)` (a request on the trainer that the run pays for)."""
+
+    _find: Callable[[str], HostedRun]
+    _guard: Callable[[HostedRun, Callable[[], Any]], Any]
+
+    def analyse(self, run: str) -> Analysis:
+        found = self._find(run)
+        return self._guard(found, found.trainer.analyse)
+
+    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.switch_off(step, layer, expert))
+
+    def train_to(self, run: str, step: int) -> int:
+        found = self._find(run)
+        found.until = step
+        found.playing = True
+        return found.trainer.step_number
+
+
+class AnalysingClient:
+    """The same calls where they are carried to a training process. Needs `_call(name, *args)`."""
+
+    _call: Callable[..., Any]
+
+    def analyse(self, run: str) -> Analysis:
+        return self._call("analyse", run)
+
+    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
+        return self._call("switch_off", run, step, layer, expert)
+
+    def train_to(self, run: str, step: int) -> int:
+        return self._call("train_to", run, step)

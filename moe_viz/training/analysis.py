@@ -1,0 +1,143 @@
+"""A run under the magnifying glass: a large held-out batch through the present model, its geometry, and experts switched off.
+
+Evaluation mode, no gradients, a random stream of its own: nothing about the run changes. Switching off works on a copy of the model as
+it was analysed, so that the run may train on between two experts and all answers still belong to one step.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from moe_viz.moe import MoELayer
+from moe_viz.records.analysis import Analysis, Geometry
+from moe_viz.records.history import History
+from moe_viz.records.metrics import cosine_similarity
+from moe_viz.records.specialise import first_choice, fluctuation, saturation
+from moe_viz.tasks import Batch, observing
+from moe_viz.training.devices import random_stream
+from moe_viz.training.observe import traces_of
+
+if TYPE_CHECKING:
+    from moe_viz.training.trainer import Trainer
+
+MOST_KEYFRAMES = 60
+"""Moments that saturation and fluctuation are taken over, evenly chosen from those kept."""
+MOST_BIAS_ROWS = 300
+MANY_EXPERTS = 16
+"""With more of them, switching all off one by one takes half the batch each, so that it stays within a second or two."""
+
+
+class Magnifier:
+    """The analysis of one moment of a run, and the model as it was then."""
+
+    def __init__(self, trainer: Trainer):
+        self.step, self.epoch, self.seed = trainer.step_number, trainer.epoch, trainer.config.seed
+        self.task, self.device = trainer.task, trainer.device
+        self.batch, self.labels = trainer.task.analysis
+        self.model = _copied(trainer.model)
+        self._forward(self.batch)
+        self.analysis = Analysis(
+            step=self.step,
+            epoch=self.epoch,
+            config=trainer.config.flat(),
+            traces=traces_of(self.model.routings, self.labels, trainer.config, self.step),
+            geometry=[geometry(layer, index) for index, layer in enumerate(self.model.moe_layers)],
+            change=change_over_time(trainer.history, trainer.epoch),
+            bias=bias_over_time(trainer.history, trainer.epoch),
+        )
+        self.model.routings = []
+
+    def losses(self, layer: int, expert: int | None) -> np.ndarray:
+        """[S] mean loss of each sequence or image, with one expert of one layer silent (None: all speak). ValueError out of range."""
+        layers = self.model.moe_layers
+        if not 0 <= layer < len(layers):
+            raise ValueError(f"layer = {layer} must be 0 to {len(layers) - 1}")
+        n_experts = layers[layer].experts.n_experts
+        if expert is not None and not 0 <= expert < n_experts:
+            raise ValueError(f"expert = {expert} must be 0 to {n_experts - 1}")
+        batch = self.batch.split(2)[0] if n_experts > MANY_EXPERTS else self.batch
+        layers[layer].disabled = frozenset() if expert is None else frozenset({expert})
+        try:
+            per_token = self._forward(batch).double().cpu().numpy()
+        finally:
+            layers[layer].disabled = frozenset()
+            self.model.routings = []
+        return per_token.reshape(-1, np.bincount(self.labels.sequence)[0]).mean(1)
+
+    def _forward(self, batch: Batch) -> Tensor:
+        """Loss of each token [T]. The same random numbers at every call, so that two of them differ by the switched-off expert alone."""
+        with random_stream(self.device, "analyse", self.seed, self.step), observing(self.model):
+            loss = self.task.loss(self.model(batch), batch)[1]
+            routings = self.model.routings
+        self.model.routings = routings
+        return loss
+
+
+def geometry(layer: MoELayer, index: int) -> Geometry:
+    """See `records.analysis.Geometry`."""
+    rows = router_rows(layer.router)
+    weights = torch.cat([p.detach().flatten(1) for p in layer.experts.parameters()], 1).double()
+    apart = torch.cdist(weights, weights)
+    norms = weights.square().sum(1)
+    distance = apart / (norms[:, None] + norms[None, :]).sqrt().clamp(min=1e-30)
+    distance.fill_diagonal_(0)
+    cosine = None if rows is None else cosine_similarity(rows.detach().double().cpu().numpy()).astype(np.float32)
+    return Geometry(index, cosine, distance.float().cpu().numpy())
+
+
+def router_rows(router: nn.Module) -> Tensor | None:
+    """[E, n] what the router compares a token with, one row per expert; None where it has nothing of the kind (hash, random).
+
+    The linear gate's rows, the cosine router's expert vectors, the k-means centroids, or Soft MoE's slot vectors, averaged per expert.
+    """
+    for name in ("expert_vectors", "centroids"):
+        if isinstance(getattr(router, name, None), Tensor):
+            return getattr(router, name)
+    if isinstance(getattr(router, "gate", None), nn.Linear):
+        return router.gate.weight
+    phi = getattr(router, "phi", None)
+    return None if phi is None else phi.mean(-1).t()
+
+
+def change_over_time(history: History, epoch: int) -> pd.DataFrame:
+    """Saturation and fluctuation of the probe batch against the newest keyframe, per keyframe and layer."""
+    steps = [step for at, step in history.keyframes.steps(epoch)]
+    if len(steps) > MOST_KEYFRAMES:
+        steps = [steps[i] for i in np.linspace(0, len(steps) - 1, MOST_KEYFRAMES).astype(int)]
+    frames = [history.nearest_keyframe(step, epoch) for step in steps]
+    tables = []
+    for layer in range(len(frames[-1].traces) if frames else 0):
+        traces = [frame.traces[layer] for frame in frames]
+        settled = fluctuation(np.stack([first_choice(trace) for trace in traces]), steps)
+        kept = [saturation(trace, traces[-1]) for trace in traces]
+        tables.append(settled.assign(layer=layer, saturation=kept)[["step", "layer", "saturation", "settled"]])
+    return (
+        pd.concat(tables, ignore_index=True)
+        if tables
+        else pd.DataFrame(columns=["step", "layer", "saturation", "settled"])
+    )
+
+
+def bias_over_time(history: History, epoch: int) -> pd.DataFrame:
+    """The rows at which the selection bias was looked at."""
+    rows = history.rows(limit=None, epoch=epoch)
+    rows = rows[["step", *(name for name in rows if name.startswith("bias."))]]
+    rows = rows[rows.iloc[:, 1:].notna().any(axis=1)] if rows.shape[1] > 1 else rows.iloc[:0]
+    return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_BIAS_ROWS)).astype(int))].reset_index(
+        drop=True
+    )
+
+
+def _copied(model: Any) -> Any:
+    """The model without what its last forward pass left behind (tensors with a graph cannot be copied)."""
+    routings, model.routings = model.routings, []
+    try:
+        return copy.deepcopy(model)
+    finally:
+        model.routings = routings
