@@ -142,6 +142,12 @@ class RunConfig(Spec):
             "Set before step 0, it stays random: what experts specialise in then is not the router's learning."
         ),
     )
+    grad_ledger: bool = Knob(
+        False,
+        live=True,
+        title=N_("Gradient ledger"),
+        help=N_("Record each expert's share of the gradient at every step."),
+    )
     seed: int = Knob(0, ge=0, le=2**31 - 1, live=False, title=N_("Seed"), help=N_("Starting point of all randomness."))
     device: Literal["auto", "cpu", "cuda", "mps"] = Knob(
         "auto", live=False, title=N_("Device"), help=N_("Where the model trains.")

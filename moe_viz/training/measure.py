@@ -18,6 +18,8 @@ WINDOW = 10
 
 PER_LAYER = ("balance_loss", "z_loss", "max_load", "load_entropy", "token_entropy", "dead_experts", "drop_rate", "cv")
 PER_EXPERT = ("load", "importance")
+LEDGER = ("grad_share", "router_grad_share")
+"""Per expert too, but only there while the gradient ledger is on: shares of the norms of gradients, of experts and of router rows."""
 
 
 def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
@@ -31,6 +33,10 @@ def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
         token_entropy, z_loss = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
     # a router without scores has probabilities only in name: there is no P for its f to be multiplied with
     balance = np.where(np.isnan(token_entropy), np.nan, n_experts * (load * shares(mass)).sum(-1))
+    ledger: dict[str, np.ndarray] = {}
+    if rows.norms is not None and np.isfinite(rows.norms[-new:]).any():
+        norms = _windowed(rows.norms, new)
+        ledger = {name: shares(norms[:, :, i]) for i, name in enumerate(LEDGER)}
     return {
         "loss": rows.loss[-new:],
         "balance_loss": balance,
@@ -43,6 +49,7 @@ def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
         "cv": load.std(-1) * n_experts,
         "load": load,
         "importance": shares(gates),
+        **ledger,
     }
 
 
@@ -57,17 +64,19 @@ def _windowed(values: np.ndarray, new: int) -> np.ndarray:
     return total
 
 
-def columns_of(n_layers: int, n_experts: int) -> list[str]:
-    """History column names, in the order in which `as_matrix` lays the values out."""
+def columns_of(n_layers: int, n_experts: int, ledger: bool = False) -> list[str]:
+    """History column names, in the order in which `as_matrix` lays the values out; with those of the gradient ledger or without."""
+    names = PER_EXPERT + LEDGER if ledger else PER_EXPERT
     per_layer = [f"{name}.{layer}" for name in PER_LAYER for layer in range(n_layers)]
-    per_expert = [f"{name}.{la}.{e}" for name in PER_EXPERT for la in range(n_layers) for e in range(n_experts)]
+    per_expert = [f"{name}.{la}.{e}" for name in names for la in range(n_layers) for e in range(n_experts)]
     return ["loss", *per_layer, *per_expert]
 
 
 def as_matrix(measured: dict[str, np.ndarray]) -> np.ndarray:
     """[N, M] float32, one column per name of `columns_of`."""
     count = len(measured["loss"])
-    parts = [measured[name].reshape(count, -1) for name in ("loss", *PER_LAYER, *PER_EXPERT)]
+    names = ("loss", *PER_LAYER, *PER_EXPERT, *LEDGER)
+    parts = [measured[name].reshape(count, -1) for name in names if name in measured]
     return np.concatenate(parts, 1).astype(np.float32)
 
 

@@ -29,6 +29,7 @@ class StepRows:
     asked, kept [N, L, E] routes;  mass [N, L, E] sum over tokens of the probabilities p_t
     gates [N, L, E] sum of the combine weights of the routes asked for, before any was dropped
     token_entropy, z [N, L] sum over tokens, of H(p_t) in nats and of logsumexp(logits)^2
+    norms [N, L, 2, E] gradient norms (see ledger.py), NaN where they were not asked for
     """
 
     step: np.ndarray
@@ -41,12 +42,14 @@ class StepRows:
     gates: np.ndarray
     token_entropy: np.ndarray
     z: np.ndarray
+    norms: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.step)
 
     def __getitem__(self, part: slice) -> StepRows:
-        return StepRows(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
+        fields = (getattr(self, name) for name in self.__dataclass_fields__)
+        return StepRows(*(None if values is None else values[part] for values in fields))
 
     @property
     def finite(self) -> np.ndarray:
@@ -55,7 +58,8 @@ class StepRows:
 
     @classmethod
     def join(cls, parts: Sequence[StepRows]) -> StepRows:
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+        columns = ([getattr(part, name) for part in parts] for name in cls.__dataclass_fields__)
+        return cls(*(None if any(part is None for part in column) else np.concatenate(column) for column in columns))
 
 
 @torch.no_grad()
@@ -91,6 +95,8 @@ class Statistics:
     def __init__(self, n_layers: int, n_experts: int, device: torch.device, rows: int = RING_ROWS):
         self.n_layers, self.n_experts = n_layers, n_experts
         self._ring = torch.full((rows, 2 + n_layers * (4 * n_experts + 2)), float("nan"), device=device)
+        self._norms = torch.full((rows, n_layers, 2, n_experts), float("nan"), device=device)
+        self._noted = False  # norms are copied to the host only where there are some
         self._about: deque[tuple[int, int]] = deque(maxlen=rows)  # (step, tokens) of each unread row, oldest first
         self._next = 0
         self._sums: Tensor | None = None
@@ -111,12 +117,15 @@ class Statistics:
         sums = torch.cat([part.float() for part in parts])
         self._sums = sums if self._sums is None else self._sums + sums
 
-    def commit(self, step: int, tokens: int, grad_norm: Tensor) -> None:
-        """Close the step: its row joins the ring."""
+    def commit(self, step: int, tokens: int, grad_norm: Tensor, norms: Tensor | None = None) -> None:
+        """Close the step: its row joins the ring. norms [L, 2, E]: its entry in the gradient ledger."""
         row = self._ring[self._next]
         row[0].copy_(grad_norm.detach())
         row[1:].copy_(self._sums)
         self._sums = None
+        if norms is not None:
+            self._norms[self._next].copy_(norms)
+            self._noted = True
         self._next = (self._next + 1) % len(self._ring)
         self._about.append((step, tokens))
 
@@ -124,8 +133,11 @@ class Statistics:
         """All unread rows, in one copy to the host (waits for the device)."""
         count, end = len(self._about), self._next
         start = end - count
-        rows = self._ring[start:end] if start >= 0 else torch.cat([self._ring[start:], self._ring[:end]])
-        values = rows.cpu().double().numpy()
+        values, norms = _unread(self._ring, start, end), None
+        if self._noted:
+            norms = _unread(self._norms, start, end)
+            self._norms.fill_(float("nan"))
+            self._noted = False
         about = np.array(self._about, np.int64).reshape(count, 2)
         self._about.clear()
         layers = values[:, 2:].reshape(count, self.n_layers, 4 * self.n_experts + 2)
@@ -141,4 +153,10 @@ class Statistics:
             gates=gates,
             token_entropy=layers[..., -2],
             z=layers[..., -1],
+            norms=norms if norms is not None else np.full((count, self.n_layers, 2, self.n_experts), np.nan),
         )
+
+
+def _unread(ring: Tensor, start: int, end: int) -> np.ndarray:
+    rows = ring[start:end] if start >= 0 else torch.cat([ring[start:], ring[:end]])
+    return rows.cpu().double().numpy()

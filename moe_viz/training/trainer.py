@@ -24,8 +24,9 @@ from moe_viz.training import observe, sentences
 from moe_viz.training.analysis import Magnifier
 from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
 from moe_viz.training.devices import random_stream, resolve_device
+from moe_viz.training.ledger import gradient_norms
 from moe_viz.training.live import apply_live
-from moe_viz.training.measure import WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
+from moe_viz.training.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
 from moe_viz.training.statistics import Statistics, StepRows
 from moe_viz.training.step import make_optimizer, train_step
 
@@ -81,7 +82,8 @@ class Trainer:
             )
         self.step_number += 1
         n_tokens = len(batch.token_ids)
-        self._statistics.commit(self.step_number, n_tokens, norm)
+        norms = gradient_norms(self.model) if self.config.grad_ledger else None
+        self._statistics.commit(self.step_number, n_tokens, norm, norms)
         self._trained_tokens += n_tokens
         self._trained_seconds += time.perf_counter() - started
         if self._statistics.full:
@@ -109,7 +111,7 @@ class Trainer:
             known = new if self._window is None else StepRows.join([self._window, new])
             measured = measure(known, sound)
             self._window, self._metrics = known[-WINDOW:], newest(measured)
-            columns = columns_of(len(self.model.moe_layers), self.config.n_experts)
+            columns = columns_of(len(self.model.moe_layers), self.config.n_experts, LEDGER[0] in measured)
             self.history.append(columns, new.step, as_matrix(measured))
         if sound < len(rows):
             self._diverged(int(rows.step[sound]), float(rows.loss[sound]))
