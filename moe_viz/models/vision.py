@@ -5,11 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from moe_viz.models.base import INIT_STD, Model, init_weights, make_moe_layer
+from moe_viz.models.base import Model, init_weights, make_moe_layer
 from moe_viz.models.transformer import Block
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, Task
 from moe_viz.tasks.digits import N_CLASSES, N_PATCHES, PATCH
+
+PIXEL_MEAN, PIXEL_STD = 0.3, 0.38
+"""Of the training images: patches are centred and of unit size."""
+POSITION_STD = 0.3
+"""Positions as large as the patches at the start: with the usual .02 the same accuracy comes 100 steps later."""
 
 
 class VisionTransformer(Model):
@@ -18,7 +23,7 @@ class VisionTransformer(Model):
     def __init__(self, config: RunConfig, task: Task):
         super().__init__(config)
         self.patch = nn.Linear(PATCH**2, config.d_model)
-        self.position = nn.Parameter(torch.randn(N_PATCHES, config.d_model) * INIT_STD)
+        self.position = nn.Parameter(torch.randn(N_PATCHES, config.d_model) * POSITION_STD)
         self.blocks = nn.ModuleList(
             Block(config.d_model, make_moe_layer(config, task), causal=False) for _ in range(config.n_layers)
         )
@@ -28,7 +33,7 @@ class VisionTransformer(Model):
         self.moe_layers = [block.moe for block in self.blocks]
 
     def forward(self, batch: Batch) -> Tensor:
-        x = self.patch(_patches(batch.inputs)) + self.position
+        x = self.patch(_patches((batch.inputs - PIXEL_MEAN) / PIXEL_STD)) + self.position
         shared, routings = self.shared_vector, []
         for block in self.blocks:
             x, routing = block(x, batch.token_ids, shared)
