@@ -62,4 +62,4 @@ def test_the_language_model_learns_real_text():
 @pytest.mark.heavy
 def test_the_vision_model_reads_digits():
     accuracy, _ = train(RunConfig(task="digits"), 300)
-    assert accuracy > 0.93
+    assert accuracy > 0.9
