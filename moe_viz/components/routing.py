@@ -42,6 +42,7 @@ def routing_view(
     selected: Mapping[str, Any] | None = None,
     motion: bool = True,
     theatre: bool = False,
+    lit: Sequence[int] | None = None,
 ) -> Any:
     """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
 
@@ -49,6 +50,7 @@ def routing_view(
     images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
     labels: translated `LABELS`; missing ones stay English.  motion: False stops tweening whatever the browser prefers.
     theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
+    lit: the tokens (by index) that stand out while nothing is hovered or pinned; None: all alike.
     Raises ValueError where there is no such layer.
     """
     if not 0 <= layer < len(traces):
@@ -61,6 +63,7 @@ def routing_view(
         "motion": motion,
         "theatre": theatre,
         "selected": None if selected is None else dict(selected),
+        "lit": None if lit is None else [int(token) for token in lit],
     }
     held = st.session_state.get(key) or {}
     data["script"] = {"version": _VERSION, "source": None if held.get("script") == _VERSION else _SOURCE}

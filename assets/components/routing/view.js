@@ -29,7 +29,7 @@ export default function routingView(component) {
 }
 
 function make(root) {
-  const view = { root, tab: "batch", hover: null, pinned: null, focus: null, numbers: false, asked: "null" };
+  const view = { root, tab: "batch", hover: null, pinned: null, focus: null, marked: null, numbers: false, asked: "null" };
   view.active = () => view.hover || view.focus || view.pinned;
   view.lit = () => litTokens(view);
   view.narrow = () => view.body.clientWidth < 640;
@@ -110,6 +110,7 @@ function receive(view, data) {
   view.look = data.look;
   view.colour = palette(data.look.colours);
   view.model = decode(data);
+  view.marked = data.lit ? new Set(data.lit) : null;
   view.motion = data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches;
   view.root.style.setProperty("--height", `${data.height}px`);
   forgetMissing(view);
@@ -195,7 +196,7 @@ function paint(view, u) {
 
 function litTokens(view) {
   const active = view.active();
-  if (!active) return null;
+  if (!active) return view.marked;
   return active.kind === "token" ? new Set([active.index]) : tokensOf(view.model, active.index);
 }
 
@@ -218,6 +219,7 @@ function mark(view) {
   const token = active && active.kind === "token" ? active.index : -1, expert = active && active.kind === "expert" ? active.index : -1;
   view.batch.spans.forEach((span, t) => {
     span.classList.toggle("active", t === token);
+    span.classList.toggle("marked", !!view.marked && view.marked.has(t));
     const chosen = String(!!view.pinned && view.pinned.kind === "token" && view.pinned.index === t);
     if (span.getAttribute("aria-selected") !== chosen) span.setAttribute("aria-selected", chosen);
   });

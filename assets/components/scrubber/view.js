@@ -1,0 +1,126 @@
+// A track over the steps of a run: drag, keys, or play it back and forth. It jumps between the moments that are kept, asks the page for
+// one at a time, and takes the newest wish as soon as the last one has been answered, so that dragging never piles up requests.
+const FRAME_MS = 200;
+const PATIENCE_MS = 1500;
+const bars = new WeakMap();
+
+export default function scrubber(component) {
+  const root = component.parentElement.querySelector(".scrub");
+  let bar = bars.get(root);
+  if (!bar) bars.set(root, (bar = make(root)));
+  bar.send = component.setStateValue;
+  receive(bar, component.data);
+  return () => requestAnimationFrame(() => {
+    if (root.isConnected) return;
+    clearInterval(bar.timer);
+    bars.delete(root);
+  });
+}
+
+function make(root) {
+  const part = (name) => root.querySelector(name);
+  const bar = { root, track: part("input"), marks: part(".marks"), label: part("output"), steps: [], at: null, asked: null, wish: null, way: 0, timer: 0 };
+  bar.buttons = { "-1": part(".back"), 1: part(".forth") };
+  bar.track.addEventListener("input", () => choose(bar, nearest(bar.steps, Number(bar.track.value))));
+  bar.track.addEventListener("keydown", (event) => {
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    choose(bar, neighbour(bar, way));
+  });
+  for (const way of [-1, 1]) bar.buttons[way].addEventListener("click", () => play(bar, bar.way === way ? 0 : way));
+  return bar;
+}
+
+function receive(bar, data) {
+  bar.steps = data.steps;
+  bar.words = data.labels;
+  bar.track.min = data.first;
+  bar.track.max = data.last;
+  bar.track.disabled = data.steps.length < 2;
+  for (const way of [-1, 1]) bar.buttons[way].disabled = data.steps.length < 2;
+  if (bar.asked === data.shown || performance.now() - bar.since > PATIENCE_MS) bar.asked = null;
+  if (bar.asked === null && bar.wish !== null) {
+    const wish = bar.wish;
+    bar.wish = null;
+    if (wish !== data.shown) ask(bar, wish);
+  }
+  if (bar.asked === null) bar.at = data.shown;
+  drawMarks(bar, data);
+  show(bar);
+}
+
+function choose(bar, step) {
+  if (step === undefined || step === bar.at) return show(bar);
+  bar.at = step;
+  show(bar);
+  if (bar.asked !== null && performance.now() - bar.since < PATIENCE_MS) bar.wish = step;
+  else ask(bar, step);
+}
+
+function ask(bar, step) {
+  bar.asked = step;
+  bar.since = performance.now();
+  bar.send("at", { step, stamp: Date.now() + bar.since / 1e6 });
+}
+
+function play(bar, way) {
+  clearInterval(bar.timer);
+  const ends = bar.steps.length - 1;
+  if (way && bar.at === bar.steps[way > 0 ? ends : 0]) choose(bar, bar.steps[way > 0 ? 0 : ends]);
+  bar.way = way;
+  if (way) bar.timer = setInterval(() => advance(bar), FRAME_MS);
+  show(bar);
+}
+
+function advance(bar) {
+  if (bar.asked !== null && performance.now() - bar.since < PATIENCE_MS) return;
+  const next = neighbour(bar, bar.way);
+  if (next === bar.at) play(bar, 0);
+  else choose(bar, next);
+}
+
+function neighbour(bar, way) {
+  const here = bar.steps.indexOf(nearest(bar.steps, bar.at));
+  return bar.steps[Math.max(0, Math.min(bar.steps.length - 1, here + way))];
+}
+
+function nearest(steps, value) {
+  let best = steps[0];
+  for (const step of steps) if (Math.abs(step - value) < Math.abs(best - value)) best = step;
+  return best;
+}
+
+function show(bar) {
+  if (bar.at !== null) bar.track.value = bar.at;
+  const text = bar.words.step.replace("{step}", bar.at ?? "–");
+  bar.label.textContent = text;
+  bar.track.setAttribute("aria-label", bar.words.track);
+  bar.track.setAttribute("aria-valuetext", text);
+  for (const way of [-1, 1]) {
+    const playing = bar.way === way, name = playing ? bar.words.stop : bar.words[way > 0 ? "forth" : "back"];
+    bar.buttons[way].textContent = playing ? "❚❚" : way > 0 ? "▶" : "◀";
+    bar.buttons[way].setAttribute("aria-label", name);
+    bar.buttons[way].title = name;
+  }
+}
+
+function drawMarks(bar, data) {
+  const wanted = JSON.stringify([data.first, data.last, data.steps.length, data.steps.at(-1), data.checkpoints, data.pins]);
+  if (bar.drawn === wanted) return;
+  bar.drawn = wanted;
+  const span = data.last - data.first || 1;
+  const put = (kind, step, text = "") => {
+    const mark = document.createElement("span");
+    mark.className = kind;
+    mark.style.left = `${(100 * (step - data.first)) / span}%`;
+    mark.textContent = text;
+    return mark;
+  };
+  const pins = Object.entries(data.pins).filter(([, step]) => step !== null);
+  bar.marks.replaceChildren(
+    ...data.steps.map((step) => put("kept", step)),
+    ...data.checkpoints.map((step) => put("checkpoint", step, "◆")),
+    ...pins.map(([name, step]) => put("pin", step, name)),
+  );
+}
