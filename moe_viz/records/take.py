@@ -1,0 +1,94 @@
+"""A view's data as a file that explains itself: CSV or Parquet with the config, seed, version, link and metric definitions inside.
+
+A CSV begins with comment lines (`read_csv` reads it back); Parquet carries the same as JSON in its metadata under `moe_viz`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moe_viz import __version__
+from moe_viz.records.metric_info import METRICS
+
+KEY = "moe_viz"
+
+
+def about(
+    view: str, config: Mapping[str, Any], step: int | None = None, link: str = "", metrics: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a file says about itself. `metrics`: names in `METRICS` whose definitions travel along; an unknown name is a KeyError."""
+    definitions = {name: _definition(name) for name in metrics}
+    return {
+        "view": view,
+        "version": __version__,
+        "step": step,
+        "seed": config.get("seed"),
+        "config": dict(config),
+        "open_in_the_lab": link,
+        "metrics": definitions,
+    }
+
+
+def to_csv(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
+    """UTF-8 CSV. The first line says how many comment lines there are, so that any reader can skip them."""
+    lines = []
+    for name, value in said.items():
+        if isinstance(value, Mapping):
+            lines += [f"{name}.{key}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()]
+        else:
+            lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
+    lines.insert(
+        0, f"{KEY} {said['version']}: skip these {len(lines) + 1} lines, or read with skiprows={len(lines) + 1}"
+    )
+    head = "".join(f"# {line}\n" for line in lines)
+    return (head + table.to_csv(index=False)).encode("utf-8")
+
+
+def to_parquet(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
+    """Parquet with the same in its metadata; columns of mixed kinds become text."""
+    plain = table.reset_index(drop=True)
+    for name in plain:
+        if pd.api.types.infer_dtype(plain[name], skipna=True).startswith("mixed"):
+            plain[name] = plain[name].map(lambda value: None if value is None else str(value))
+    made = pa.Table.from_pandas(plain, preserve_index=False)
+    made = made.replace_schema_metadata({**(made.schema.metadata or {}), KEY: json.dumps(said, ensure_ascii=False)})
+    stream = io.BytesIO()
+    pq.write_table(made, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def read_csv(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What `to_csv` wrote: the table, and what the file says about itself with dotted names. Raises ValueError for another file."""
+    lines = data.decode("utf-8").split("\n")
+    if not lines[0].startswith(f"# {KEY} ") or "skiprows=" not in lines[0]:
+        raise ValueError("this CSV does not begin with the lines that moe_viz writes")
+    count = int(lines[0].rpartition("skiprows=")[2])
+    pairs = (line[2:].partition(": ") for line in lines[1:count])
+    return pd.read_csv(io.BytesIO(data), skiprows=count), {name: json.loads(value) for name, _, value in pairs}
+
+
+def read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """What `to_parquet` wrote. Raises ValueError for another file."""
+    table = pq.read_table(io.BytesIO(data))
+    said = (table.schema.metadata or {}).get(KEY.encode())
+    if said is None:
+        raise ValueError(f"this Parquet file was not written by moe_viz (no {KEY!r} metadata)")
+    return table.to_pandas(), json.loads(said)
+
+
+def _definition(name: str) -> str:
+    info = METRICS[name]
+    limits = ", ".join(
+        f"{word} {bound.latex}"
+        for word, bound in (("floor", info.floor), ("ceiling", info.ceiling), ("fair", info.fair))
+        if bound.latex
+    )
+    parts = (info.title, info.meaning, info.formula, limits, f"unit {info.unit}" if info.unit else "", info.source)
+    return " | ".join(part for part in parts if part)
