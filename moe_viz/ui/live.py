@@ -20,6 +20,10 @@ SECONDS_PAUSED = 2.0
 """Often enough to keep the lease, and to notice a training process that died."""
 
 
+STOPPED = ("diverged", "failed")
+"""States in which a run says why it stopped."""
+
+
 def live(run: LabRun) -> None:
     """Draw the live part and keep it ticking."""
     st.fragment(_tick, run_every=SECONDS if run.playing or run.latest is None else SECONDS_PAUSED)()
@@ -35,6 +39,8 @@ def _tick() -> None:
     run.notices.clear()
     if run.lost:
         _lost(run)
+    if shown.snapshot.state in STOPPED and shown.snapshot.message:
+        st.error(in_words(shown.snapshot.message), icon=":material/error:")
     layer = _head(run, shown, is_live)
     _hero(run, shown, layer, is_live)
     views.strips(shown, layer)

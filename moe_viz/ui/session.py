@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig, change, needs_restart
@@ -20,12 +20,6 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import Problem, decode, encode
 
 STATE = "lab_run"
-
-
-@st.cache_resource(show_spinner=False)
-def engine() -> LocalEngine:
-    """The server's training process, shared by all sessions; starts in the background on first use."""
-    return LocalEngine()
 
 
 @dataclass
@@ -92,7 +86,10 @@ class LabRun:
     def resume(self) -> None:
         """Start the training process again and continue from the last checkpoint."""
         try:
-            engine().resume(self.run)
+            if self.run is None:
+                self.run = _open(self.config, self.playing)
+            else:
+                engine().resume(self.run)
             self.lost = False
         except EngineError as error:
             self.notices.append(error)
@@ -112,12 +109,12 @@ class LabRun:
 
 def _open(config: RunConfig, playing: bool) -> str:
     run = engine().open(config, playing=playing)
-    _lease(run)
+    lease(run)
     return run
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=lambda run: engine().release(run))
-def _lease(run: str) -> str:
+def lease(run: str) -> str:
     """Ties a run to the browser session: when the session ends, the run is released (not destroyed: a blip ends sessions too)."""
     return run
 
