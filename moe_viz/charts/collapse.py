@@ -1,0 +1,172 @@
+"""Ticking pictures of a collapse and its cure: the gradient ledger, what the balancing loss pushes, and marks on the time axis.
+
+As in `live.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moe_viz.charts.live import VegaChart
+from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
+from moe_viz.records.collapse import balance_push
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec.knobs import N_
+
+Translate = Callable[[str], str]
+HEIGHT = 230
+TITLE = {"anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4}
+CONFIG = {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400}}
+ARROW = 4.0
+"""Length of a push arrow in the scatter, in units of P per unit of push: chosen so that a collapsed layer's arrows are seen."""
+
+
+def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
+    """Bars side by side for each expert (table of `records.collapse.ledger`): its share of tokens, of gradient, of its router row's gradient."""
+    names = {
+        "tokens": translate(N_("tokens")),
+        "expert_gradient": translate(N_("gradient of its weights")),
+        "row_gradient": translate(N_("gradient of its router row")),
+    }
+    n_experts = len(table)
+    data = table.assign(expert=table["expert"] + 1).rename(columns=names)
+    series = list(names.values())
+    x = {"field": "expert", "type": "ordinal", "axis": {"title": translate(N_("expert")), "labelAngle": 0}}
+    legend = {"orient": "top", "title": None, "offset": 2, "labelLimit": 300}
+    colors = [NEUTRAL, SERIES[1], "#a86a9d"]
+    bars = {
+        "transform": [{"fold": series, "as": ["of", "share"]}],
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": x,
+            "xOffset": {"field": "of", "type": "nominal", "sort": series},
+            "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"title": None, "format": "%", "tickCount": 5}},
+            "color": {"field": "of", "type": "nominal", "scale": {"domain": series, "range": colors}, "legend": legend},
+            "tooltip": [{"field": "expert", "title": translate(N_("Expert"))}, {"field": "of", "title": " "}, {"field": "share", "title": translate(N_("share")), "type": "quantitative", "format": ".1%"}],
+        },
+    }  # fmt: skip
+    fair = {
+        "data": {"values": [{"fair": 1 / n_experts}]},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": NEUTRAL},
+        "encoding": {"y": {"field": "fair", "type": "quantitative"}},
+    }
+    return VegaChart(_framed([bars, fair], translate(N_("Gradient ledger: who gets tokens, who learns"))), data)
+
+
+def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
+    """One dot per expert at (load f, mean probability P), curves of equal E*f*P, and an arrow for what the balancing loss pushes.
+
+    The arrow is minus the gradient of the loss by a shift of the expert's score, `ARROW` times as long as it is. It shows the
+    direction also where the loss is switched off.
+    """
+    table = balance_push(trace)
+    n_experts = len(table)
+    data = table.assign(expert=table["expert"] + 1, tip=table["probability"] + ARROW * table["push"])
+    data["way"] = np.sign(data["push"])
+    f = {
+        "field": "load",
+        "type": "quantitative",
+        "scale": {"domain": [0, 1]},
+        "axis": {"title": translate(N_("load f: share of the tokens")), "format": "%", "grid": False, "tickCount": 5},
+    }
+    p = {"type": "quantitative", "scale": {"domain": [0, 1], "clamp": True}, "axis": {"title": translate(N_("mean probability P")), "format": "%", "grid": False, "tickCount": 5}}  # fmt: skip
+    styles = [expert_style(i) for i in range(n_experts)]
+    experts = {"field": "expert", "type": "ordinal", "legend": None, "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}}  # fmt: skip
+    inks = [i + 1 for i, s in enumerate(styles) if s.ink == "#000000"]
+    tips = [
+        {"field": "expert", "title": translate(N_("Expert"))},
+        {"field": "load", "title": "f", "type": "quantitative", "format": ".1%"},
+        {"field": "probability", "title": "P", "type": "quantitative", "format": ".1%"},
+        {"field": "term", "title": "E·f·P", "type": "quantitative", "format": ".3f"},
+        {"field": "slope", "title": "∂L/∂P = E·f", "type": "quantitative", "format": ".2f"},
+        {"field": "push", "title": translate(N_("push on its score")), "type": "quantitative", "format": "+.4f"},
+    ]
+    arrows = {
+        "mark": {"type": "rule", "strokeWidth": 2.5, "clip": True},
+        "encoding": {"x": f, "y": {**p, "field": "probability"}, "y2": {"field": "tip"}, "color": experts},
+    }
+    heads = {
+        "transform": [{"filter": "abs(datum.push) > 0.002"}],
+        "mark": {"type": "point", "filled": True, "size": 70, "clip": True},
+        "encoding": {
+            "x": f,
+            "y": {**p, "field": "tip"},
+            "color": experts,
+            "shape": {"field": "way", "type": "nominal", "scale": {"domain": [-1, 1], "range": ["triangle-down", "triangle-up"]}, "legend": None},
+        },
+    }  # fmt: skip
+    dots = {
+        "mark": {"type": "circle", "size": 300, "opacity": 1},
+        "encoding": {"x": f, "y": {**p, "field": "probability"}, "color": experts, "tooltip": tips},
+    }
+    numbers = {
+        "mark": {"type": "text", "fontSize": 11, "fontWeight": "bold", "tooltip": None},
+        "encoding": {
+            "x": f,
+            "y": {**p, "field": "probability"},
+            "text": {"field": "expert"},
+            "color": {"value": "#ffffff", "condition": {"test": f"indexof({inks}, datum.expert) >= 0", "value": "#000000"}},
+        },
+    }  # fmt: skip
+    title = translate(N_("What the balancing loss sees (f, P) and pushes (arrows)"))
+    return VegaChart(_framed([_contours(n_experts), arrows, heads, dots, numbers], title), data)
+
+
+def _contours(n_experts: int) -> dict[str, Any]:
+    """Curves on which an expert's part E*f*P of the loss is 1/E (even), and 4, 16, ... times that."""
+    f = np.linspace(0.01, 1, 100)
+    values = [
+        {"f": round(float(x), 4), "P": round(float(part / (n_experts * x)), 4), "part": f"{part:.3g}"}
+        for part in 4.0 ** np.arange(0, 6) / n_experts
+        if part <= n_experts
+        for x in f
+        if part / (n_experts * x) <= 1
+    ]
+    return {
+        "data": {"values": values},
+        "mark": {"type": "line", "color": NEUTRAL, "opacity": 0.5, "strokeWidth": 1, "clip": True, "tooltip": None},
+        "encoding": {
+            "x": {"field": "f", "type": "quantitative"},
+            "y": {"field": "P", "type": "quantitative"},
+            "detail": {"field": "part", "type": "nominal"},
+            "tooltip": {"field": "part", "title": "E·f·P"},
+        },
+    }
+
+
+def with_marks(chart: VegaChart, marks: Sequence[tuple[int, str]]) -> VegaChart:
+    """The chart with a labelled line at each (step, label). The spec does not depend on the marks: nothing remounts when one is added.
+
+    Marks beyond the chart's rows cannot be carried and are left out, the oldest first.
+    """
+    marks = list(marks)[-len(chart.data) :] if len(chart.data) else []
+    at, label = np.full(len(chart.data), np.nan), np.full(len(chart.data), "", object)
+    for i, (step, text) in enumerate(marks):
+        at[i], label[i] = step, text
+    spec = copy.deepcopy(chart.spec)
+    x = {"field": "mark", "type": "quantitative"}
+    there = [{"filter": "isValid(datum.mark)"}]
+    spec["layer"] += [
+        {"transform": there, "mark": {"type": "rule", "color": NEUTRAL, "strokeWidth": 2}, "encoding": {"x": x}},
+        {
+            "transform": there,
+            "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 3, "dy": 1, "fontSize": 11, "fontWeight": "bold", "color": NEUTRAL, "clip": True},
+            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}},
+        },
+    ]  # fmt: skip
+    return VegaChart(spec, chart.data.assign(mark=at, label=label))
+
+
+def _framed(layers: list[dict], title: str) -> dict[str, Any]:
+    return {
+        "title": {"text": title, **TITLE},
+        "height": HEIGHT,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "layer": layers,
+        "config": CONFIG,
+    }

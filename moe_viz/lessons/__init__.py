@@ -1,0 +1,1 @@
+"""Lessons and guided scenes: what is taught, as data."""

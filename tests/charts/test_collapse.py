@@ -1,0 +1,48 @@
+"""Pictures of a collapse: their data is the record's, their spec stands still while values tick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moe_viz.charts.collapse import ledger_bars, push_scatter, with_marks
+from moe_viz.charts.live import dropped_over_time
+from moe_viz.records.collapse import balance_push, ledger
+from tests.components.traces import make_trace
+
+
+def history(n):
+    return pd.DataFrame({"epoch": 0, "step": range(1, n + 1), "drop_rate.0": np.linspace(0, 0.5, n)})
+
+
+def test_marks_stand_at_their_steps_and_leave_the_spec_alone():
+    chart = dropped_over_time(history(30), [0])
+    none, two = with_marks(chart, []), with_marks(chart, [(5, "1"), (17, "2")])
+    assert none.spec == two.spec
+    shown = two.data.dropna(subset="mark")
+    assert list(zip(shown["mark"], shown["label"])) == [(5, "1"), (17, "2")]
+    assert "mark" not in chart.data
+
+
+def test_more_marks_than_rows_keep_the_newest():
+    chart = with_marks(dropped_over_time(history(1), [0]), [(0, "1"), (1, "2")])
+    assert chart.data["label"].tolist() == ["2"]
+    assert with_marks(dropped_over_time(history(0), [0]), [(0, "1")]).data.empty
+
+
+def test_ledger_bars_show_the_three_shares():
+    measured = {"load": [[0.9, 0.1]], "grad_share": [[0.7, 0.3]], "router_grad_share": [[0.5, 0.5]]}
+    one = ledger_bars(ledger(measured, 0))
+    assert one.data.iloc[0].tolist() == [1, 0.9, 0.7, 0.5]
+    other = ledger_bars(ledger(measured | {"load": [[0.2, 0.8]]}, 0))
+    assert one.spec == other.spec
+
+
+def test_scatter_points_where_the_loss_pushes():
+    trace = make_trace()
+    chart, table = push_scatter(trace), balance_push(trace)
+    assert chart.data["load"].tolist() == table["load"].tolist()
+    moved = chart.data["tip"] - chart.data["probability"]
+    assert np.sign(moved.to_numpy()).tolist() == np.sign(table["push"].to_numpy()).tolist()
+    assert chart.data["term"].sum() == pytest.approx(table["term"].sum())
