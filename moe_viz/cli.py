@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from moe_viz import __version__
 from moe_viz.records import recording
 from moe_viz.records.export import FORMATS, export
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, plain, problems
 from moe_viz.spec.describe import allowed, read, write
 
 
@@ -177,13 +177,6 @@ def config_of(values: dict[str, Any]) -> RunConfig:
                 what = f"must be {allowed(words()[word][0])}"
             said.append(f"--{word.replace('_', '-')} {write(value)}: {what}" if word in values else what)
         raise ValueError("; ".join(dict.fromkeys(said))) from error
-
-
-def plain(error: ValueError) -> str:
-    """A refusal in one line."""
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
-    return " ".join(str(error).split())
 
 
 def _help(word: str, info: FieldInfo, owners: list[str]) -> str:

@@ -1,7 +1,8 @@
 """Every knob of a run, declared once: `RunConfig`, each router's and each task's options. No torch here."""
 
+from moe_viz.spec.describe import plain, problems
 from moe_viz.spec.routers import PRESETS, ROUTER_OPTIONS, Facts, RouterOptions, router_options
-from moe_viz.spec.run import RunConfig, change, changed, needs_restart, problems
+from moe_viz.spec.run import RunConfig, change, changed, needs_restart
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "change",
     "changed",
     "needs_restart",
+    "plain",
     "problems",
     "router_options",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 
@@ -62,6 +63,21 @@ def write(value: Any) -> str:
 def read(text: Any) -> Any:
     """The reverse of `write` for one word; numbers stay text, which the models parse and check by their own types."""
     return None if text == "none" else text
+
+
+def problems(error: ValidationError) -> list[tuple[str, Any, str]]:
+    """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
+    return [
+        (str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, "))
+        for e in error.errors()
+    ]
+
+
+def plain(error: ValueError) -> str:
+    """A refusal in one line: which word, which value, what is wrong with it."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    return "; ".join(f"{word} = {value!r}: {what}" if word else what for word, value, what in problems(error))
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
 from moe_viz.spec.knobs import N_, Knob, Spec, is_live
@@ -265,12 +265,4 @@ def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
     return {key for key in words if not is_live(fields[key])}
 
 
-def problems(error: ValidationError) -> list[tuple[str, Any, str]]:
-    """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
-    return [
-        (str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, "))
-        for e in error.errors()
-    ]
-
-
-__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "needs_restart", "problems"]
+__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "needs_restart"]

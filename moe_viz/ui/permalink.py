@@ -12,9 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.describe import allowed, read, write
-from moe_viz.spec.run import problems
 
 VERSION = "1"
 NOT_KNOBS = ("v", "lang", "page")

@@ -14,7 +14,7 @@ import streamlit as st
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.snapshot import Snapshot
-from moe_viz.spec import RunConfig, change, needs_restart
+from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import Problem, decode, encode
@@ -62,7 +62,7 @@ class LabRun:
         try:
             wanted = change(self.config, **knobs)
         except ValueError as error:
-            self.notices.append(_plain(error))
+            self.notices.append(plain(error))
             return
         restarting = bool(needs_restart(self.config, wanted))
         self.config = wanted
@@ -138,10 +138,3 @@ def in_words(said: EngineError | Sentence | str) -> str:
     """What the engine said, in the reader's language: errors and sentences carry a template and its values."""
     template = getattr(said, "template", None)
     return _(template).format(**said.values) if template else str(said)
-
-
-def _plain(error: ValueError) -> str:
-    """A validation error as one readable line."""
-    if hasattr(error, "errors"):
-        return "; ".join(f"{e['loc'][-1] if e['loc'] else ''}: {e['msg']}".removeprefix(": ") for e in error.errors())
-    return str(error)

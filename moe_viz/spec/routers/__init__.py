@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
+from moe_viz.spec.describe import plain
 from moe_viz.spec.routers import (
     assignment,
     cosine,
@@ -60,7 +63,10 @@ def router_options(name: str, **options: Any) -> RouterOptions:
     """Validated options of one router. Raises ValueError with the known names for an unknown `name`, and on any bad option."""
     if name not in ROUTER_OPTIONS:
         raise ValueError(f"unknown router {name!r}; known: {', '.join(ROUTER_OPTIONS)}")
-    return ROUTER_OPTIONS[name](name=name, **options)
+    try:
+        return ROUTER_OPTIONS[name](name=name, **options)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {plain(error)}") from None
 
 
 __all__ = ["PRESETS", "ROUTER_OPTIONS", "Facts", "RouterOptions", "TokenChoice", "router_options"]
