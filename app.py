@@ -10,6 +10,7 @@ housekeeping.start()
 st.navigation(
     [
         st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
+        st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
     ],
     position="top",
 ).run()

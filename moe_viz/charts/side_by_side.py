@@ -1,0 +1,110 @@
+"""Pictures of several runs beside one another: whatever differs between them, their axes do not.
+
+As in `live.py`, values travel as data beside a spec that depends only on what is shown, so these may tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from moe_viz.charts.live import VegaChart, compared
+from moe_viz.charts.palette import SERIES
+from moe_viz.records import metrics
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec.knobs import N_
+
+Translate = Callable[[str], str]
+MOST_BARS = 8
+"""A histogram's last bar holds this many and more."""
+MOST_CELLS = 64
+"""Rows and columns of a matrix that are drawn."""
+
+
+def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
+    """Share of tokens that 0, 1, 2, ... experts computed, on axes that depend on the number of experts alone."""
+    last = min(trace.n_experts, MOST_BARS)
+    found = metrics.experts_per_token(trace)
+    names = [str(n) for n in range(last)] + [f"{last}+" if last < trace.n_experts else str(last)]
+    found = found.groupby(found["experts"].clip(upper=last))[["tokens", "share"]].sum()
+    table = found.reindex(range(last + 1), fill_value=0).reset_index(drop=True)
+    table.insert(0, "experts", names)
+    bars = {
+        "mark": {"type": "bar", "color": SERIES[1], "width": {"band": 0.8}},
+        "encoding": {
+            "x": {"field": "experts", "type": "ordinal", "sort": names, "scale": {"domain": names}, "axis": {"title": None, "labelAngle": 0}},
+            "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": "%", "tickCount": 3, "title": None, "minExtent": 40, "maxExtent": 40}},
+            "tooltip": [
+                {"field": "experts", "type": "nominal", "title": translate(N_("Experts per token"))},
+                {"field": "tokens", "type": "quantitative", "format": ",d", "title": translate(N_("tokens"))},
+                {"field": "share", "type": "quantitative", "format": ".1%", "title": translate(N_("share of tokens"))},
+            ],
+        },
+    }  # fmt: skip
+    return VegaChart(_frame(bars, translate(N_("Experts per token")), 90), table)
+
+
+def matrix(values: np.ndarray, n_tokens: int, title: str, translate: Translate = str) -> VegaChart:
+    """Soft MoE's dispatch or combine weights of the first `n_tokens` tokens: values [T, E, S]; one column per slot, experts one after another.
+
+    The colour's scale is the square root on 0 to 1, so that small weights can be seen and two moments compared.
+    """
+    shown = values[: min(n_tokens, MOST_CELLS)].reshape(min(n_tokens, MOST_CELLS, len(values)), -1)[:, :MOST_CELLS]
+    slots = values.shape[2]
+    token, column = (index.ravel() for index in np.indices(shown.shape))
+    table = pd.DataFrame(
+        {
+            "token": token + 1,
+            "slot": [f"{c // slots + 1}.{c % slots + 1}" for c in column],
+            "column": column + 1,
+            "weight": shown.ravel().astype(np.float32),
+        }
+    )
+    marks = [c + 1 for c in range(0, shown.shape[1], slots)]
+    cells = {
+        "mark": {"type": "rect"},
+        "encoding": {
+            "x": {"field": "column", "type": "ordinal", "axis": {"title": translate(N_("expert (its slots side by side)")), "values": marks, "labelExpr": f"floor((datum.value - 1) / {slots}) + 1", "labelAngle": 0}},
+            "y": {"field": "token", "type": "ordinal", "axis": {"title": translate(N_("token")), "values": [1, 16, 32, 48, 64]}},
+            "color": {"field": "weight", "type": "quantitative", "scale": {"type": "sqrt", "domain": [0, 1], "scheme": "blues"}, "legend": None},
+            "tooltip": [
+                {"field": "token", "type": "ordinal", "title": translate(N_("token"))},
+                {"field": "slot", "type": "nominal", "title": translate(N_("expert.slot"))},
+                {"field": "weight", "type": "quantitative", "format": ".3f", "title": translate(N_("weight"))},
+            ],
+        },
+    }  # fmt: skip
+    return VegaChart(_frame(cells, title, 220), table)
+
+
+def overlay(
+    histories: Mapping[str, pd.DataFrame],
+    column: str,
+    title: str,
+    translate: Translate = str,
+    *,
+    scale: float = 1.0,
+    domain: tuple[float, float] | None = None,
+    form: str = ".3~g",
+    sparse: bool = False,
+) -> VegaChart:
+    """One history column of several runs (label -> history), multiplied by `scale`, as lines on one pair of axes."""
+    # the legend in two columns: four names do not fit beside one another on a phone
+    scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
+    chart = compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
+    for channel in ("color", "strokeDash"):
+        if legend := chart.spec["layer"][0]["encoding"].get(channel, {}).get("legend"):
+            legend["columns"] = 2
+    return chart
+
+
+def _frame(layer: dict, title: str, height: int) -> dict:
+    return {
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4},
+        "height": height,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "layer": [layer],
+        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11}},
+    }

@@ -1,0 +1,48 @@
+"""Pictures beside one another: axes that do not depend on the values, and data that is the record's own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moe_viz.charts.side_by_side import experts_per_token, matrix, overlay
+from tests.records.test_differences import trace
+
+
+def test_histogram_counts_tokens_on_a_fixed_axis():
+    found = experts_per_token(trace([[True, True], [True, False], [False, False], [True, True]]))
+    assert found.data["experts"].tolist() == ["0", "1", "2", "3", "4"]
+    assert found.data["tokens"].tolist() == [1, 1, 2, 0, 0] and found.data["share"].sum() == 1
+    other = experts_per_token(trace([[True]]))
+    assert other.spec == found.spec
+
+
+def test_histogram_of_many_experts_ends_in_an_open_bar():
+    wide = trace(np.ones((3, 12), bool))
+    wide = type(wide)(**{**vars(wide), "probs": np.full((3, 16), 1 / 16)})
+    found = experts_per_token(wide).data
+    assert found["experts"].tolist()[-1] == "8+" and found["tokens"].tolist() == [0] * 8 + [3]
+
+
+def test_matrix_lays_slots_side_by_side_and_keeps_every_weight():
+    values = np.arange(2 * 3 * 2, dtype=float).reshape(2, 3, 2) / 12
+    found = matrix(values, 2, "title")
+    assert found.data["slot"].tolist()[:6] == ["1.1", "1.2", "2.1", "2.2", "3.1", "3.2"]
+    assert found.data["weight"].to_numpy() == pytest.approx(np.arange(12) / 12)
+    assert found.data["token"].tolist() == [1] * 6 + [2] * 6
+    assert matrix(values * 0.5, 2, "title").spec == found.spec
+
+
+def test_matrix_shows_the_first_tokens_and_slots_only():
+    values = np.random.default_rng(0).random((300, 8, 16))
+    found = matrix(values, 100, "title").data
+    assert len(found) == 64 * 64
+    assert found["weight"].to_numpy() == pytest.approx(values.reshape(300, 128)[:64, :64].ravel(), rel=1e-6)
+
+
+def test_overlay_puts_runs_on_one_time_axis():
+    one = pd.DataFrame({"epoch": 0, "step": [1, 2, 3], "loss": [3.0, 2.0, 1.0]})
+    two = pd.DataFrame({"epoch": 0, "step": [1, 2, 3], "loss": [3.0, 2.5, np.nan]})
+    found = overlay({"A": one, "B": two}, "loss", "Loss", scale=2)
+    assert found.data["step"].tolist() == [1, 2, 3]
+    assert found.data["A"].tolist() == [6, 4, 2] and found.data["B"].tolist()[:2] == [6, 5]
+    assert np.isnan(found.data["B"][2])

@@ -1,0 +1,57 @@
+"""The table of differences on hand-made moments."""
+
+import numpy as np
+import pytest
+
+from moe_viz.records.differences import ROWS, expert_calls, values, written
+from moe_viz.records.snapshot import Snapshot
+from moe_viz.records.trace import RoutingTrace
+
+BY_NAME = {row.name: row for row in ROWS}
+
+
+def trace(kept, capacity=None):
+    kept = np.array(kept)
+    n, k = kept.shape
+    columns = {name: np.zeros(n, int) for name in ("group", "sequence", "position")}
+    return RoutingTrace(
+        7, 0, "topk", capacity, tokens=np.array(["a"] * n), **columns, expert=np.zeros((n, k), np.int16),
+        weight=np.ones((n, k), np.float32), kept=kept, slot=np.zeros((n, k), np.int32), probs=np.full((n, 4), 0.25),
+    )  # fmt: skip
+
+
+def moment(found, metrics=None, **extras):
+    return Snapshot(7, {}, metrics or {}, [found, found], extras=extras)
+
+
+def test_expert_calls_are_kept_routes_or_slots_per_token():
+    kept = [[True, True], [True, False], [False, False], [True, True]]
+    assert expert_calls(moment(trace(kept)), 0) == 5 / 4
+    blended = moment(trace(np.ones((4, 4), bool), capacity=2), dispatch=[np.zeros((4, 4, 2))] * 2)
+    assert expert_calls(blended, 0) == 4 * 2 / 4
+
+
+def test_values_take_one_layer_and_leave_blank_what_is_not_there():
+    found = values(moment(trace([[True]]), {"loss": 1.5, "max_load": [0.25, 0.5], "drop_rate": [None, 0.1]}), 1)
+    assert (found["step"], found["loss"], found["max_load"], found["drop_rate"]) == (7, 1.5, 0.5, 0.1)
+    assert found["token_entropy"] is None and found.keys() == BY_NAME.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reference", "text"),
+    [
+        ("loss", 2.5, None, "2.500"),
+        ("loss", 2.5, 2.25, "2.500 (+0.250)"),
+        ("loss", 2.0, 2.25, "2.000 (−0.250)"),
+        ("loss", 2.0, 2.0, "2.000"),
+        ("loss", None, 2.0, "–"),
+        ("loss", float("nan"), 2.0, "–"),
+        ("loss", 2.0, None, "2.000"),
+        ("max_load", 0.5, 0.125, "50.0% (+37.5%)"),
+        ("dead_experts", 3, 1, "3 (+2)"),
+        ("tokens_per_second", 12345.0, 2345.0, "12\u202f345 (+10\u202f000)"),
+        ("step", 12, 10, "12"),
+    ],
+)
+def test_written(name, value, reference, text):
+    assert written(BY_NAME[name], value, reference) == text
