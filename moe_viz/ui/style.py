@@ -1,6 +1,7 @@
 """The page's few rules of its own: tabular figures, a calm top, no fading while the live part redraws."""
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 CSS = """
 <style>
@@ -19,5 +20,10 @@ CSS = """
 
 
 def apply() -> None:
-    """Add the rules to the page."""
+    """Add the rules to the page; first see to it that the page stands inside the app."""
+    if PagesManager.uses_pages_directory:
+        # A link to this very page was the first thing asked of a fresh server: Streamlit then takes the folder `pages` for its old kind of
+        # multipage app and runs the page alone, until something has called st.navigation.
+        PagesManager.uses_pages_directory = False
+        st.rerun()
     st.html(CSS)
