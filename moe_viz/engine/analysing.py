@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from moe_viz.engine.hosted import HostedRun
+from moe_viz.engine.protocol import EngineError
 from moe_viz.records.analysis import Analysis
 
 
@@ -31,6 +32,8 @@ class Analysing:
 
     def train_to(self, run: str, step: int) -> int:
         found = self._find(run)
+        if not found.healthy:
+            raise found.failure or EngineError(str(found.trainer.message))
         found.until = step
         found.playing = True
         return found.trainer.step_number

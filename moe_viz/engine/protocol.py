@@ -121,7 +121,7 @@ class Engine(Protocol):
         """[S] mean loss of each analysed sequence with one expert of a layer silent (None: with all). `step`: that of the last analysis."""
 
     def train_to(self, run: str, step: int) -> int:
-        """Let a run train up to `step` and wait there; the steps it has done. A run of another pace still keeps to it."""
+        """Let a run train up to `step` and wait there; the steps it has done. EngineError where it has stopped for an error."""
 
     def resume(self, run: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""

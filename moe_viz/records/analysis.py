@@ -6,7 +6,7 @@ place), so that "the same token" means the same to every view. Axes: T tokens, E
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,10 @@ class Ablation:
         """[E, D] mean rise of the loss per domain, in the task's unit (nats per token on text)."""
         rise = self.off - self.base
         return np.stack([rise[:, self.group == domain].mean(1) for domain in self.domains], 1)
+
+    def shuffled(self, seed: int = 0) -> Ablation:
+        """The same with the domains of whole sequences permuted: an effect that stays is not about domains."""
+        return replace(self, group=np.random.default_rng(seed).permutation(self.group))
 
     def table(self) -> pd.DataFrame:
         """One row per expert and domain: `expert`, `domain`, `change`, its standard error over the sequences (`error`), and the control:

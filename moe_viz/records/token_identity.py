@@ -85,7 +85,7 @@ def verdict(learned: float, frozen: float, chance: float) -> Sentence:
     """What follows from the domain information of a learned router, of one that stayed random, and of shuffled labels (their mean)."""
     gain, above = learned - frozen, learned - chance
     said = {name: f"{value:.2f}" for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))}
-    said["gain"] = f"{gain:+.2f}".replace("-", "−")
+    said["gain"] = f"{round(gain, 2) + 0.0:+.2f}".replace("-", "−")
     if above < NEXT_TO_NOTHING:
         end = N_(
             "Domain information {learned} learned, {frozen} frozen, {chance} by chance. These experts tell next to nothing about the domain."

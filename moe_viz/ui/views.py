@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from moe_viz.charts import counts, frozen
+from moe_viz.charts import counts
 from moe_viz.charts import live as charts
 from moe_viz.charts.live import VegaChart
 from moe_viz.components import routing_table
@@ -14,6 +14,7 @@ from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
+from moe_viz.ui.specialise import specialise
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
@@ -63,7 +64,7 @@ def tabs(run: LabRun, shown: Update, layer: int) -> None:
     views = {
         "balance": (_("Balance"), _balance),
         "capacity": (_("Capacity"), _capacity),
-        "specialise": (_("Specialise"), _specialise),
+        "specialise": (_("Specialise"), specialise),
         "text": (_("Your text"), _text),
         "data": (_("Data"), _data),
     }
@@ -117,26 +118,6 @@ def _capacity(run: LabRun, shown: Update, layer: int) -> None:
         chart = counts.drops_by_capacity(trace, FACTORS, factor, _)
         draw(chart, "drops_capacity", _("Share of these routes that each capacity factor would drop."))
         draw(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
-
-
-def _specialise(run: LabRun, shown: Update, layer: int) -> None:
-    """Do experts specialise? Drawn for one moment, kept until the reader asks for a newer one."""
-    if run.moment is None or len(run.moment.traces) <= layer:
-        run.moment = shown.snapshot
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_("As of step {step}.").format(step=run.moment.step))
-        if st.button(_("Update"), key="update_moment", icon=":material/refresh:"):
-            run.moment = shown.snapshot
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    trace = run.moment.traces[layer]
-    for key, chart in (
-        ("domains", frozen.domain_bars(trace, theme, _)),
-        ("pairs", frozen.co_activation(trace, theme, _) if trace.expert.shape[1] > 1 else None),
-        ("heat", frozen.load_heatmap(run.moment.traces, theme, _)),
-        ("fp", frozen.balance_scatter(trace, theme, _)),
-    ):
-        if chart is not None:
-            st.plotly_chart(chart.figure, key=f"{key}_{run.moment.step}")
 
 
 def _text(run: LabRun, shown: Update, layer: int) -> None:

@@ -54,3 +54,12 @@ def test_a_close_look_and_its_refusal(host):
     assert host.switch_off(run, 0, 1, None).tolist() == [1, -1]
     with pytest.raises(EngineError, match="step = 7"):
         host.switch_off(run, 7, 0, 0)
+
+
+@pytest.mark.parametrize(("seed", "says"), [(100, "stopped at step 3"), (101, "not finite")])
+def test_a_run_that_stopped_never_arrives_and_says_why(host, seed, says):
+    run = host.open(RunConfig(seed=seed), playing=False)
+    host.train_to(run, 10)
+    settle(host)
+    with pytest.raises(EngineError, match=says):
+        host.train_to(run, 10)
