@@ -13,6 +13,7 @@ st.navigation(
         st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
         st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
         st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
+        st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
     ],
     position="top",
 ).run()

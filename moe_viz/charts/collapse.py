@@ -20,6 +20,8 @@ from moe_viz.spec.knobs import N_
 
 Translate = Callable[[str], str]
 HEIGHT = 230
+NEAR = 0.4
+"""The scatter shows loads and probabilities up to this, or up to 1 where one is larger."""
 TITLE = {"anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4}
 CONFIG = {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400}}
 ARROW = 4.0
@@ -75,6 +77,10 @@ def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
         "axis": {"title": translate(N_("load f: share of the tokens")), "format": "%", "grid": False, "tickCount": 5},
     }
     p = {"type": "quantitative", "scale": {"domain": [0, 1], "clamp": True}, "axis": {"title": translate(N_("mean probability P")), "format": "%", "grid": False, "tickCount": 5}}  # fmt: skip
+    # two fixed windows, so that moments can be compared: around the fair share, or everything
+    far = max(table["load"].max(), table["probability"].max(), data["tip"].max()) > NEAR
+    for axis in (f, p):
+        axis["scale"]["domain"] = [0, 1 if far else NEAR]
     styles = [expert_style(i) for i in range(n_experts)]
     experts = {"field": "expert", "type": "ordinal", "legend": None, "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}}  # fmt: skip
     inks = [i + 1 for i, s in enumerate(styles) if s.ink == "#000000"]
@@ -152,10 +158,12 @@ def with_marks(chart: VegaChart, marks: Sequence[tuple[int, str]]) -> VegaChart:
     x = {"field": "mark", "type": "quantitative"}
     there = [{"filter": "isValid(datum.mark)"}]
     spec["layer"] += [
-        {"transform": there, "mark": {"type": "rule", "color": NEUTRAL, "strokeWidth": 2}, "encoding": {"x": x}},
+        # bright under dark, so that the line is seen on every band of colour
+        {"transform": there, "mark": {"type": "rule", "color": "#ffffff", "strokeWidth": 4}, "encoding": {"x": x}},
+        {"transform": there, "mark": {"type": "rule", "color": "#1c2430", "strokeWidth": 1.5}, "encoding": {"x": x}},
         {
             "transform": there,
-            "mark": {"type": "text", "align": "left", "baseline": "top", "dx": 3, "dy": 1, "fontSize": 11, "fontWeight": "bold", "color": NEUTRAL, "clip": True},
+            "mark": {"type": "text", "align": "center", "baseline": "bottom", "dy": -2, "fontSize": 12, "fontWeight": "bold", "color": NEUTRAL},
             "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}},
         },
     ]  # fmt: skip

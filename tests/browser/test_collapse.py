@@ -1,0 +1,72 @@
+"""The guided collapse and rescue in a real browser; what the page says is compared with the very same run made without a page."""
+
+import re
+
+import pytest
+
+from benchmarks.scenes import play
+from moe_viz.lessons.scenes import POINTS
+from moe_viz.training import Trainer
+from tests.browser.lab import browser_page, server, wait_for_step
+
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+SLOW = 60_000
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page(app):
+    with browser_page() as page:
+        page.goto(f"{app}/collapse")
+        wait_for_step(page, 3, 120)
+        yield page
+
+
+def wait_for_story(page, pattern):
+    page.wait_for_function(
+        "pattern => new RegExp(pattern).test(document.querySelector('.st-key-story')?.innerText ?? '')",
+        arg=pattern,
+        timeout=SLOW,
+    )
+    return page.locator(".st-key-story").inner_text()
+
+
+def test_collapse_and_rescue_as_told_are_what_the_run_does(page):
+    wait_for_story(page, r"Step \d+ of 60")
+    page.locator(".st-key-play_collapse button").click()
+    told = wait_for_story(page, r"Collapsed after \d+ steps")
+    collapsing = Trainer(POINTS.start(POINTS.collapse, device="cpu"))
+    watch = play(collapsing, POINTS.collapse, 30)
+    assert int(re.search(r"after (\d+)", told)[1]) == watch.reached
+    wait_for_step(page, 32)
+    page.locator(".st-key-play_rescue button").click()
+    told = wait_for_story(page, r"Rescued after \d+ steps")
+    line = page.locator(".st-key-scene_log").inner_text().splitlines()[-1]
+    start = int(re.search(r"step (\d+)", line)[1])
+    assert start >= 32
+    trainer = Trainer(POINTS.start(POINTS.collapse, device="cpu"))
+    trainer.run(start)
+    balance = POINTS.rescues[0]
+    trainer.set(**balance.knobs)
+    assert int(re.search(r"after (\d+)", told)[1]) == play(trainer, balance, 40).reached
+
+
+def test_charts_and_tables_stand_on_the_page(page):
+    wait_for_step(page, 12)
+    for key in ("ledger", "push", "load", "dropped", "loss"):
+        page.locator(f".st-key-{key} .vega-embed").first.wait_for(timeout=SLOW)
+    page.get_by_text("The same as tables").click()
+    for key in ("log_table", "ledger_table", "push_table"):
+        page.locator(f".st-key-{key}").wait_for(timeout=SLOW)
+
+
+def test_buffers_turn_a_collapse_into_drops(page):
+    page.locator(".st-key-buffers label").first.click()
+    page.locator(".st-key-play_collapse button").click()
+    told = wait_for_story(page, r"Collapsed.*\d+% is dropped")
+    assert int(re.search(r"(\d+)% is dropped", told)[1]) > 25
