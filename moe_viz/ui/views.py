@@ -9,12 +9,15 @@ from moe_viz.charts import live as charts
 from moe_viz.charts.live import VegaChart
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
+from moe_viz.records.export import flat_frame
+from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 from moe_viz.ui.specialise import specialise
+from moe_viz.ui.take import take
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
@@ -78,6 +81,13 @@ def tabs(run: LabRun, shown: Update, layer: int) -> None:
         required=True,
     )
     views[picked or "balance"][1](run, shown, layer)
+    moment = shown.snapshot
+    tables = {
+        "history": shown.history,
+        f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
+    }
+    metrics = [name for name in METRICS if any(column.split(".")[0] == name for column in shown.history)]
+    take(tables, "lab", moment.config, moment.step, metrics)
 
 
 def _balance(run: LabRun, shown: Update, layer: int) -> None:
