@@ -6,7 +6,7 @@ import streamlit as st
 
 from moe_viz.spec import RunConfig
 from moe_viz.ui.controls import control, words
-from moe_viz.ui.i18n import LANGUAGES, _, language
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session import LabRun
 
 FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
@@ -17,18 +17,23 @@ def rail(run: LabRun) -> None:
     """Draw the whole rail for the session's run."""
     with st.sidebar:
         _buttons(run)
-        fields = run.config.fields()
-        for word in FIRST:
-            if word in fields:
-                control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        for word in first(run.config):
+            control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
         with st.expander(_("More knobs"), icon=":material/tune:"):
             for title, group in _groups(run.config):
                 if group:
                     st.caption(title)
                 for word in group:
                     control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
-        st.session_state["lang"] = language()
-        st.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang")
+
+
+def first(config: RunConfig) -> list[str]:
+    """The words in view. Who keeps a slot is a question only where buffers can be full, so its knob stands there only then."""
+    fields = config.fields()
+    wanted = [word for word in dict.fromkeys([*FIRST, *words(config, "basic")]) if word in fields]
+    if "drop_policy" in fields and config.router.capacity_factor is not None:
+        wanted.insert(wanted.index("capacity_factor") + 1, "drop_policy")
+    return wanted
 
 
 def _buttons(run: LabRun) -> None:
@@ -53,7 +58,7 @@ def _buttons(run: LabRun) -> None:
 
 def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:
     """The knobs behind 'more': those of the gate, those of training, those of the task."""
-    rest = [word for word in words(config, "more") if word not in FIRST]
+    rest = [word for word in words(config, "more") if word not in first(config)]
     own = type(config.router).model_fields
     task = type(config.task).model_fields
     return [

@@ -1,0 +1,36 @@
+"""Every router can be chosen in the lab while a run is alive: the page draws it, and the rail shows its options and no others."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from moe_viz.engine.client import engine
+from moe_viz.spec import ROUTER_OPTIONS
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOE_VIZ_HOME", str(tmp_path_factory.mktemp("home")))
+        at = AppTest.from_file("../../pages/lab.py", default_timeout=60)
+        engine()._alive().started.result(90)
+        yield at.run()
+        engine().close()
+
+
+def test_all_routers_one_after_another(lab):
+    words = {word for options in ROUTER_OPTIONS.values() for word in options.model_fields} - {"name"}
+    for router in ROUTER_OPTIONS:
+        lab.selectbox(key="router").set_value(router).run()
+        run = lab.session_state["lab_run"]
+        said = [toast.value for toast in lab.toast]
+        assert not lab.exception and not run.lost and all(text.startswith("Switched") for text in said), (router, said)
+        assert run.latest.snapshot.config["router"] == router
+        engine().step_once(run.run)
+        assert run.poll().snapshot.state in ("running", "paused"), router
+        assert run.latest.snapshot.traces[0].router == router
+        drawn = {
+            widget.key for kind in ("select_slider", "selectbox", "number_input", "toggle") for widget in lab.get(kind)
+        }
+        assert drawn & words == set(run.config.router.model_fields) - {"name"}, router
