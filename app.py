@@ -3,7 +3,7 @@
 import streamlit as st
 
 from moe_viz.ui import housekeeping
-from moe_viz.ui.i18n import _
+from moe_viz.ui.i18n import _, picker
 
 st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
 housekeeping.start()
@@ -14,6 +14,8 @@ st.navigation(
         st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
         st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
         st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
+        st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
     ],
     position="top",
 ).run()
+picker()

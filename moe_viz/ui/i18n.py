@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 LOCALE = Path(__file__).parents[2] / "assets" / "locale"
 LANGUAGES = {"en": "English", "ru": "Русский"}
 """Code -> the language's own name."""
+CHOSEN = "chosen_language"
 
 
 @cache
@@ -31,8 +32,19 @@ def catalogue(language: str) -> gettext.NullTranslations:
 
 def language() -> str:
     """The session's language: chosen by the reader, else named in the link, else English."""
-    chosen = st.session_state.get("lang") or st.query_params.get("lang", "en")
+    chosen = st.session_state.get(CHOSEN) or st.query_params.get("lang", "en")
     return chosen if chosen in LANGUAGES else "en"
+
+
+def picker() -> None:
+    """Draw the choice of language at the foot of the sidebar, on every page."""
+    st.session_state["lang"] = language()
+    st.sidebar.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang", on_change=_choose)
+
+
+def _choose() -> None:
+    """Keep the choice beside the widget: a widget's own state ends with the page it stands on."""
+    st.session_state[CHOSEN] = st.session_state["lang"]
 
 
 def _(text: str) -> str:
