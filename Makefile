@@ -25,10 +25,16 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Collect every marked text and merge it into the translation catalogues.
+# Collect every marked text and merge it into the catalogue of each language; `make locale LANGUAGES=de` begins a new one.
+LANGUAGES ?= $(patsubst assets/locale/%/LC_MESSAGES,%,$(wildcard assets/locale/*/LC_MESSAGES))
+POT := .venv/moe_viz.pot
+
 locale: .venv/.dev
-	$(BIN)/pybabel -q extract -F babel.cfg -k N_ -k _ --no-location --sort-output -o assets/locale/moe_viz.pot .
-	$(BIN)/pybabel -q update -D moe_viz -i assets/locale/moe_viz.pot -d assets/locale --no-fuzzy-matching --ignore-obsolete
+	$(BIN)/pybabel -q extract -F babel.cfg -k N_ -k _ --no-location --sort-output --width=120 --project=moe_viz -o $(POT) app.py pages moe_viz
+	for language in $(LANGUAGES); do \
+		$(BIN)/pybabel -q update -D moe_viz -i $(POT) -d assets/locale -l $$language --init-missing --width=120 \
+			--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date || exit 1; \
+	done
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -82,7 +82,7 @@ class RunConfig(Spec):
         le=16384,
         live=True,
         stops=[64, 128, 256, 512, 1024, 2048, 4096],
-        unit="tokens",
+        unit=N_("tokens"),
         title=N_("Batch"),
         help=N_("Tokens in one training step (rounded to whole sequences or images)."),
     )

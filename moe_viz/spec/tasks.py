@@ -70,7 +70,7 @@ class Domains(TaskOptions):
         le=256,
         live=False,
         title=N_("Sequence length"),
-        unit="tokens",
+        unit=N_("tokens"),
         help=N_("Tokens in one training sequence."),
     )
 

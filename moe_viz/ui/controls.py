@@ -12,7 +12,19 @@ import streamlit as st
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
+from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
+
+# fmt: off
+CHOICES = (
+    N_("batch"), N_("sequence"), N_("global"), N_("auto"), N_("cpu"), N_("cuda"), N_("mps"), N_("bytes"), N_("bpe"), N_("ceil"),
+    N_("floor"), N_("round"), N_("position"), N_("probability"), N_("random"), N_("batch priority"), N_("reroute"),
+    N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
+    N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
+    N_("balanced"), N_("token"), N_("average"),
+)
+# fmt: on
+"""The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
 
 
 def show(word: str, value: Any) -> str:
@@ -35,7 +47,7 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
     info = config.fields()[word]
     value = config.flat()[word]
     extra = info.json_schema_extra or {}
-    label, text = _(info.title or word), _(info.description or "")
+    label, text = _(info.title or word), _(info.description)
     if extra.get("unit") and word != "speed":
         label = f"{label} ({_(extra['unit'])})"
     options = _options(word, config, value, extra.get("stops"))

@@ -85,7 +85,7 @@ class TokenChoice(RouterOptions):
         le=64,
         live=True,
         title=N_("Smallest capacity"),
-        unit="slots",
+        unit=N_("slots"),
         help=N_("No buffer is smaller than this."),
     )
     drop_policy: Literal["position", "probability", "random", "batch_priority", "reroute"] = Knob(

@@ -62,7 +62,7 @@ class Soft(RouterOptions):
         level="basic",
         stops=[1, 2, 4, 8, 16, 32, 64],
         title=N_("Slots per expert"),
-        unit="slots",
+        unit=N_("slots"),
         help=N_("Blends of tokens that each expert processes, per group of tokens."),
     )
     capacity_factor: float | None = Knob(

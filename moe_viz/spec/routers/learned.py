@@ -144,7 +144,7 @@ class KMeans(RouterOptions):
         le=0.5,
         live=True,
         title=N_("Rescue below"),
-        unit="of the fair share",
+        unit=N_("of the fair share"),
         help=N_("A centroid with less of the tokens than this moves to the token that is worst served. 0: never."),
     )
 

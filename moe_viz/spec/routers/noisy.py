@@ -74,7 +74,7 @@ class VMoE(TokenChoice):
         ge=0,
         le=10,
         live=True,
-        unit="1/E",
+        unit=N_("1/E"),
         title=N_("Noise"),
         help=N_(
             "Standard deviation of Gaussian noise on the scores in training, in units of one over the number of experts."
