@@ -16,6 +16,7 @@ from moe_viz.charts.palette import COLORS, PATTERNS
 from moe_viz.components.bundle import loader, view_script
 from moe_viz.components.labels import LABELS
 from moe_viz.components.pack import pack
+from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
 _MODULES = ["model", "theme", "batch", "experts", "grid", "beams", "card", "theatre", "input", "view"]
@@ -43,6 +44,7 @@ def routing_view(
     motion: bool = True,
     theatre: bool = False,
     lit: Sequence[int] | None = None,
+    peers: Sequence[RoutingTrace] = (),
 ) -> Any:
     """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
 
@@ -50,6 +52,7 @@ def routing_view(
     images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
     labels: translated `LABELS`; missing ones stay English.  motion: False stops tweening whatever the browser prefers.
     theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
+    peers: traces whose views stand beside this one: the bars of all are drawn to one scale.
     lit: the tokens (by index) that stand out while nothing is hovered or pinned; None: all alike.
     Raises ValueError where there is no such layer.
     """
@@ -63,6 +66,7 @@ def routing_view(
         "motion": motion,
         "theatre": theatre,
         "selected": None if selected is None else dict(selected),
+        "peak": max((_peak(trace) for trace in peers), default=0.0),
         "lit": None if lit is None else [int(token) for token in lit],
     }
     held = st.session_state.get(key) or {}
@@ -74,6 +78,12 @@ def routing_view(
         on_selected_change=_ignore,
         on_script_change=_ignore,
     )
+
+
+def _peak(trace: RoutingTrace) -> float:
+    """The largest load of an expert, in multiples of the fair share."""
+    counts = requested_counts(trace)
+    return float(counts.max(initial=0) * len(counts) / max(counts.sum(), 1))
 
 
 def _ignore() -> None:

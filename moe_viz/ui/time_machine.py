@@ -8,6 +8,7 @@ from moe_viz.charts import live as charts
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
+from moe_viz.engine.protocol import WorkerLost
 from moe_viz.records.moments import who_moved
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
@@ -30,6 +31,14 @@ def live() -> None:
 
 
 def _tick() -> None:
+    try:
+        _draw()
+    except WorkerLost:  # between two questions; the next look says so and offers to resume
+        current().lost = True
+        st.rerun()
+
+
+def _draw() -> None:
     run, found = current(), machine()
     source = lab_source(found)
     found.begin(source.update.epoch)
@@ -102,9 +111,7 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
             label, icon = (
                 (_("Pause training"), ":material/pause:") if run.playing else (_("Train on"), ":material/play_arrow:")
             )
-            if st.button(
-                label, icon=icon, key="play", help=_("The run goes on while you look back, unless you pause it.")
-            ):
+            if st.button(label, icon=icon, key="play"):
                 run.toggle()
                 st.rerun()
 

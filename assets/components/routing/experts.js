@@ -44,7 +44,7 @@ export function makeExperts(view) {
 // The bar's full length in multiples of the fair share: fixed steps, taken back only well below the next smaller one,
 // so that the scale does not breathe with every batch.
 function chooseScale(m, before) {
-  const fair = m.total / m.E || 1, need = Math.max(...m.load, 0) / fair;
+  const fair = m.total / m.E || 1, need = Math.max(Math.max(...m.load, 0) / fair, m.peak);
   const fits = STEPS.find((s) => s >= need) ?? need;
   return fits < before && need > before * 0.55 ? before : fits;
 }

@@ -10,7 +10,7 @@ export function decode(data) {
     expert: Int16Array.from(data.expert), kept: Uint8Array.from(data.kept), slot: Int32Array.from(data.slot),
     weight: Float32Array.from(data.weight, thousandth), probs: Float32Array.from(data.probs, thousandth),
     images: data.images || null, points: data.points || null, dead: data.dead,
-    words: data.labels,
+    words: data.labels, peak: data.peak || 0,
   };
   m.kind = m.images ? "image" : m.points ? "point" : "text";
   listBuffers(m);
