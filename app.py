@@ -15,7 +15,6 @@ st.navigation(
         st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
         st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
         st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
-        st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
     ],
     position="top",
 ).run()
