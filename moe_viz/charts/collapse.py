@@ -40,7 +40,7 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
     series = list(names.values())
     x = {"field": "expert", "type": "ordinal", "axis": {"title": translate(N_("expert")), "labelAngle": 0}}
     legend = {"orient": "top", "title": None, "offset": 2, "labelLimit": 300}
-    colors = [NEUTRAL, SERIES[1], "#a86a9d"]
+    colors = list(SERIES[:3])
     bars = {
         "transform": [{"fold": series, "as": ["of", "share"]}],
         "mark": {"type": "bar"},

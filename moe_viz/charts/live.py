@@ -207,9 +207,9 @@ def _lines(
     sparse: bool = False,
 ) -> VegaChart:
     names = list(columns.values())
-    # series that are not experts stay out of the experts' colours: two quiet tones, then dashes
-    colors = [s.color for s in styles] or [SERIES[i % 2] for i in range(len(names))]
-    dashes = [DASHES[s.pattern] for s in styles] or [list(DASHES.values())[i // 2 % 8] for i in range(len(names))]
+    # series that are not experts stay out of the experts' colours: quiet tones, then dashes
+    colors = [s.color for s in styles] or [SERIES[i % len(SERIES)] for i in range(len(names))]
+    dashes = [DASHES[s.pattern] for s in styles] or [list(DASHES.values())[i // len(SERIES) % 8] for i in range(len(names))]
     scale = {"domain": list(domain), "clamp": True} if domain else {"zero": False, "nice": True}
     legend = (
         None

@@ -21,8 +21,8 @@ DASHES = dict(
 
 NEUTRAL = "#7f8791"
 """Reference lines and everything that is not an expert: legible on both backgrounds."""
-SERIES = (NEUTRAL, "#3b8fc4")
-"""Curves that are not experts (layers, runs, losses)."""
+SERIES = (NEUTRAL, "#3b8fc4", "#a86a9d", "#a97f2a")
+"""Curves that are not experts (layers, runs, losses): quieter than any expert, four so that four runs can be told apart."""
 INK = {"light": "#1c2430", "dark": "#e6ebf0"}
 GRID = {"light": "#d9dfe5", "dark": "#2e3945"}
 PAPER = {"light": "#ffffff", "dark": "#11161c"}
