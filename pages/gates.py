@@ -23,4 +23,3 @@ if part == "gallery":
 else:
     gates.rail(found)
     gates.live(found)
-gates.languages()

@@ -19,8 +19,8 @@ from moe_viz.spec.knobs import N_
 Translate = Callable[[str], str]
 MOST_BARS = 8
 """A histogram's last bar holds this many and more."""
-MOST_CELLS = 64
-"""Rows and columns of a matrix that are drawn."""
+MOST_TOKENS, MOST_SLOTS = 64, 32
+"""Rows and columns of a matrix that are drawn: each cell is a shape of its own in the page."""
 
 
 def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
@@ -51,7 +51,8 @@ def matrix(values: np.ndarray, n_tokens: int, title: str, translate: Translate =
 
     The colour's scale is the square root on 0 to 1, so that small weights can be seen and two moments compared.
     """
-    shown = values[: min(n_tokens, MOST_CELLS)].reshape(min(n_tokens, MOST_CELLS, len(values)), -1)[:, :MOST_CELLS]
+    shown = values[: min(n_tokens, MOST_TOKENS)]
+    shown = shown.reshape(len(shown), -1)[:, :MOST_SLOTS]
     slots = values.shape[2]
     token, column = (index.ravel() for index in np.indices(shown.shape))
     table = pd.DataFrame(

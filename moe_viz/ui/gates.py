@@ -16,7 +16,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.controls import control, show
-from moe_viz.ui.i18n import LANGUAGES, _, language
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session import in_words
 from moe_viz.ui.views import METRIC_NAMES, draw
 
@@ -52,13 +52,6 @@ def rail(found: Comparison) -> None:
         for word in SHARED:
             if found.offers(word):
                 control(word, found.base, lambda changed: found.turn(changed, st.session_state[changed]))
-
-
-def languages() -> None:
-    """The choice of language, last in the rail."""
-    with st.sidebar:
-        st.session_state["lang"] = language()
-        st.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang")
 
 
 def live(found: Comparison) -> None:
@@ -241,7 +234,11 @@ def _blends(found: Comparison) -> None:
             continue
         n_tokens = _sequence(update, found.layer)
         st.markdown(f"**{show('router', router)}**")
-        st.caption(_("First sequence or image of the probe batch, at most 64 tokens and 64 slots; darker is more."))
+        st.caption(
+            _(
+                "First sequence or image of the probe batch, at most {n} tokens and {m} slots; strong colour is much."
+            ).format(n=side_by_side.MOST_TOKENS, m=side_by_side.MOST_SLOTS)
+        )
         pictures = {
             "dispatch": _("Dispatch: what each slot is made of (columns sum to 1)"),
             "combine": _("Combine: what each token gets back (rows sum to 1)"),

@@ -35,8 +35,8 @@ def test_matrix_lays_slots_side_by_side_and_keeps_every_weight():
 def test_matrix_shows_the_first_tokens_and_slots_only():
     values = np.random.default_rng(0).random((300, 8, 16))
     found = matrix(values, 100, "title").data
-    assert len(found) == 64 * 64
-    assert found["weight"].to_numpy() == pytest.approx(values.reshape(300, 128)[:64, :64].ravel(), rel=1e-6)
+    assert len(found) == 64 * 32
+    assert found["weight"].to_numpy() == pytest.approx(values.reshape(300, 128)[:64, :32].ravel(), rel=1e-6)
 
 
 def test_overlay_puts_runs_on_one_time_axis():
