@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from moe_viz.engine.analysing import AnalysingClient
+from moe_viz.engine.dissecting import DissectingClient
 from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.trace import RoutingTrace
@@ -52,7 +53,7 @@ def home() -> Path:
         return Path(tempfile.mkdtemp(prefix="moe_viz-"))
 
 
-class LocalEngine(AnalysingClient):
+class LocalEngine(AnalysingClient, DissectingClient):
     """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
     def __init__(self, settings: Settings | None = None):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from moe_viz.engine.analysing import Analysing
+from moe_viz.engine.dissecting import Dissecting
 from moe_viz.engine.hosted import HostedRun, failure
 from moe_viz.engine.protocol import Continuation, EngineError, Update
 from moe_viz.engine.roster import Limits, Roster, asked
@@ -32,7 +33,7 @@ CREDIT_S = 0.05
 LONGEST_SLEEP_S = 0.5
 
 
-class Host(Analysing):
+class Host(Analysing, Dissecting):
     """Serves `moe_viz.engine.protocol.Engine`. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
 
     def __init__(

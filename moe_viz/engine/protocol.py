@@ -14,6 +14,7 @@ import pandas as pd
 
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.snapshot import Continuation, Snapshot
+from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 
@@ -122,6 +123,12 @@ class Engine(Protocol):
 
     def train_to(self, run: str, step: int) -> int:
         """Let a run train up to `step` and wait there; the steps it has done. EngineError where it has stopped for an error."""
+
+    def dissect(self, run: str, token: int, layer: int) -> StepStory:
+        """The run's next training step as one token of its batch meets it in one layer, down to the router's weights. Changes nothing.
+
+        EngineError where the batch has no such token, the model no such layer, or the run has diverged.
+        """
 
     def resume(self, run: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""

@@ -17,6 +17,7 @@ from moe_viz.models import build_model
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.history import History
 from moe_viz.records.snapshot import Continuation, Snapshot
+from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import Batch, ProbeLabels, make_task
@@ -24,6 +25,7 @@ from moe_viz.training import observe, sentences
 from moe_viz.training.analysis import Magnifier
 from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
 from moe_viz.training.devices import random_stream, resolve_device
+from moe_viz.training.dissect import dissect
 from moe_viz.training.ledger import gradient_norms
 from moe_viz.training.live import apply_live
 from moe_viz.training.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
@@ -227,6 +229,10 @@ class Trainer:
         if self._magnifier is None or (self._magnifier[1].epoch, self._magnifier[1].step) != (self.epoch, step):
             raise ValueError(f"step = {step} is not the one that was analysed last; analyse the run again")
         return self._magnifier[1].losses(layer, expert)
+
+    def dissect(self, token: int, layer: int) -> StepStory:
+        """The next training step as one of its tokens meets it in one layer; nothing about the run changes. Raises ValueError for none such."""
+        return dissect(self, token, layer)
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 

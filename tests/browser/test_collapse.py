@@ -58,8 +58,14 @@ def test_collapse_and_rescue_as_told_are_what_the_run_does(page):
 
 def test_charts_and_tables_stand_on_the_page(page):
     wait_for_step(page, 12)
-    for key in ("ledger", "push", "load", "dropped", "loss"):
-        page.locator(f".st-key-{key} .vega-embed").first.wait_for(timeout=SLOW)
+    for begins in (
+        "For each expert its share",
+        "One dot per expert",
+        "Share of the routes asked",
+        "Share of routes dropped",
+        "Training loss",
+    ):
+        page.locator(f'[data-testid="stVegaLiteChart"] [aria-label^="{begins}"]').first.wait_for(timeout=SLOW)
     page.get_by_text("The same as tables").click()
     for key in ("log_table", "ledger_table", "push_table"):
         page.locator(f".st-key-{key}").wait_for(timeout=SLOW)

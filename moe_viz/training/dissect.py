@@ -1,0 +1,245 @@
+"""Dissecting one training step: a copy of the run makes its next step, watched at one layer, and one token's numbers are read off.
+
+The copy comes from a checkpoint, so the run itself is not touched, and the step that it will make later is this very one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moe_viz.moe import MoELayer, Routing
+from moe_viz.moe.experts import ACTIVATIONS
+from moe_viz.moe.routers.second_expert import budget_loss
+from moe_viz.records.step_story import Route, RowStory, StepStory
+from moe_viz.tasks import Batch
+from moe_viz.training.objective import coefficient
+from moe_viz.training.step import CLIP_NORM
+from moe_viz.training.watching import Seen, losses_again, watch
+
+if TYPE_CHECKING:
+    from moe_viz.training.trainer import Trainer
+
+
+def dissect(trainer: Trainer, token: int, layer: int) -> StepStory:
+    """The story of one token (of the next training batch) in one layer. Raises ValueError where there is no such token or layer."""
+    n_layers = len(trainer.model.moe_layers)
+    if not 0 <= layer < n_layers:
+        raise ValueError(f"layer = {layer} must be 0 to {n_layers - 1}")
+    now = trainer.checkpoint(history=False)
+    if trainer.state == "diverged":
+        raise ValueError("this run has diverged: it has no next step")
+    copy = type(trainer).from_bytes(now)
+    moe = copy.model.moe_layers[layer]
+    watched = watch(copy, moe)
+    before = {name: tensor.detach().clone() for name, tensor in moe.state_dict().items()}
+    gate = _gate(moe)
+    moments = None if gate is None else {k: v.clone() for k, v in copy.optimizer.state.get(gate, {}).items()}
+    copy.step()
+    rows = copy._statistics.read()
+    sizes = [len(seen.x) for seen in watched]
+    if not 0 <= token < sum(sizes):
+        raise ValueError(f"token = {token} must be 0 to {sum(sizes) - 1}")
+    index = int(np.searchsorted(np.cumsum(sizes), token, side="right"))
+    local = token - sum(sizes[:index])
+    after = losses_again(copy, trainer.step_number, watched)
+    return _Teller(copy, trainer, moe, before, moments, float(rows.grad_norm[-1])).tell(
+        watched, index, local, token, layer, after
+    )
+
+
+def _gate(moe: MoELayer) -> Tensor | None:
+    """[E, D] the router's rows where its logits are a linear map of what it sees, else None."""
+    weight = getattr(getattr(moe.router, "gate", None), "weight", None)
+    return weight if isinstance(weight, Tensor) and weight.shape[0] == moe.experts.n_experts else None
+
+
+class _Teller:
+    """Reads one token's numbers off what was watched."""
+
+    def __init__(self, copy: Trainer, trainer: Trainer, moe: MoELayer, before: dict, moments: Any, norm: float):
+        self.copy, self.trainer, self.moe = copy, trainer, moe
+        self.before, self.moments = before, moments
+        self.clip = min(1.0, CLIP_NORM / (norm + 1e-6))
+
+    def tell(self, parts: list[Seen], index: int, local: int, token: int, layer: int, after: list[Tensor]) -> StepStory:
+        seen, config = parts[index], self.trainer.config
+        routing, choice = seen.routing, seen.choice
+        share = len(seen.x) / sum(len(part.x) for part in parts)
+        linear = None if _gate(self.moe) is None or routing.logits is None else self.before["router.gate.weight"]
+        sees = seen.x[local] if seen.shift is None else seen.x[local] + seen.shift
+        routes = self._routes(seen, local)
+        logits, ranking = _row(routing.logits, local), None if choice is None else _row(choice.ranking, local)
+        score = None if choice is None else _row(choice.extra.get("score", choice.extra.get("sigmoid")), local)
+        probs = _row(routing.probs, local)
+        grad = None if routing.logits is None or routing.logits.grad is None else _row(routing.logits.grad, local)
+        groups = max(1, int(routing.info.get("groups", routing.soft_groups)))
+        names, first, dropped = self._overview(parts)
+        if linear is not None and not self._is_linear(linear, sees, logits):
+            linear = None
+        return StepStory(
+            step=self.trainer.step_number,
+            layer=layer,
+            token=token,
+            config=config.flat(),
+            names=names,
+            first_expert=first,
+            dropped=dropped,
+            x=_np(seen.x[local]),
+            seen=_np(sees),
+            row=_np(linear[routes[0].expert]) if linear is not None and routes else None,
+            logits=logits,
+            ranking=ranking,
+            score=score,
+            bias=_np(self.before["router.bias"]) if "router.bias" in self.before else None,
+            noisy=bool(config.flat().get("noise")) and "noise" in config.flat(),
+            plan=config.router.name == "sinkhorn",
+            softmax=logits is not None and bool(np.allclose(_softmax(logits), probs, atol=1e-4)),
+            probs=probs,
+            routes=routes,
+            capacity=None if routing.capacity is None else routing.capacity // groups,
+            group_size=len(seen.x) // groups,
+            mix=None if routing.residual_mix is None else _np(routing.residual_mix[local]).reshape(-1),
+            y=_np(seen.y[local]),
+            loss_before=float(seen.per_token[local]),
+            loss_after=float(after[index][local]),
+            batch_before=float(seen.per_token.mean()),
+            batch_after=float(after[index].mean()),
+            aux=self._aux(seen.routings),
+            dy=np.zeros(len(seen.x[local])) if seen.y.grad is None else _np(seen.y.grad[local]),
+            dlogits=grad,
+            dlogits_aux={name: share * _row(part, local) for name, part in seen.aux_grads.items()},
+            router_row=None if linear is None or grad is None or not routes else self._row_story(sees, grad, routes[0]),
+            part=share,
+        )
+
+    def _aux(self, routings: list[Routing]) -> dict[str, tuple[float, float]]:
+        """Term -> (its mean over the layers, its weight), as `objective.auxiliary_loss` adds them up."""
+        config, found = self.copy.config, {}
+        terms = [{name: float(term.detach()) for name, term in routing.aux.items()} for routing in routings]
+        for name in dict.fromkeys(name for layer in terms for name in layer):
+            value = sum(layer.get(name, 0.0) for layer in terms) / len(terms)
+            if name == "cmr":
+                gates = [routing.residual_mix.detach() for routing in routings]
+                value = float(budget_loss(gates, config.router.budget))
+            found[name] = (value, coefficient(name, config))
+        return found
+
+    def _is_linear(self, rows: Tensor, sees: Tensor, logits: np.ndarray) -> bool:
+        """Not where the router adds to its scores or disturbs what it sees (jitter)."""
+        return bool(np.allclose(_np(rows @ sees), logits, rtol=1e-3, atol=1e-4))
+
+    def _overview(self, parts: list[Seen]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        names, first, dropped = [], [], []
+        for seen in parts:
+            names.append(_names(self.copy, seen.batch))
+            best = torch.full((len(seen.x),), -1)
+            order = seen.routing.route_weight.detach().argsort(stable=True)
+            asked = order[seen.routing.requested[order]]
+            for_token = seen.routing.route_token[asked]
+            best[for_token.cpu()] = seen.routing.route_expert[asked].cpu()
+            first.append(best.numpy())
+            dropped.append(seen.routing.dropped.cpu().numpy())
+        return np.concatenate(names), np.concatenate(first), np.concatenate(dropped)
+
+    def _routes(self, seen: Seen, local: int) -> list[Route]:
+        routing = seen.routing
+        asked = routing.route_weight if routing.asked_weight is None else routing.asked_weight
+        asked, used, probs = asked.detach(), routing.route_weight.detach(), routing.probs.detach()
+        mine = ((routing.route_token == local) & routing.requested).nonzero().squeeze(-1)
+        grads = routing.route_weight.grad
+        groups = max(1, int(routing.info.get("groups", 1)))
+        found = []
+        for m in mine.tolist():
+            expert, slot = int(routing.route_expert[m]), int(routing.route_slot[m])
+            x = seen.x[local] if routing.route_in_weight is None else seen.x[local] * routing.route_in_weight[m]
+            hidden, output = self._run_expert(x.detach(), expert)
+            place = slot
+            if groups > 1 and routing.capacity is not None:
+                size = routing.capacity // groups
+                group = local // (len(seen.x) // groups)
+                place = slot - (group if routing.kept[m] else groups - 1) * size
+            found.append(
+                Route(
+                    expert=expert,
+                    gate=float(probs[local, expert]),
+                    asked=float(asked[m]),
+                    weight=float(used[m]) if routing.kept[m] else 0.0,
+                    place=place,
+                    asked_of=self._asked_of(routing, expert, local, groups),
+                    kept=bool(routing.kept[m]),
+                    active=int((hidden != 0).sum()),
+                    hidden=len(hidden),
+                    output=_np(output),
+                    gradient=None if grads is None else float(grads[m]),
+                )
+            )
+        return sorted(found, key=lambda route: -route.asked)
+
+    def _asked_of(self, routing: Routing, expert: int, local: int, groups: int) -> int:
+        """Routes asked of an expert, in the token's group."""
+        size = routing.n_tokens // groups
+        same = (routing.route_expert == expert) & routing.requested & (routing.route_token // size == local // size)
+        return int(same.sum())
+
+    def _run_expert(self, x: Tensor, expert: int) -> tuple[Tensor, Tensor]:
+        """Hidden units and output of one expert on one token, with the weights from before the step."""
+        w = {name: self.before.get(f"experts.{name}") for name in ("w1", "b1", "w2", "b2")}
+        h = x @ w["w1"][expert]
+        h = ACTIVATIONS[self.moe.experts.activation](h if w["b1"] is None else h + w["b1"][expert])
+        out = h @ w["w2"][expert]
+        return h, out if w["b2"] is None else out + w["b2"][expert]
+
+    def _row_story(self, sees: Tensor, grad: np.ndarray, route: Route) -> RowStory | None:
+        gate = _gate(self.moe)
+        if gate.grad is None:
+            return None
+        x, e = _np(sees), route.expert
+        d = int(np.argmax(np.abs(x)))
+        group = self.copy.optimizer.param_groups[0]
+        moments = {n: float(self.moments[n][e, d]) if self.moments else 0.0 for n in ("exp_avg", "exp_avg_sq")}
+        return RowStory(
+            expert=e,
+            component=d,
+            x=float(x[d]),
+            dlogit=float(grad[e]),
+            part=float(grad[e] * x[d]),
+            gradient=float(gate.grad[e, d]) / self.clip,
+            clip=self.clip,
+            mean=moments["exp_avg"],
+            square=moments["exp_avg_sq"],
+            t=int(self.moments["step"]) + 1 if self.moments else 1,
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            before=float(self.before["router.gate.weight"][e, d]),
+            after=float(gate[e, d]),
+        )
+
+
+def _names(copy: Trainer, batch: Batch) -> np.ndarray:
+    """[T] how the tokens of a training batch are called: pieces of text, or what their ids stand for."""
+    if copy.task.is_text:
+        return copy.task.labels(batch).tokens
+    ids = batch.token_ids.cpu().numpy()
+    if copy.config.task.name == "clusters":
+        return np.array([f"{chr(ord('A') + i)}{n}" for n, i in enumerate(ids)])
+    return np.array([f"{n // batch.group_size}:{i}" for n, i in enumerate(ids)])
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max())
+    return e / e.sum()
+
+
+def _np(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().double().cpu().numpy()
+
+
+def _row(tensor: Tensor | None, index: int) -> np.ndarray | None:
+    return None if tensor is None else _np(tensor[index])

@@ -1,0 +1,94 @@
+"""Watching a step: hooks on one MoE layer and its model that keep what passes, with the gradients that reach it, per micro-batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from moe_viz.moe import MoELayer, Routing
+from moe_viz.moe.routers.base import Choice
+from moe_viz.tasks import Batch
+from moe_viz.training.devices import random_stream
+from moe_viz.training.objective import coefficient
+
+if TYPE_CHECKING:
+    from moe_viz.training.trainer import Trainer
+
+
+@dataclass
+class Seen:
+    """What was watched of one micro-batch: the layer's input x [T, D] and output y [T, D], its routing, how its router chose.
+
+    aux_grads: term -> its weighted gradient by the logits [T, E];  routings: of all layers;  per_token [T] loss
+    """
+
+    x: Tensor
+    shift: Tensor | None
+    y: Tensor
+    routing: Routing
+    choice: Choice | None
+    aux_grads: dict[str, Tensor] = field(default_factory=dict)
+    routings: list[Routing] = field(default_factory=list)
+    per_token: Tensor | None = None
+    batch: Batch | None = None
+
+
+def watch(copy: Trainer, moe: MoELayer) -> list[Seen]:
+    """Hooks on the copy that keep what passes; the list fills while it steps."""
+    watched: list[Seen] = []
+    choices: list[Choice] = []
+    if hasattr(moe.router, "ranking"):
+        original = moe.router.ranking
+
+        def ranking(c: Choice) -> Tensor:
+            choices.append(c)
+            return original(c)
+
+        moe.router.ranking = ranking
+
+    def layer_hook(module: Any, args: tuple, kwargs: dict, output: tuple[Tensor, Routing]) -> None:
+        y, routing = output
+        seen = Seen(args[0].detach(), kwargs.get("router_shift"), y, routing, choices[-1] if choices else None)
+        if torch.is_grad_enabled():
+            seen.aux_grads = _aux_gradients(copy, routing)  # before gradients are kept: these would be added to them
+        for tensor in (y, routing.logits, routing.route_weight):
+            if tensor is not None and tensor.requires_grad and not tensor.is_leaf:
+                tensor.retain_grad()
+        watched.append(seen)
+
+    def model_hook(module: Any, args: tuple, output: Tensor) -> None:
+        watched[-1].batch, watched[-1].routings = args[0], copy.model.routings
+        watched[-1].per_token = copy.task.loss(output.detach(), args[0])[1].detach()
+
+    moe.register_forward_hook(layer_hook, with_kwargs=True)
+    copy.model.register_forward_hook(model_hook)
+    return watched
+
+
+def _aux_gradients(copy: Trainer, routing: Routing) -> dict[str, Tensor]:
+    """Term -> its weighted gradient by the logits [T, E]."""
+    found = {}
+    if routing.logits is None or not routing.logits.requires_grad:
+        return found
+    for name, term in routing.aux.items():
+        weight = coefficient(name, copy.config) / len(copy.model.moe_layers)
+        if weight and term.requires_grad:
+            (grad,) = torch.autograd.grad(term * weight, routing.logits, retain_graph=True, allow_unused=True)
+            if grad is not None:
+                found[name] = grad
+    return found
+
+
+def losses_again(copy: Trainer, step: int, watched: list[Seen]) -> list[Tensor]:
+    """Per-token losses of the same micro-batches with the new weights, on the same random stream."""
+    before = len(watched)
+    batches = [seen.batch for seen in watched]
+    with torch.no_grad(), random_stream(copy.device, "step", copy.config.seed, step):
+        for batch in batches:
+            copy.model(batch)
+    after = [seen.per_token for seen in watched[before:]]
+    del watched[before:]
+    return after
