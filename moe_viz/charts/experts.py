@@ -100,15 +100,21 @@ def expert_distances(geometry: Geometry, theme: str = "light", translate: Transl
     return frozen.matrices({"": geometry.expert_distance}, title, theme, translate, domain=(0, float(np.sqrt(2))))
 
 
-def switched_off(ablation: Ablation, scale: float, theme: str = "light", translate: Translate = str) -> PlotlyChart:
-    """Rise of the loss per domain (rows) when an expert (columns) says nothing, on a scale shared by the runs compared."""
+def switched_off(ablation: Ablation, scale: float, analysis: Analysis, theme: str = "light", translate: Translate = str) -> PlotlyChart:  # fmt: skip
+    """Rise of the loss per domain (rows) when an expert (columns) says nothing, on a scale shared by the runs compared.
+
+    The table adds `served`, the part of the domain's tokens that choose the expert: correlation beside cause.
+    """
     values = ablation.change().T
     title = translate(N_("Loss per domain without one expert (more: it was needed)"))
-    chart = frozen.matrices({"": values}, title, theme, translate, domain=(-scale, scale), signed=True, names=[translate(d) for d in ablation.domains])  # fmt: skip
+    names = [translate(domain) for domain in ablation.domains]
+    chart = frozen.matrices({"": values}, title, theme, translate, domain=(-scale, scale), signed=True, names=names)
     chart.figure.update_traces(texttemplate="%{z:+.2f}", textfont={"size": 11})
     chart.figure.update_xaxes(title=translate(N_("expert switched off")))
     table = ablation.table()
-    return PlotlyChart(chart.figure, table.assign(expert=table["expert"] + 1))
+    share = specialise.domain_specialisation(analysis.traces[ablation.layer])
+    served = [share.loc[expert, domain] for expert, domain in zip(table["expert"], table["domain"])]
+    return PlotlyChart(chart.figure, table.assign(served=served, expert=table["expert"] + 1))
 
 
 def scale_for(ablations: list[Ablation]) -> float:
@@ -116,13 +122,6 @@ def scale_for(ablations: list[Ablation]) -> float:
     most = max((float(np.abs(a.change()).max(initial=0)) for a in ablations), default=0.0)
     steps = np.array([1, 2, 5, 10]) * 10.0 ** np.floor(np.log10(max(most, LEAST_SCALE)))
     return float(steps[steps >= max(most, LEAST_SCALE) - 1e-12][0])
-
-
-def usual_experts(analysis: Analysis, layer: int, table: pd.DataFrame) -> pd.DataFrame:
-    """The switch-off table with `served`, the part of the domain's tokens that choose the expert: correlation beside cause."""
-    share = specialise.domain_specialisation(analysis.traces[layer])
-    served = [share.loc[expert - 1, domain] for expert, domain in zip(table["expert"], table["domain"])]
-    return table.assign(served=served)
 
 
 def _percent(value: float) -> str:

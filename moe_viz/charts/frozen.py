@@ -146,9 +146,9 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
         )  # fmt: skip
         figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
     value, by_chance = specialise.domain_information(trace), specialise.domain_information_null(trace)
-    title = translate(N_("Which experts each domain uses. Domain information {value}, by chance {chance}")).format(
-        value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan)
-    )
+    title = translate(
+        N_("Which experts each domain uses<br><sup>Domain information {value}, by chance {chance}</sup>")
+    ).format(value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan))
     _dress(figure, title, theme, height=130 + 150 * down)
     figure.update_yaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(showgrid=False, type="category")

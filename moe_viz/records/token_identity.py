@@ -93,7 +93,7 @@ def verdict(learned: float, frozen: float, chance: float) -> Sentence:
     elif gain < MOSTLY * above:
         end = N_(
             "Domain information {learned} learned, {frozen} frozen: learned − frozen = {gain} (chance gives {chance}). "
-            "A router that never learned does about as well here: this specialisation comes from the tokens, not from the router's learning."
+            "A router that never learned tells as much, or nearly: this specialisation comes from the tokens, not from the router's learning."
         )
     else:
         end = N_(

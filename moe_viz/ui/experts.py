@@ -10,6 +10,7 @@ import streamlit as st
 from moe_viz.charts import experts as charts
 from moe_viz.charts import frozen
 from moe_viz.records import token_identity
+from moe_viz.records.analysis import Ablation
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import LabRun, current, in_words
 from moe_viz.ui.specialise import (
@@ -143,11 +144,13 @@ def _switch_off(seen: Study, layer: int) -> None:
             st.caption(_("Not switched off yet."))
             continue
         ablation = done[side.which]
-        chart = draw(seen, side, f"off.{layer}.{shuffled}.{scale}", lambda ablation=ablation: charts.switched_off(ablation, scale, theme(), _),
-                     _("Change of the loss on each domain when each expert is switched off."))  # fmt: skip
-        table = charts.usual_experts(side.analysis, layer, chart.table)
-        drawn[side] = frozen.PlotlyChart(chart.figure, table)
-        most = table.sort_values("change", ascending=False).iloc[0]
+
+        def make(side: Side = side, ablation: Ablation = ablation) -> frozen.PlotlyChart:
+            return charts.switched_off(ablation, scale, side.analysis, theme(), _)
+
+        alt = _("Change of the loss on each domain when each expert is switched off.")
+        chart = drawn[side] = draw(seen, side, f"off.{layer}.{shuffled}.{scale}", make, alt)
+        most = chart.table.sort_values("change", ascending=False).iloc[0]
         with st.container(key=f"most_needed_{side.which}"):
             st.markdown(
                 _("Most needed: expert {expert} on {domain}, {change} ± {error} (standard error over sequences). The layer's other experts change this domain by {others} ± {sd}.").format(

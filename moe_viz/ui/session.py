@@ -13,7 +13,6 @@ import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
-from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _, language
@@ -35,7 +34,6 @@ class LabRun:
     notices: list[EngineError | Sentence | str] = field(default_factory=list)
     latest: Update | None = None
     continuation: Continuation | None = None
-    moment: Snapshot | None = None
 
     def poll(self) -> Update | None:
         """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""

@@ -21,12 +21,20 @@ from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import LabRun, in_words
 from moe_viz.ui.study import Study, study
 from moe_viz.ui.take import take, toolbar
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
+IDENTITY = {
+    "domains": N_("token id"),
+    "digits": N_("patch's place"),
+    "photo": N_("patch's place"),
+    "clusters": N_("cluster"),
+}
+"""What a token is, apart from where it stands: the name of `token_ids` in each task."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +190,7 @@ def theme() -> str:
 def _as_of(run: LabRun, look: Analysis) -> str:
     said = _("As of step {step}, on {n} held-out tokens.").format(step=look.step, n=look.traces[0].n_tokens)
     now = run.config.flat()
-    changed = sorted(word for word, value in look.config.items() if word != "speed" and now.get(word) != value)
+    changed = sorted(word for word, value in look.config.items() if word != "speed" and now.get(word, value) != value)
     if changed:
         said += " " + _("Changed since: {words}.").format(words=", ".join(changed))
     return said
@@ -232,10 +240,18 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
             ).format(value=f"{learned['information']:.2f}", chance=f"{learned['chance']:.2f}")
         )
     if not np.isnan(guess.by_token):
+        said_alone = _(
+            "In layer {layer}, the {what} alone predicts a token's first expert in {share} of cases (always guessing the busiest: {busiest})."
+        )
         parts.append(
-            _(
-                "In layer {layer}, the token id alone predicts a token's first expert in {share} of cases (always guessing the busiest: {busiest})."
-            ).format(layer=layer + 1, share=f"{guess.by_token:.0%}", busiest=f"{guess.by_load:.0%}")
+            said_alone.format(
+                layer=layer + 1,
+                what=_(IDENTITY[seen.learned.config["task"]])
+                if seen.learned.config["task"] in IDENTITY
+                else _("token id"),
+                share=f"{guess.by_token:.0%}",
+                busiest=f"{guess.by_load:.0%}",
+            )
         )
     return " ".join(parts)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moe_viz.charts import experts as charts
-from moe_viz.records.analysis import Ablation, Geometry
+from moe_viz.records.analysis import Ablation, Analysis, Geometry
 from tests.records.traces import trace_of
 
 
@@ -41,11 +41,14 @@ def test_bias_lines_are_one_per_expert():
 
 
 def test_switched_off_has_domains_as_rows_on_a_scale_both_runs_share(ablation):
-    chart = charts.switched_off(ablation, 5.0)
+    trace = trace_of([0, 0, 0, 1], 2, group=["a", "a", "b", "b"])
+    looked = Analysis(10, 0, {}, [trace, trace], [], pd.DataFrame(), pd.DataFrame())
+    chart = charts.switched_off(ablation, 5.0, looked)
     heat = chart.figure.data[0]
     assert np.asarray(heat.z).tolist() == [[2, 0], [0, 1]] and list(heat.y) == ["a", "b"]
     assert (chart.figure.layout.coloraxis.cmin, chart.figure.layout.coloraxis.cmax) == (-5, 5)
     assert chart.table["expert"].tolist() == [1, 2, 1, 2]
+    assert chart.table["served"].tolist() == [1, 0, 0.5, 0.5]
 
 
 @pytest.mark.parametrize(("most", "scale"), [(0.0, 0.05), (0.03, 0.05), (0.07, 0.1), (1.684, 2.0), (6.0, 10.0)])
