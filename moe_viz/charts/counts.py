@@ -40,6 +40,8 @@ def drops_by(trace: RoutingTrace, key: str, translate: Translate = str) -> VegaC
     if key == "expert":
         colors = [expert_style(i).color for i in range(trace.n_experts)]
         table = table.assign(expert=table["expert"].astype(int) + 1)
+    elif key == "group":
+        table = table.assign(group=table["group"].map(translate))
     return _bars(table, key, "rate", translate(titles[key]), translate(N_("share of their routes")), colors)
 
 

@@ -6,7 +6,7 @@ assets/components/routing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ def routing_view(
     dead: Sequence[bool] | None = None,
     height: int = 480,
     labels: Mapping[str, str] | None = None,
+    group_name: Callable[[str], str] = str,
     selected: Mapping[str, Any] | None = None,
     motion: bool = True,
     theatre: bool = False,
@@ -50,7 +51,8 @@ def routing_view(
 
     selected: {"kind": "token" | "expert", "index": int}, given here to pin from outside, returned when pinned in the view.
     images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
-    labels: translated `LABELS`; missing ones stay English.  motion: False stops tweening whatever the browser prefers.
+    labels: translated `LABELS`; missing ones stay English.  group_name: how a group is called on screen.
+    motion: False stops tweening whatever the browser prefers.
     theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
     peers: traces whose views stand beside this one: the bars of all are drawn to one scale.
     lit: the tokens (by index) that stand out while nothing is hovered or pinned; None: all alike.
@@ -58,7 +60,9 @@ def routing_view(
     """
     if not 0 <= layer < len(traces):
         raise ValueError(f"layer {layer} is not one of the {len(traces)} layers of the trace (0 to {len(traces) - 1})")
-    data = pack(traces[layer], images=images, points=points, dead=dead) | {
+    data = pack(traces[layer], images=images, points=points, dead=dead)
+    data |= {
+        "groups": [group_name(name) for name in data["groups"]],
         "look": {"colours": COLORS, "patterns": PATTERNS},
         "labels": {**LABELS, **(labels or {})},
         "recorded": recorded,

@@ -127,6 +127,7 @@ def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
         images=moment.extras.get("images"),
         points=moment.extras.get("points"),
         labels=translated(_),
+        group_name=_,
         theatre=not shown.playing,
         height=400,
     )

@@ -60,7 +60,7 @@ def compare() -> None:
         )
         st.metric(_("Tokens that changed their first expert"), f"{len(table)} / {now.n_tokens}")
         st.dataframe(
-            moved_by_domain(then, now),
+            moved_by_domain(then, now).assign(group=lambda moved: moved["group"].map(_)),
             hide_index=True,
             key="moved_by_domain",
             column_config={
@@ -76,10 +76,11 @@ def compare() -> None:
             st.info(_("No token changed its first expert between A and B."))
             return
         numbered = table.drop(columns="index").assign(
+            group=table["group"].map(_),
             **{
                 name: (table[name] + FIRST_EXPERT).where(table[name] >= 0).astype("Int64")
                 for name in ("before", "after")
-            }
+            },
         )
         st.dataframe(
             numbered,

@@ -48,7 +48,14 @@ def own_text(run: LabRun, layer: int) -> None:
                 n=run.continuation.prompt_tokens, step=traces[0].step
             )
         )
-    routing_view(traces, layer=min(layer, len(traces) - 1), key="own_routing", height=320, labels=translated(_))
+    routing_view(
+        traces,
+        layer=min(layer, len(traces) - 1),
+        key="own_routing",
+        height=320,
+        labels=translated(_),
+        group_name=_,
+    )
 
 
 def _routed(run: LabRun, text: str) -> list[RoutingTrace]:

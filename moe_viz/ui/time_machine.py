@@ -154,6 +154,7 @@ def _picture(found: Machine, source: Source, shown: Source, traces: list[Routing
         images=extras.get("images"),
         points=extras.get("points"),
         labels=translated(_),
+        group_name=_,
         height=320,
         lit=_lit(found, source),
     )

@@ -199,6 +199,7 @@ def _pictures(found: Twins) -> None:
                 images=extras.get("images"),
                 points=extras.get("points"),
                 labels=translated(_),
+                group_name=_,
                 height=320,
                 lit=lit,
                 peers=traces,
