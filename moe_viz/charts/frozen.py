@@ -132,7 +132,7 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
     domains, styles = list(share.columns), [expert_style(i) for i in range(trace.n_experts)]
     across = min(max(len(domains), 1), 4)
     down = -(-max(len(domains), 1) // across)
-    figure = make_subplots(rows=down, cols=across, shared_yaxes=True, shared_xaxes=True, subplot_titles=[escape(str(d)) for d in domains], horizontal_spacing=0.02, vertical_spacing=0.25 / down)  # fmt: skip
+    figure = make_subplots(rows=down, cols=across, shared_yaxes=True, shared_xaxes=True, subplot_titles=[escape(translate(str(d))) for d in domains], horizontal_spacing=0.02, vertical_spacing=0.25 / down)  # fmt: skip
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
     for i, domain in enumerate(domains):
         at = {"row": i // across + 1, "col": i % across + 1}
