@@ -67,7 +67,9 @@ def gaps(found: Twins) -> None:
     with left:
         measured = [column for column in titles if column in set(table["column"])]
         column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric")
-        chart = gap_over_time(maths.gap(found.pairs, column), titles[column], _)
+        chart = gap_over_time(
+            maths.gap(found.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
+        )
         draw(chart, "twin_gap", _("Mean gap over the pairs, with its 95 % interval, over the steps."))
     with right:
         says = {

@@ -1,0 +1,122 @@
+"""The time machine in a real browser: scrubbing shows what the engine kept, pins compare, a branch starts where it says."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from moe_viz.records import recording, specialise
+from moe_viz.records.moments import who_moved
+from tests.browser.lab import NARROW, browser_page, server, wait_for_step
+
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+SLOW = 40_000
+TRACK = ".st-key-track input[type=range]"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page():
+    with browser_page() as page:
+        yield page
+
+
+def at(page):
+    """The step on the track."""
+    return int(re.search(r"\d+", page.locator(".st-key-track output").inner_text(timeout=SLOW)).group())
+
+
+def owners(page):
+    """The expert number that each token of the picture shows."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.st-key-moment *')].map(n => n.shadowRoot).find(r => r && r.querySelector('.tok'))
+        .querySelectorAll('.tok').values().map(n => n.dataset.x).toArray()"""
+    )
+
+
+def wait_for_owners(page, expected):
+    for _ in range(200):
+        if owners(page) == expected:
+            return
+        page.wait_for_timeout(100)
+    assert owners(page) == expected
+
+
+def shown_experts(trace):
+    return [str(expert + 1) if expert >= 0 else "–" for expert in specialise.first_kept(trace)]
+
+
+def test_the_recording_is_scrubbed_compared_and_not_forked(address, page):
+    page.goto(f"{address}/time_machine")
+    history = recording.load("assets/traces/lab").history
+    steps = [step for _, step in history.keyframes.steps()]
+    assert len(steps) >= 5
+    page.locator(".st-key-moment .tok").first.wait_for(timeout=SLOW)
+    assert page.get_by_role("link", name="Lab").count(), "a deep link to a fresh server opens the whole app"
+    expect(page.locator(".st-key-story")).to_contain_text("recorded")
+    assert at(page) == steps[-1]
+    page.locator(TRACK).focus()
+    for step in reversed(steps[:-1]):
+        page.keyboard.press("ArrowLeft")
+        assert at(page) == step
+        wait_for_owners(page, shown_experts(history.nearest_keyframe(step).traces[0]))
+    page.locator(".st-key-pin_both button").click()
+    then, now = (history.nearest_keyframe(step).traces[0] for step in (steps[0], steps[-1]))
+    moved = who_moved(then, now)["index"].tolist()
+    expect(page.get_by_text(f"{len(moved)} / {now.n_tokens}")).to_be_visible(timeout=SLOW)
+    same = specialise.saturation(then, now)
+    expect(page.get_by_text(f"{100 * same:.1f} %").first).to_be_visible()
+    expect(page.locator(".st-key-moment .tok.marked")).to_have_count(len(moved), timeout=SLOW)
+    expect(page.get_by_text("A recorded run has no checkpoints")).to_be_visible()
+
+
+def test_it_plays_forwards_and_back(address, page):
+    page.goto(f"{address}/time_machine")
+    page.locator(".st-key-moment .tok").first.wait_for(timeout=SLOW)
+    last = at(page)
+    page.get_by_role("button", name="Play backwards").click()
+    expect(page.locator(".st-key-track output")).to_have_text(re.compile(r"\b0$"), timeout=SLOW)
+    page.get_by_role("button", name="Play forwards").click()
+    expect(page.locator(".st-key-track output")).to_have_text(re.compile(rf"\b{last}$"), timeout=SLOW)
+
+
+def test_a_branch_of_the_lab_run_starts_at_a_checkpoint_and_stands_beside_it(address, page):
+    page.goto(f"{address}/?task=clusters&speed=50")
+    wait_for_step(page, 90, 90)
+    page.get_by_role("link", name="Time machine").first.click()
+    page.locator(TRACK).wait_for(timeout=SLOW)
+    page.locator(".st-key-play button").click()
+    expect(page.locator(".st-key-play button")).to_contain_text("Train on", timeout=SLOW)
+    page.locator(TRACK).focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".st-key-track .checkpoint").first).to_be_attached()
+    step = at(page)
+    page.wait_for_timeout(1000)
+    page.locator(".st-key-fork_value input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    page.locator(".st-key-fork button").click()
+    said = page.locator(".st-key-branch")
+    said.wait_for(timeout=SLOW)
+    start, asked = (int(n) for n in re.search(r"at step (\d+) \(asked for: step (\d+)\)", said.inner_text()).groups())
+    assert asked == step and start <= step and start % 25 == 0
+    assert "Balance =" in said.inner_text()
+    expect(page.locator(".st-key-strips [data-testid=stVegaLiteChart]")).to_have_count(5, timeout=SLOW)
+    expect(page.get_by_text("Load per expert, branch")).to_be_attached()
+    page.locator(".st-key-moment_run").get_by_text("Branch").click()
+    expect(page.locator(".st-key-track .checkpoint")).to_have_count(0, timeout=SLOW)
+    assert at(page) >= start, "the track now holds the branch's own moments"
+    page.locator(".st-key-remove_branch button").click()
+    said.wait_for(state="detached", timeout=SLOW)
+
+
+def test_narrow_screens_fit(address):
+    with browser_page(NARROW, scheme="dark") as page:
+        page.goto(f"{address}/time_machine")
+        page.locator(".st-key-moment .tok").first.wait_for(timeout=SLOW)
+        assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
