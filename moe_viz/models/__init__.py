@@ -11,7 +11,12 @@ from moe_viz.models.vision import VisionTransformer
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Task
 
-MODELS: dict[str, type[Model]] = {"domains": LanguageModel, "digits": VisionTransformer, "clusters": PointModel}
+MODELS: dict[str, type[Model]] = {
+    "domains": LanguageModel,
+    "digits": VisionTransformer,
+    "clusters": PointModel,
+    "plane": PointModel,
+}
 
 
 def build_model(config: RunConfig, task: Task) -> Model:

@@ -38,6 +38,9 @@ def allowed(info: FieldInfo) -> str:
     values = choices(info)
     if values is not None:
         return ", ".join(write(value) for value in values)
+    if _members(info.annotation) == [str]:
+        longest = next((rule.max_length for rule in _rules(info) if getattr(rule, "max_length", None)), None)
+        return "text" if longest is None else f"text of at most {longest} characters"
     low, high = bounds(info)
     above = "above " if any(getattr(rule, "gt", None) is not None for rule in _rules(info)) else ""
     text = f"{above}{write(low)} to {write(high)}"

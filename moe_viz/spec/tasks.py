@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from moe_viz.spec.knobs import N_, Knob, Spec
+from moe_viz.spec.points import MOST_POINTS, decode_points
 
 
 class TaskOptions(Spec):
@@ -114,7 +117,50 @@ class Clusters(TaskOptions):
     )
 
 
+class Plane(TaskOptions):
+    title = N_("Points: the plane")
+    summary = N_(
+        "Points of two to four classes in the plane: which expert owns which part of it can be seen at a glance."
+    )
+    metric = "accuracy"
+    metric_goal = "max"
+    run_defaults = {
+        "router": {"name": "switch", "k": 1},
+        "n_layers": 1,
+        "d_model": 16,
+        "d_hidden": 32,
+        "batch_tokens": 256,
+        "balance_coef": 0.1,
+        "lr": 3e-3,
+    }
+    name: Literal["plane"] = "plane"
+    shape: Literal["moons", "rings", "checker", "spiral", "waves"] = Knob(
+        "spiral", live=False, title=N_("Shape"), help=N_("How the points of the classes lie in the plane.")
+    )
+    lift: Literal["curved", "straight"] = Knob(
+        "curved",
+        live=False,
+        title=N_("Borders"),
+        help=N_(
+            "What the model sees of a point. straight: 1, x and y, so the border between two experts is a straight line. curved: waves of x and y too."
+        ),
+    )
+    points: str = Knob(
+        "",
+        live=False,
+        max_length=4 * MOST_POINTS,
+        title=N_("Painted points"),
+        help=N_("Points painted on the page Gate map, four characters each; they replace the shape. Empty: none."),
+    )
+
+    @field_validator("points")
+    @classmethod
+    def _are_points(cls, text: str) -> str:
+        decode_points(text)
+        return text
+
+
 TASK_OPTIONS: dict[str, type[TaskOptions]] = {
-    cls.model_fields["name"].default: cls for cls in (Domains, Digits, Clusters)
+    cls.model_fields["name"].default: cls for cls in (Domains, Digits, Clusters, Plane)
 }
 """Registry name -> options model."""

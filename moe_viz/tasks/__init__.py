@@ -9,8 +9,14 @@ from moe_viz.tasks.base import Batch, ProbeLabels, Task, observing
 from moe_viz.tasks.clusters import ClustersTask
 from moe_viz.tasks.digits import DigitsTask
 from moe_viz.tasks.domains import DomainsTask
+from moe_viz.tasks.plane import PlaneTask
 
-TASKS: dict[str, type[Task]] = {"domains": DomainsTask, "digits": DigitsTask, "clusters": ClustersTask}
+TASKS: dict[str, type[Task]] = {
+    "domains": DomainsTask,
+    "digits": DigitsTask,
+    "clusters": ClustersTask,
+    "plane": PlaneTask,
+}
 
 
 def make_task(config: RunConfig, device: torch.device) -> Task:

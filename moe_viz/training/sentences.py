@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
@@ -12,14 +13,23 @@ from moe_viz.spec.sentence import Sentence
 SUSPECTS = ("lr", "balance_coef", "z_coef", "router", "k", "shared_vector")
 """Knobs whose values are named when a run diverges."""
 
+LONGEST = 24
+"""Characters of a changed value that are told."""
+
 
 def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
     """The run began again because these words cannot change while it trains."""
     old, new = before.flat(), after.flat()
-    changes = ", ".join(f"{word} {write(old[word])} → {write(new[word])}" for word in sorted(words))
+    changes = ", ".join(f"{word} {_short(old[word])} → {_short(new[word])}" for word in sorted(words))
     return Sentence(
         N_("Restarted from step 0, because this cannot change in a running model: {changes}."), changes=changes
     )
+
+
+def _short(value: Any) -> str:
+    """A value as it stands in a link; of a long one, such as painted points, the beginning."""
+    text = write(value) or "–"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:

@@ -21,7 +21,8 @@ CHOICES = (
     N_("floor"), N_("round"), N_("position"), N_("probability"), N_("random"), N_("batch priority"), N_("reroute"),
     N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
     N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
-    N_("balanced"), N_("token"), N_("average"),
+    N_("balanced"), N_("token"), N_("average"), N_("moons"), N_("rings"), N_("checker"), N_("spiral"), N_("waves"),
+    N_("straight"), N_("curved"),
 )
 # fmt: on
 """The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
@@ -61,6 +62,8 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
         st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
     elif options is not None:
         st.select_slider(label, [*options, options[0]], format_func=lambda v: show(word, v), disabled=True, **common)
+    elif isinstance(value, str):
+        st.text_input(label, **common)
     else:
         low, high = bounds(info)
         whole = isinstance(value, int)

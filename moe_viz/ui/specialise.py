@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from moe_viz import __version__
 from moe_viz.charts import frozen
 from moe_viz.charts.frozen import PlotlyChart
 from moe_viz.engine.protocol import Update
@@ -21,6 +22,7 @@ from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import LabRun, in_words
@@ -28,11 +30,13 @@ from moe_viz.ui.study import Study, study
 from moe_viz.ui.take import take, toolbar
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
+STAMPED = ("task", "router", "k", "n_experts", "freeze_router", "seed")
 IDENTITY = {
     "domains": N_("token id"),
     "digits": N_("patch's place"),
     "photo": N_("patch's place"),
     "clusters": N_("cluster"),
+    "plane": N_("field of the plane"),
 }
 """What a token is, apart from where it stands: the name of `token_ids` in each task."""
 
@@ -154,7 +158,7 @@ def labelled(seen: Study, side: Side, layer: int, shuffled: bool) -> RoutingTrac
 
 def draw(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], alt: str) -> PlotlyChart:
     """A figure of one side, made once per look, with its table one click away."""
-    chart = seen.keep((side.which, name, theme(), language()), make)
+    chart = seen.keep((side.which, name, theme(), language()), lambda: frozen.stamped(make(), stamp(side)))
     key = f"{name}.{side.which}".replace(".", "_")
     st.plotly_chart(
         chart.figure,
@@ -167,6 +171,13 @@ def draw(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], al
         if is_open:
             st.dataframe(chart.table, hide_index=True, height=240)
     return chart
+
+
+def stamp(side: Side) -> str:
+    """What made a picture, in one line."""
+    config = side.analysis.config
+    knobs = ", ".join(f"{word} {write(config[word])}" for word in STAMPED if word in config)
+    return f"moe_viz {__version__} · {knobs} · step {side.analysis.step}"
 
 
 @contextmanager
@@ -224,7 +235,7 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
     elif shuffled:
         parts.append(
             _("The labels are shuffled: the domain information left, {value}, is chance.").format(
-                value=f"{learned['information']:.2f}"
+                value=_two(learned["information"])
             )
         )
     elif "frozen" in said:
@@ -237,7 +248,7 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
         parts.append(
             _(
                 "Domain information {value}; chance gives {chance}. Did the router learn that? The frozen random router answers."
-            ).format(value=f"{learned['information']:.2f}", chance=f"{learned['chance']:.2f}")
+            ).format(value=_two(learned["information"]), chance=_two(learned["chance"]))
         )
     if not np.isnan(guess.by_token):
         said_alone = _(
@@ -272,4 +283,4 @@ def _table(shown: list[tuple[Side, PlotlyChart, dict[str, Any]]]) -> pd.DataFram
 
 
 def _two(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2f}"
+    return "–" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}"

@@ -22,7 +22,7 @@ from moe_viz.ui.take import take
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
     "held_out_loss": N_("loss on held-out text"),
-    "accuracy": N_("accuracy on held-out images"),
+    "accuracy": N_("accuracy on held-out examples"),
     "nmse": N_("error on held-out points"),
 }
 
