@@ -14,6 +14,7 @@ import numpy as np
 from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.gate_map import GateMap
 
 
 class Analysing:
@@ -29,6 +30,10 @@ class Analysing:
     def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
         found = self._find(run)
         return self._guard(found, lambda: found.trainer.switch_off(step, layer, expert))
+
+    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.gate_map(layer, resolution))
 
     def train_to(self, run: str, step: int) -> int:
         found = self._find(run)
@@ -49,6 +54,9 @@ class AnalysingClient:
 
     def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
         return self._call("switch_off", run, step, layer, expert)
+
+    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
+        return self._call("gate_map", run, layer, resolution)
 
     def train_to(self, run: str, step: int) -> int:
         return self._call("train_to", run, step)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.gate_map import GateMap
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
@@ -120,6 +121,9 @@ class Engine(Protocol):
 
     def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
         """[S] mean loss of each analysed sequence with one expert of a layer silent (None: with all). `step`: that of the last analysis."""
+
+    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
+        """Which expert owns each of R × R places of the plane now; kept per step. EngineError where the task is not in the plane."""
 
     def train_to(self, run: str, step: int) -> int:
         """Let a run train up to `step` and wait there; the steps it has done. EngineError where it has stopped for an error."""

@@ -21,6 +21,11 @@ def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: st
     )
 
 
+def first_choice(routing: Routing) -> np.ndarray:
+    """[T] int16 the most weighted expert that each token asked for or was chosen by, kept or not; -1 = none."""
+    return (_soft_routes(routing) if routing.combine is not None else _routes(routing))[0][:, 0]
+
+
 def _routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(expert, weight, kept, slot), each [T, K]; a token's routes stand most weighted first, kept or not."""
     asked = routing.requested.cpu().numpy()

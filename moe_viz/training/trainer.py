@@ -15,6 +15,7 @@ import numpy as np
 
 from moe_viz.models import build_model
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.gate_map import GateMap
 from moe_viz.records.history import History
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
@@ -26,6 +27,7 @@ from moe_viz.training.analysis import Magnifier
 from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
 from moe_viz.training.devices import random_stream, resolve_device
 from moe_viz.training.dissect import dissect
+from moe_viz.training.gate_map import gate_map
 from moe_viz.training.ledger import gradient_norms
 from moe_viz.training.live import apply_live
 from moe_viz.training.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
@@ -63,6 +65,7 @@ class Trainer:
         self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
         self._task_metric: tuple[Any, float] | None = None
         self._magnifier: tuple[Any, Magnifier] | None = None
+        self._gate_map: tuple[Any, GateMap] | None = None
         self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
         self._keep()
 
@@ -233,6 +236,13 @@ class Trainer:
     def dissect(self, token: int, layer: int) -> StepStory:
         """The next training step as one of its tokens meets it in one layer; nothing about the run changes. Raises ValueError for none such."""
         return dissect(self, token, layer)
+
+    def gate_map(self, layer: int, resolution: int = 64) -> GateMap:
+        """Which expert owns each place of the plane; the same object again while nothing has changed. ValueError for other tasks."""
+        now = (self.epoch, self.step_number, self.config, layer, resolution)
+        if self._gate_map is None or self._gate_map[0] != now:
+            self._gate_map = (now, gate_map(self, layer, resolution))
+        return self._gate_map[1]
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,83 @@
+"""GateMap: which expert owns each place of the plane at one moment, with what probability, and what the model answers there.
+
+Places are the centres of R × R fields that fill the square from -1 to 1; row 0 is the lowest, column 0 the leftmost. Axes: E experts,
+N points on the picture, H held-out points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class GateMap:
+    """One layer's map, made in evaluation mode.
+
+    owner [R, R] int16, the first choice of a point there (kept or not); -1 = no expert.  probs [R, R, E] float16
+    prediction [R, R] int16 class, -1 where no expert had room or asked.  points [N, 2] float32 and classes [N] int16: training data to show
+    held_out_owner [H] int16, held_out_correct [H] bool: the points behind the task's accuracy
+    batch_dependent: owners change with the other points of the batch (found out by routing half of the places alone)
+    """
+
+    step: int
+    epoch: int
+    layer: int
+    router: str
+    owner: np.ndarray
+    probs: np.ndarray
+    prediction: np.ndarray
+    points: np.ndarray
+    classes: np.ndarray
+    held_out_owner: np.ndarray
+    held_out_correct: np.ndarray
+    batch_dependent: bool
+
+    @property
+    def resolution(self) -> int:
+        return self.owner.shape[0]
+
+    @property
+    def n_experts(self) -> int:
+        return self.probs.shape[2]
+
+
+def grid(resolution: int) -> np.ndarray:
+    """[R * R, 2] centres of the fields, row by row from below."""
+    centres = (np.arange(resolution) + 0.5) * 2 / resolution - 1
+    x, y = np.meshgrid(centres, centres)
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def field_of(x: float, y: float, resolution: int) -> tuple[int, int]:
+    """(row, column) of the field that a place lies in; places off the square count as on its edge."""
+    row, column = (min(max(int((value + 1) * resolution / 2), 0), resolution - 1) for value in (y, x))
+    return row, column
+
+
+def regions(found: GateMap) -> pd.DataFrame:
+    """The map as a table, one row per expert, and one for "none" (expert missing) where there is such a place.
+
+    Columns: expert (from 0), share of the plane, mean_probability there (missing where it owns nothing), held_out (points of the held-out
+    data that it owns), accuracy on them (missing where there are none).
+    """
+    owners = list(range(found.n_experts)) + [-1]
+    rows = []
+    for expert in owners:
+        there, held = found.owner == expert, found.held_out_owner == expert
+        if expert < 0 and not there.any() and not held.any():
+            continue
+        rows.append(
+            {
+                "expert": expert if expert >= 0 else None,
+                "share": there.mean(),
+                "mean_probability": found.probs[..., expert][there].mean(dtype=np.float64)
+                if there.any() and expert >= 0
+                else None,
+                "held_out": int(held.sum()),
+                "accuracy": found.held_out_correct[held].mean() if held.any() else None,
+            }
+        )
+    return pd.DataFrame(rows).astype({"expert": "Int64", "mean_probability": "Float64", "accuracy": "Float64"})
