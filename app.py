@@ -14,6 +14,7 @@ st.navigation(
         st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
         st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
         st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
+        st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
         st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
     ],
     position="top",

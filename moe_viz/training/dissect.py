@@ -218,7 +218,7 @@ class _Teller:
             eps=group["eps"],
             weight_decay=group["weight_decay"],
             before=float(self.before["router.gate.weight"][e, d]),
-            after=float(gate[e, d]),
+            after=float(gate.detach()[e, d]),
         )
 
 
