@@ -218,6 +218,26 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
     return PlotlyChart(figure, shown)
 
 
+def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
+    """The chart with a small line at the foot that says what made it, so that a saved picture does, too."""
+    figure = go.Figure(chart.figure)
+    below = (figure.layout.margin.b or 44) + 16
+    figure.add_annotation(
+        text=escape(text),
+        xref="paper",
+        yref="paper",
+        x=1,
+        y=0,
+        xanchor="right",
+        yanchor="bottom",
+        yshift=-below,
+        showarrow=False,
+        font={"size": 10, "color": NEUTRAL},
+    )
+    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 16)
+    return PlotlyChart(figure, chart.table)
+
+
 def _dress(figure: go.Figure, title: str, theme: str, height: int) -> None:
     ink = {"color": INK[theme], "size": 12, "family": FONT}
     figure.update_annotations(font_size=12, selector={"xanchor": "center"})

@@ -84,7 +84,10 @@ def shuffled_tokens(trace: RoutingTrace, seed: int = 0) -> RoutingTrace:
 def verdict(learned: float, frozen: float, chance: float) -> Sentence:
     """What follows from the domain information of a learned router, of one that stayed random, and of shuffled labels (their mean)."""
     gain, above = learned - frozen, learned - chance
-    said = {name: f"{value:.2f}" for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))}
+    said = {
+        name: f"{round(value, 2) + 0.0:.2f}"
+        for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))
+    }
     said["gain"] = f"{round(gain, 2) + 0.0:+.2f}".replace("-", "−")
     if above < NEXT_TO_NOTHING:
         end = N_(

@@ -50,7 +50,9 @@ def take(
             default=PICTURES[0],
             key="picture_format",
             required=True,
-            help=_("What the camera in a chart's toolbar saves. A strip of the lab has its own menu (…) for both."),
+            help=_(
+                "What the camera in a chart's toolbar saves. The strips of the lab save a PNG from their own toolbar."
+            ),
         )
         st.caption(_("This link opens the same settings and seed in the lab:"))
         st.code(link, language=None, wrap_lines=True)
