@@ -14,6 +14,7 @@ from moe_viz.tasks import Task
 MODELS: dict[str, type[Model]] = {
     "domains": LanguageModel,
     "digits": VisionTransformer,
+    "photo": VisionTransformer,
     "clusters": PointModel,
     "plane": PointModel,
 }

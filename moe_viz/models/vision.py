@@ -8,32 +8,39 @@ from torch import Tensor, nn
 from moe_viz.models.base import Model, init_weights, make_moe_layer
 from moe_viz.models.transformer import Block
 from moe_viz.spec import RunConfig
-from moe_viz.tasks import Batch, Task
-from moe_viz.tasks.digits import N_CLASSES, N_PATCHES, PATCH
+from moe_viz.tasks import Batch
+from moe_viz.tasks.images import ImageTask
 
-PIXEL_MEAN, PIXEL_STD = 0.3, 0.38
-"""Of the training images: patches are centred and of unit size."""
 POSITION_STD = 0.3
 """Positions as large as the patches at the start: with the usual .02 the same accuracy comes 100 steps later."""
 
 
 class VisionTransformer(Model):
-    """Patch embedding and learned positions, `n_layers` blocks, mean over the patches, a linear head. Outputs: logits [N, 10]."""
+    """Patch embedding (plus learned positions where the task has them), `n_layers` blocks, mean over the patches, a linear head.
 
-    def __init__(self, config: RunConfig, task: Task):
+    Outputs: logits [N, n_classes]. Without positions, images may have any shape whose sides are whole patches.
+    """
+
+    def __init__(self, config: RunConfig, task: ImageTask):
         super().__init__(config)
-        self.patch = nn.Linear(PATCH**2, config.d_model)
-        self.position = nn.Parameter(torch.randn(N_PATCHES, config.d_model) * POSITION_STD)
+        self.size, self.pixel_mean, self.pixel_std = task.patch, task.pixel_mean, task.pixel_std
+        self.patch = nn.Linear(task.channels * task.patch**2, config.d_model)
+        self.position = None
+        if task.has_positions:
+            self.position = nn.Parameter(torch.randn(task.per_side**2, config.d_model) * POSITION_STD)
         self.blocks = nn.ModuleList(
             Block(config.d_model, make_moe_layer(config, task), causal=False) for _ in range(config.n_layers)
         )
         self.norm = nn.LayerNorm(config.d_model)
-        self.head = nn.Linear(config.d_model, N_CLASSES)
+        self.head = nn.Linear(config.d_model, task.n_classes)
         self.head.apply(init_weights)
         self.moe_layers = [block.moe for block in self.blocks]
 
     def forward(self, batch: Batch) -> Tensor:
-        x = self.patch(_patches((batch.inputs - PIXEL_MEAN) / PIXEL_STD)) + self.position
+        # Patches are centred and of unit size.
+        x = self.patch(patches((batch.inputs - self.pixel_mean) / self.pixel_std, self.size))
+        if self.position is not None:
+            x = x + self.position
         shared, routings = self.shared_vector, []
         for block in self.blocks:
             x, routing = block(x, batch.token_ids, shared)
@@ -42,8 +49,9 @@ class VisionTransformer(Model):
         return self.head(self.norm(x).mean(1))
 
 
-def _patches(images: Tensor) -> Tensor:
-    """[N, S, S] -> [N, patches, PATCH * PATCH], row by row."""
-    n, side, _ = images.shape
-    grid = images.view(n, side // PATCH, PATCH, side // PATCH, PATCH)
-    return grid.transpose(2, 3).reshape(n, -1, PATCH**2)
+def patches(images: Tensor, size: int) -> Tensor:
+    """[N, H, W] or [N, H, W, C] -> [N, patches, size * size * C], row by row."""
+    images = images.unsqueeze(-1) if images.dim() == 3 else images
+    n, height, width, channels = images.shape
+    grid = images.reshape(n, height // size, size, width // size, size, channels)
+    return grid.transpose(2, 3).reshape(n, -1, size * size * channels)

@@ -95,6 +95,23 @@ class Digits(TaskOptions):
     name: Literal["digits"] = "digits"
 
 
+class Photo(TaskOptions):
+    title = N_("Images: photographs")
+    summary = N_("A small vision transformer tells from which of six photographs a piece is cut, patch by patch.")
+    metric = "accuracy"
+    metric_goal = "max"
+    run_defaults = {
+        "router": {"name": "topk", "k": 2},
+        "n_layers": 2,
+        "d_model": 64,
+        "d_hidden": 128,
+        "batch_tokens": 1024,
+        "balance_coef": 0.01,
+        "lr": 1e-3,
+    }
+    name: Literal["photo"] = "photo"
+
+
 class Clusters(TaskOptions):
     title = N_("Points: eight clusters")
     summary = N_(
@@ -161,6 +178,6 @@ class Plane(TaskOptions):
 
 
 TASK_OPTIONS: dict[str, type[TaskOptions]] = {
-    cls.model_fields["name"].default: cls for cls in (Domains, Digits, Clusters, Plane)
+    cls.model_fields["name"].default: cls for cls in (Domains, Digits, Photo, Clusters, Plane)
 }
 """Registry name -> options model."""

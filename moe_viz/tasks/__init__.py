@@ -9,11 +9,13 @@ from moe_viz.tasks.base import Batch, ProbeLabels, Task, observing
 from moe_viz.tasks.clusters import ClustersTask
 from moe_viz.tasks.digits import DigitsTask
 from moe_viz.tasks.domains import DomainsTask
+from moe_viz.tasks.photo import PhotoTask
 from moe_viz.tasks.plane import PlaneTask
 
 TASKS: dict[str, type[Task]] = {
     "domains": DomainsTask,
     "digits": DigitsTask,
+    "photo": PhotoTask,
     "clusters": ClustersTask,
     "plane": PlaneTask,
 }

@@ -28,7 +28,7 @@ SPLIT_SEED = 20260101
 class Batch:
     """What the model sees at once.
 
-    inputs     [N, ...]: token ids [N, block] int64, images [N, 8, 8] float32, or points [N, D] float32
+    inputs     [N, ...]: token ids [N, block] int64, images [N, H, W] or [N, H, W, 3] float32, or points [N, D] float32
     targets    next token ids [N, block], classes [N], or regression targets [N, D]
     token_ids  [T] int64, what a hash router goes by: text token, patch position, or cluster
     group_size tokens per sequence or image; all T where the tokens are not grouped
@@ -56,7 +56,7 @@ class ProbeLabels:
     """How the tokens of a batch are shown (numpy only, for the traces).
 
     tokens [T] str readable piece or patch id;  group [T] str domain, digit or cluster;  sequence [T] int32, position [T] int32
-    images [N, 8, 8] float32 in 0..1 (digits);  points [T, 2] float32, the first two principal components (clusters)
+    images [N, H, W] or [N, H, W, 3] float32 in 0..1 (digits, photographs);  points [T, 2] float32, the first two principal components (clusters)
     """
 
     tokens: np.ndarray

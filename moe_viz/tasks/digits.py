@@ -11,16 +11,13 @@ from functools import cache, cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from PIL import Image, ImageOps
 
 from moe_viz.spec import RunConfig
-from moe_viz.tasks.base import DATA, SPLIT_SEED, Batch, ProbeLabels, Task, rows_labels, step_rng
+from moe_viz.tasks.base import DATA, SPLIT_SEED, Batch, ProbeLabels, step_rng
+from moe_viz.tasks.images import ImageTask
 
 SIDE = 8
-PATCH = 2
-N_PATCHES = (SIDE // PATCH) ** 2
-N_CLASSES = 10
 N_HELD_OUT = 360
 N_SCORED = 128
 """Held-out images that `evaluate` scores: few enough to be read off at every snapshot."""
@@ -37,51 +34,38 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].reshape(-1, SIDE, SIDE) / 16, table[:, -1].astype(np.int64)
 
 
-class DigitsTask(Task):
-    """See the module's text. Outputs are logits [N, 10]; the metric is held-out accuracy. A token's id is its patch position."""
+class DigitsTask(ImageTask):
+    """See the module's text. A token's id is its patch position."""
 
-    vocab_size = N_PATCHES
+    patch, per_side, channels, n_classes = 2, SIDE // 2, 1, 10
+    pixel_mean, pixel_std = 0.3, 0.38
+    has_positions = True
 
     def __init__(self, config: RunConfig, device: torch.device):
         super().__init__(config, device)
         images, digits = load_digits()
         self._images, self._digits = images[:-N_HELD_OUT], digits[:-N_HELD_OUT]
-        self.token_frequencies = np.full(N_PATCHES, 1 / N_PATCHES)
-        self._positions = torch.arange(N_PATCHES, device=self.device)
         held_images, held_digits = images[-N_HELD_OUT:], digits[-N_HELD_OUT:]
-        self.held_out = self._batch(held_images[:N_SCORED], held_digits[:N_SCORED])
-        first = [int(np.flatnonzero(held_digits == digit)[0]) for digit in range(N_CLASSES)]
+        self.held_out = self.images_batch(held_images[:N_SCORED], held_digits[:N_SCORED])
+        first = [int(np.flatnonzero(held_digits == digit)[0]) for digit in range(self.n_classes)]
         rest = [i for i in range(N_HELD_OUT) if i not in first]
-        chosen = [*first, *rest[: N_PROBE - N_CLASSES]]
-        self.probe = self._batch(held_images[chosen], held_digits[chosen])
-        self.probe_labels = _labels(held_images[chosen], held_digits[chosen])
+        chosen = [*first, *rest[: N_PROBE - self.n_classes]]
+        self.probe = self.images_batch(held_images[chosen], held_digits[chosen])
+        self.probe_labels = self.images_labels(held_images[chosen], held_digits[chosen].tolist())
 
     @cached_property
     def analysis(self) -> tuple[Batch, ProbeLabels]:
         images, digits = (array[-N_HELD_OUT:][:N_ANALYSED] for array in load_digits())
-        return self._batch(images, digits), _labels(images, digits)
-
-    @property
-    def n_tokens_per_sequence(self) -> int:
-        return N_PATCHES
+        return self.images_batch(images, digits), self.images_labels(images, digits.tolist())
 
     def train_batch(self, step: int, seed: int) -> Batch:
-        rows = max(1, round(self.config.batch_tokens / N_PATCHES))
+        rows = max(1, round(self.config.batch_tokens / self.n_tokens_per_sequence))
         chosen = step_rng(seed, step).integers(len(self._images), size=rows)
-        return self._batch(self._images[chosen], self._digits[chosen])
+        return self.images_batch(self._images[chosen], self._digits[chosen])
 
-    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        per_image = F.cross_entropy(outputs, batch.targets, reduction="none")
-        return per_image.mean(), per_image.repeat_interleave(N_PATCHES)
-
-    def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return (outputs.argmax(-1) == batch.targets).float().mean()
-
-    def _batch(self, images: np.ndarray, digits: np.ndarray) -> Batch:
-        return Batch(self.tensor(images), self.tensor(digits), self._positions.repeat(len(images)), N_PATCHES)
-
-
-def _labels(images: np.ndarray, digits: np.ndarray) -> ProbeLabels:
-    per_side = SIDE // PATCH
-    patches = [f"{i // per_side + 1},{i % per_side + 1}" for i in range(N_PATCHES)]
-    return rows_labels(patches * len(images), [str(digit) for digit in digits], N_PATCHES, images=images)
+    def fitted(self, picture: Image.Image) -> np.ndarray:
+        """Grey, 8×8. These digits are light ink on a dark ground: a picture whose rim is light is turned into its negative."""
+        grey = ImageOps.fit(picture.convert("L"), (SIDE, SIDE), Image.Resampling.BOX)
+        image = np.asarray(grey, dtype=np.float32) / 255
+        rim = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+        return 1 - image if rim.mean() > 0.5 else image

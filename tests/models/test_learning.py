@@ -63,3 +63,10 @@ def test_the_language_model_learns_real_text():
 def test_the_vision_model_reads_digits():
     accuracy, _ = train(RunConfig(task="digits"), 300)
     assert accuracy > 0.9
+
+
+@pytest.mark.heavy
+def test_the_vision_model_knows_parts_of_photographs_it_never_saw():
+    accuracy, dead = train(RunConfig(task="photo"), 300)
+    assert accuracy > 0.7
+    assert dead[-1] == [0, 0]

@@ -65,7 +65,7 @@ def test_the_shared_vector_reaches_every_router(task, balanced_start):
     assert (float(expected.detach().abs().max()) < 1e-5) == balanced_start
 
 
-@pytest.mark.parametrize("task", ["domains", "digits"])
+@pytest.mark.parametrize("task", ["domains", "digits", "photo"])
 def test_experts_of_real_networks_do_not_see_the_shared_vector(task):
     # With the direction projected out of every gate, nothing is left that could feel it.
     data, model = make(task)

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from moe_viz.models import build_model
+from moe_viz.models.vision import patches
 from moe_viz.spec import TASK_OPTIONS, RunConfig
 from moe_viz.tasks import TASKS, make_task
+from moe_viz.tasks.photo import load_photos
 
 CPU = torch.device("cpu")
 
@@ -113,3 +115,44 @@ def test_nmse_is_1_for_the_mean_and_0_for_the_truth():
     assert float(task.metric(mean, task.held_out)) == pytest.approx(1)
     assert float(task.metric(task.held_out.targets, task.held_out)) == 0
     assert task.probe_labels.points.shape == (256, 2)
+
+
+def test_photos_are_shown_whole_and_trained_on_their_left_two_thirds_only():
+    task = make_task(config_of("photo"), CPU)
+    assert task.probe_labels.images.shape == (6, 64, 96, 3) and len(task.probe_labels.tokens) == 6 * 8 * 12
+    assert list(task.probe_labels.tokens[11:13]) == ["1,12", "2,1"] and len(set(task.probe_labels.group)) == 6
+    sizes = load_photos()
+    seen = [[set() for _ in sizes] for _ in range(6)]
+    for step in range(12):
+        batch = task.train_batch(step, 0)
+        for image, photo in zip(batch.inputs.numpy(), batch.targets.tolist()):
+            size, left = _place(sizes, photo, image)
+            assert left + 64 <= sizes[size].shape[2] * 2 // 3
+            seen[photo][size].add(left)
+    assert all(any(places[size] for places in seen) for size in range(3))
+    for image, photo in zip(task.held_out.inputs.numpy(), task.held_out.targets.tolist()):
+        size, left = _place(sizes, photo, image)
+        assert left >= sizes[size].shape[2] * 2 // 3
+
+
+def _place(sizes, photo, image):
+    """(size, left edge) of a window, found again by its pixels; mirrored ones too."""
+    for size, photos in enumerate(sizes):
+        windows = np.lib.stride_tricks.sliding_window_view(photos[photo], (64, 64), axis=(0, 1))
+        for version in (image, image[:, ::-1]):
+            near = np.flatnonzero((windows[..., 0, 0] == version[0, 0]).all(-1))
+            for top, left in zip(*np.divmod(near, windows.shape[1])):
+                if np.array_equal(windows[top, left].transpose(1, 2, 0), version):
+                    return size, left
+    raise AssertionError("no such window in this photograph")
+
+
+def test_a_photo_model_reads_any_grid_and_a_patch_is_cut_where_it_is_drawn():
+    task = make_task(config_of("photo"), CPU)
+    image = np.arange(16 * 24 * 3, dtype=np.float32).reshape(1, 16, 24, 3)
+    cut = patches(torch.from_numpy(image), 8)
+    assert cut.shape == (1, 6, 192)
+    assert torch.equal(cut[0, 4], torch.from_numpy(image[0, 8:, 8:16].reshape(-1)))
+    batch = task.images_batch(image, np.zeros(1, np.int64))
+    assert batch.token_ids.tolist() == [0, 1, 2, 8, 9, 10] and batch.group_size == 6
+    assert build_model(task.config, task)(batch).shape == (1, 6)

@@ -18,7 +18,7 @@ def run():
     return trainer
 
 
-@pytest.mark.parametrize(("task", "least"), [("domains", 8), ("digits", 12), ("clusters", 100)])
+@pytest.mark.parametrize(("task", "least"), [("domains", 8), ("digits", 12), ("photo", 6), ("clusters", 100)])
 def test_the_batch_is_large_enough_to_shuffle_sequences_and_never_changes(task, least):
     first, other = (Trainer(small(task, seed=0)).analyse().traces[0] for _ in range(2))
     assert specialise.shuffles_sequences(first)

@@ -22,7 +22,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
         assert torch.equal(one[name], other[name]), name
 
 
-@pytest.mark.parametrize("task", ["clusters", "digits", "domains"])
+@pytest.mark.parametrize("task", ["clusters", "digits", "photo", "domains"])
 def test_same_run_twice(task):
     runs = [Trainer(small(task, router=NOISY)) for _ in range(2)]
     for run in runs:

@@ -14,7 +14,7 @@ def around(router, task, seed=0):
     return {name: value for name, value in model.state_dict().items() if ".router." not in name}
 
 
-@pytest.mark.parametrize("task", ["domains", "digits", "clusters"])
+@pytest.mark.parametrize("task", ["domains", "digits", "photo", "clusters"])
 @pytest.mark.parametrize("router", ROUTER_OPTIONS)
 def test_everything_but_the_router_starts_alike(router, task):
     expected, found = around("topk", task), around(router, task)

@@ -18,7 +18,7 @@ LOOKS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "
 """Every way in which host code reads a tensor's value, which on an accelerator waits for it."""
 
 
-@pytest.mark.parametrize("task", ["clusters", "digits", "domains"])
+@pytest.mark.parametrize("task", ["clusters", "digits", "photo", "domains"])
 @pytest.mark.parametrize("scope", ["batch", "sequence", "global"])
 def test_a_step_reads_no_tensor(task, scope, monkeypatch):
     knobs = {"micro_batches": 2, "balance_scope": scope, "z_coef": 0.001}
@@ -41,7 +41,7 @@ def test_a_step_reads_no_tensor(task, scope, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("task", ["clusters", "digits", "domains"])
+@pytest.mark.parametrize("task", ["clusters", "digits", "photo", "domains"])
 def test_a_step_does_not_synchronise_cuda(task):
     trainer = Trainer(small(task, device="cuda", router={"name": "topk", "k": 2, "capacity_factor": 1.25}))
     trainer.run(2)
