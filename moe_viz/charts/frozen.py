@@ -221,7 +221,7 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
 def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
     """The chart with a small line at the foot that says what made it, so that a saved picture does, too."""
     figure = go.Figure(chart.figure)
-    below = (figure.layout.margin.b or 44) + 16
+    below = (figure.layout.margin.b or 44) + 20
     figure.add_annotation(
         text=escape(text),
         xref="paper",
@@ -234,7 +234,8 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
         showarrow=False,
         font={"size": 10, "color": NEUTRAL},
     )
-    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 16)
+    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 20)
+    figure.update_xaxes(title_standoff=4)
     return PlotlyChart(figure, chart.table)
 
 

@@ -30,7 +30,7 @@ from moe_viz.ui.study import Study, study
 from moe_viz.ui.take import take, toolbar
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
-STAMPED = ("task", "router", "k", "n_experts", "freeze_router", "seed")
+STAMPED = ("k", "n_experts", "seed")
 IDENTITY = {
     "domains": N_("token id"),
     "digits": N_("patch's place"),
@@ -176,8 +176,9 @@ def draw(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], al
 def stamp(side: Side) -> str:
     """What made a picture, in one line."""
     config = side.analysis.config
-    knobs = ", ".join(f"{word} {write(config[word])}" for word in STAMPED if word in config)
-    return f"moe_viz {__version__} · {knobs} · step {side.analysis.step}"
+    made = [config["task"], config["router"], *(f"{word} {write(config[word])}" for word in STAMPED if word in config)]
+    frozen_too = ["frozen router"] if config.get("freeze_router") else []
+    return " · ".join([f"moe_viz {__version__}", *made, *frozen_too, f"step {side.analysis.step}"])
 
 
 @contextmanager
