@@ -11,6 +11,7 @@ st.navigation(
     [
         st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
         st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
+        st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
         st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
         st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
         st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),

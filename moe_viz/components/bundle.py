@@ -13,19 +13,24 @@ from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
 
-_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\.(?:/|\./\w+/)(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[\s\S]*?\*/[ \t]*\n", re.MULTILINE)
 _INDENT = re.compile(r"^[ \t]+|^\s*\n", re.MULTILINE)
 
 
 def bundle(folder: str, modules: list[str]) -> str:
-    """One script out of `assets/components/<folder>/<module>.js`, each listed after those that it imports, the entry last."""
+    """One script out of `assets/components/<folder>/<module>.js`, each listed after those that it imports, the entry last.
+
+    "../other/module" is a module of another folder.
+    """
     *parts, entry = [_IMPORT.sub(r"const \1 = module_\2;\n", _read(folder, f"{name}.js")) for name in modules]
     scopes = []
     for name, part in zip(modules, parts):
         exports = ", ".join(_EXPORT.findall(part))
-        scopes.append(f"const module_{name} = (() => {{\n{_EXPORT.sub('', part)}return {{ {exports} }};\n}})();\n")
+        scopes.append(
+            f"const module_{name.rpartition('/')[2]} = (() => {{\n{_EXPORT.sub('', part)}return {{ {exports} }};\n}})();\n"
+        )
     return "".join([*scopes, entry])
 
 

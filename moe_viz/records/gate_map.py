@@ -63,7 +63,7 @@ def regions(found: GateMap) -> pd.DataFrame:
     Columns: expert (from 0), share of the plane, mean_probability there (missing where it owns nothing), held_out (points of the held-out
     data that it owns), accuracy on them (missing where there are none).
     """
-    owners = list(range(found.n_experts)) + [-1]
+    owners = [*range(found.n_experts), -1]
     rows = []
     for expert in owners:
         there, held = found.owner == expert, found.held_out_owner == expert

@@ -50,7 +50,7 @@ def test_every_gate_has_a_map(router):
     found = trainer.gate_map(0, 16)
     assert found.owner.shape == (16, 16) and found.probs.shape == (16, 16, 6)
     assert found.owner.min() >= -1 and found.owner.max() < 6 and (found.owner >= 0).any()
-    assert found.batch_dependent == (router in ("expert_choice", "soft"))
+    assert found.batch_dependent == (router == "expert_choice")
     assert regions(found)["share"].sum() == pytest.approx(1)
 
 

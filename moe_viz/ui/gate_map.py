@@ -1,0 +1,238 @@
+"""The page "Gate map": a run of its own in the plane, its map as the hero, and painted data that become the run's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.components.gate_map import asked_points, gate_map_view, translated
+from moe_viz.engine.protocol import Update
+from moe_viz.records.gate_map import GateMap, regions
+from moe_viz.records.narration import narrate
+from moe_viz.spec import RunConfig, plain
+from moe_viz.ui.controls import control
+from moe_viz.ui.i18n import _, language
+from moe_viz.ui.permalink import decode, encode
+from moe_viz.ui.session import LabRun, in_words
+from moe_viz.ui.take import lab_link
+from moe_viz.ui.views import draw
+
+STATE, KEY = "plane_run", "gate_map"
+FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
+"""The controls of this page, in reading order; the gate decides which of them it has."""
+START = {"task": "plane", "n_experts": 6, "speed": 20}
+SECONDS, SECONDS_PAUSED = 0.25, 2.0
+RESOLUTION, RESOLUTION_MANY, MANY = 64, 32, 16
+"""Places along each side; fewer of them with more than `MANY` experts, whose probabilities all travel to the page."""
+
+
+@dataclass
+class PlaneRun(LabRun):
+    """A run in the plane with its newest map. `sent` is what the page painted last, so that it is taken once."""
+
+    map: GateMap | None = None
+    sent: Any = None
+
+    def poll(self) -> Update | None:
+        """As `LabRun.poll`, with the map of that moment (or, while it trains, of a step soon after)."""
+        update = super().poll()
+        if update is not None:
+            resolution = RESOLUTION if self.config.n_experts <= MANY else RESOLUTION_MANY
+            layer = min(self.layer, update.snapshot.config["n_layers"] - 1)
+            self.map = self._ask("gate_map", layer, resolution) or self.map
+        return update
+
+    def take_painting(self) -> None:
+        """Train on what the reader has painted since the last look; what cannot be points is refused in one line."""
+        sent = (st.session_state.get(KEY) or {}).get("painted")
+        if sent is None or sent == self.sent:
+            return
+        self.sent = sent
+        try:
+            painted = asked_points(KEY)
+        except ValueError as error:
+            self.notices.append(plain(error))
+            return
+        if painted is not None and painted[0] != self.config.task.points:
+            self.turn(points=painted[0])
+
+
+def plane_run() -> PlaneRun:
+    """The session's run of this page; the first call makes it, from the link if that says anything."""
+    if STATE not in st.session_state:
+        params = {word: text for word, text in st.query_params.to_dict().items() if word not in ("v", "lang", "page")}
+        config, found = decode({**params, "task": "plane"}) if params else (RunConfig(**START), [])
+        st.session_state[STATE] = PlaneRun(config=config, problems=found)
+    return st.session_state[STATE]
+
+
+def write_link(run: PlaneRun) -> None:
+    """Keep the address bar in step with the config."""
+    params = encode(run.config, language())
+    if st.query_params.to_dict() != params:
+        st.query_params.from_dict(params)
+
+
+def rail(run: PlaneRun) -> None:
+    """Pace, data, gate."""
+    with st.sidebar:
+        with st.container(horizontal=True, gap="xsmall", key="buttons"):
+            label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
+            st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
+            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once)
+            st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset)
+        fields = run.config.fields()
+        for word in FIRST:
+            if word in fields:
+                control(word, run.config, _turn)
+        st.link_button(_("Open in the lab"), lab_link(run.config.flat()), icon=":material/science:")
+
+
+def _turn(word: str) -> None:
+    """A chosen shape takes the place of painted points."""
+    knobs = {word: st.session_state[word]}
+    plane_run().turn(**knobs, **({"points": ""} if word == "shape" else {}))
+
+
+def live(run: PlaneRun) -> None:
+    """Draw the live part and keep it ticking."""
+    st.fragment(_tick, run_every=SECONDS if run.playing or run.latest is None else SECONDS_PAUSED)()
+
+
+def _tick() -> None:
+    run = plane_run()
+    run.take_painting()
+    shown = run.poll() or run.latest
+    for notice in run.notices:
+        st.toast(in_words(notice))
+    run.notices.clear()
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(
+                _("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:"
+            )
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+    if shown is None or run.map is None:
+        with st.container(key="live_step"):
+            st.markdown(_("starting…"))
+        return
+    if shown.snapshot.message:
+        st.error(in_words(shown.snapshot.message), icon=":material/error:")
+    _head(run, shown)
+    left, right = st.columns([1.75, 1])
+    table = regions(run.map)
+    with left:
+        _map(run, run.map, table)
+    with right:
+        _strips(run, shown)
+    with st.expander(_("The same as a table"), icon=":material/table:"):
+        _table(run.map, table)
+
+
+def _head(run: PlaneRun, shown: Update) -> None:
+    moment = shown.snapshot
+    story = narrate(moment, shown.history)
+    accuracy = moment.metrics.get("task_metric")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            st.markdown(story.text(_), help=story.reason(_))
+        with st.container(key="accuracy_now", width="content"):
+            st.markdown(_("accuracy {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}"))
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=moment.step))
+    if len(moment.traces) > 1:
+        picked = st.segmented_control(
+            _("Layer"),
+            range(len(moment.traces)),
+            default=min(run.layer, len(moment.traces) - 1),
+            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            key="plane_layer",
+            label_visibility="collapsed",
+            required=True,
+        )
+        run.layer = run.layer if picked is None else picked
+
+
+def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
+    painted = run.config.task.points
+    gate_map_view(found, key=KEY, summary=_summary(found, table), painted=painted, labels=translated(_))
+    if painted:
+        with st.container(horizontal=True, vertical_alignment="center", key="painted"):
+            st.caption(_("The run trains on {n} painted points.").format(n=len(painted) // 4))
+            if st.button(_("Back to the shape"), key="unpaint", icon=":material/undo:"):
+                run.turn(points="")
+                st.rerun()
+    facts = run.config.router.facts
+    if found.batch_dependent:
+        st.caption(
+            _(
+                "With this gate a place's expert depends on the other points of the batch; here all places are one batch."
+            )
+        )
+    elif not facts.causal:
+        st.caption(
+            _(
+                "While training, this gate deals out a whole batch at once; the map shows whom each place would ask alone."
+            )
+        )
+    elif facts.stochastic_eval:
+        st.caption(_("This gate draws experts by lot, so the map is noise by design."))
+
+
+def _summary(found: GateMap, table: pd.DataFrame) -> str:
+    owners = table[table["share"] > 0].sort_values("share", ascending=False)
+    parts = [
+        _("no expert {share}").format(share=f"{row.share:.0%}")
+        if pd.isna(row.expert)
+        else _("expert {n} {share}").format(n=row.expert + 1, share=f"{row.share:.0%}")
+        for row in owners.itertuples()
+    ]
+    return _("Map of the plane at step {step}: {parts}.").format(step=found.step, parts=", ".join(parts))
+
+
+def _strips(run: PlaneRun, shown: Update) -> None:
+    """Load, accuracy and loss on one time axis."""
+    history = shown.history
+    if history.empty:
+        return
+    n_experts = shown.snapshot.config["n_experts"]
+    accuracy = {"task_metric": _("accuracy on held-out points")}
+    stack = {
+        "load": (
+            charts.load_over_time(history, min(run.layer, len(shown.snapshot.traces) - 1), n_experts, _),
+            _("Share of the routes asked of each expert, over the steps."),
+        ),
+        "task_metric": (
+            charts.curve(history, accuracy, _("Accuracy"), _, domain=(0, 1), form="%", sparse=True),
+            _("Share of held-out points whose class is predicted, over the steps."),
+        ),
+        "loss": (
+            charts.curve(history, {"loss": _("training loss")}, _("Loss"), _, sparse=True),
+            _("Training loss over the steps; lower is better."),
+        ),
+    }
+    with st.container(key="strips", gap=None):
+        for key, (chart, alt) in stack.items():
+            draw(chart if key == "loss" else charts.without_time_axis(chart), f"plane_{key}", alt)
+
+
+def _table(found: GateMap, table: pd.DataFrame) -> None:
+    columns = {
+        "expert": _("expert"),
+        "share": _("share of the plane"),
+        "mean_probability": _("its mean probability there"),
+        "held_out": _("held-out points there"),
+        "accuracy": _("accuracy on them"),
+    }
+    shown = table.assign(expert=table["expert"] + 1).rename(columns=columns)
+    formats = {columns[name]: "{:.1%}" for name in ("share", "mean_probability", "accuracy")}
+    st.caption(
+        _("Step {step}: {n} × {n} places, each with the expert that a point there would ask first.").format(
+            step=found.step, n=found.resolution
+        )
+    )
+    st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
