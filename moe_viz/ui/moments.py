@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from moe_viz.ui.recorded import FOLDER, recorded
 from moe_viz.ui.session import LabRun, current, engine, lease
 
 STATE = "time_machine"
+MOST_TRACES = 32
+"""Moments that are held ready between two readings: both pins, and those just passed."""
 FRESH_S = 0.8
 """A run read less than this ago is not read again: scrubbing must not wait for a new snapshot of the present."""
 
@@ -54,16 +57,24 @@ class Machine:
     word: str = "balance_coef"
     problem: EngineError | None = None
     read_at: float = 0.0
+    sources: dict[str, Source] = field(default_factory=dict)
+    """Run id -> its source as of the last reading: between two readings nothing is asked twice."""
+    marked: int | None = None
+    """Where the line stands on those charts."""
+    strips: tuple[Any, list[Any]] | None = None
+    """What the charts below the picture were made from, and the charts: a move of the track only moves their line."""
 
     def begin(self, epoch: int) -> None:
         """Forget positions of an earlier (re)start: its steps mean other moments."""
         if epoch != self.epoch:
             self.epoch, self.at, self.pins = epoch, None, {"A": None, "B": None}
 
-    def move(self, asked: tuple[int, float] | None, newest: int) -> None:
-        """Follow the reader's last move on the track, once; at its end the machine follows the run."""
-        if asked is not None and asked[1] != self.stamp:
-            self.at, self.stamp = (None if asked[0] >= newest else asked[0]), asked[1]
+    def move(self, asked: tuple[int, float] | None, newest: int) -> bool:
+        """Follow the reader's last move on the track, once; at its end the machine follows the run. Whether there was a new move."""
+        if asked is None or asked[1] == self.stamp:
+            return False
+        self.at, self.stamp = (None if asked[0] >= newest else asked[0]), asked[1]
+        return True
 
     def leave_branch(self) -> None:
         if self.branch is not None:
@@ -106,15 +117,16 @@ def lab_source(found: Machine) -> Source:
     if run.latest is None or run.lost:
         return recorded_source()
     try:
-        return _live(run.run, run.latest)
+        return _live(found, run.run, run.latest)
     except WorkerLost:
         run.lost = True
         return recorded_source()
 
 
-def branch_source(branch: Branch) -> Source | None:
-    """The branch as a source; None before its first reading."""
-    return _live(branch.run, branch.latest) if branch.latest is not None else None
+def branch_source(found: Machine) -> Source | None:
+    """The branch as a source; None where there is none, or before its first reading."""
+    branch = found.branch
+    return None if branch is None or branch.latest is None else _live(found, branch.run, branch.latest)
 
 
 def recorded_source() -> Source:
@@ -161,17 +173,22 @@ def _read_branch(run: LabRun, found: Machine) -> None:
         found.problem, found.branch, found.shows_branch = error, None, False
 
 
-def _live(run: str, update: Update) -> Source:
+def _live(found: Machine, run: str, update: Update) -> Source:
+    if run in found.sources and found.sources[run].update is update:
+        return found.sources[run]
     now = update.epoch
     steps = [step for epoch, step in engine().keyframe_steps(run) if epoch == now]
     checkpoints = [step for epoch, step in engine().checkpoint_steps(run) if epoch == now]
-    return Source(
+    source = Source(
         update,
         steps,
         checkpoints,
-        lambda step: engine().keyframe(run, step, now),
+        lru_cache(MOST_TRACES)(lambda step: engine().keyframe(run, step, now)),
         lambda layer: engine().first_choices(run, layer, now),
     )
+    runs = {current().run, found.branch.run if found.branch is not None else None}
+    found.sources = {name: kept for name, kept in found.sources.items() if name in runs} | {run: source}
+    return source
 
 
 @st.cache_resource(show_spinner=False)

@@ -12,14 +12,14 @@ from moe_viz.engine.protocol import WorkerLost
 from moe_viz.records.moments import who_moved
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
-from moe_viz.ui.i18n import _
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.moments import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.session import current, in_words
 from moe_viz.ui.views import draw
 
 SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
-SECONDS_PAUSED = 4.0
+SECONDS_PAUSED = 1.0
 TRACK = "track"
 
 
@@ -45,15 +45,19 @@ def _draw() -> None:
     for notice in run.notices:
         st.toast(in_words(notice))
     run.notices.clear()
-    branch = branch_source(found.branch) if found.branch is not None else None
+    branch = branch_source(found)
     found.shows_branch = branch is not None and bool(st.session_state.get("moment_run", found.shows_branch))
     _head(source)
     shown = branch if found.shows_branch and branch is not None else source
     if not shown.steps:
         st.info(_("No moment of this run is kept yet. One is kept whenever a page looks at the run."))
         return
-    found.move(asked(TRACK), shown.steps[-1])
+    moved = found.move(asked(TRACK), shown.steps[-1])
     step = shown.nearest(found.at)
+    if not moved or found.marked is None:
+        # while the track moves the charts stay as they are: redrawing them would cost the picture its tenth of a second; the next look,
+        # at most a second later, brings their line along
+        found.marked = step
     _buttons(found, source, branch, step, len(shown.steps))
     traces = shown.traces_at(step)
     found.layer = min(found.layer, len(traces) - 1)
@@ -71,7 +75,7 @@ def _draw() -> None:
     if len(shown.steps) == 1:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
     _picture(found, source, shown, traces)
-    _strips(found, source, branch, step)
+    _strips(found, source, branch)
 
 
 def _head(source: Source) -> None:
@@ -174,12 +178,23 @@ def _lit(found: Machine, source: Source) -> list[int] | None:
     return who_moved(then, now)["index"].tolist()
 
 
-def _strips(found: Machine, source: Source, branch: Source | None, step: int) -> None:
+def _strips(found: Machine, source: Source, branch: Source | None) -> None:
     """The run's load, loss and drops, with a line at the shown moment; a branch stands beside the original on the same scales."""
-    history, layer = source.update.history, found.layer
-    if history.empty:
+    if source.update.history.empty:
         st.info(_("The run has no history yet: train a few steps."))
         return
+    made_from = (source.update, branch and branch.update, found.layer, language())
+    if found.strips is None or any(old is not new for old, new in zip(found.strips[0], made_from)):
+        found.strips = (made_from, _stack(found.layer, source, branch))
+    stack = found.strips[1]
+    with st.container(key="strips", gap=None):
+        for key, chart, alt in stack:
+            draw(charts.marked(chart, found.marked), f"moment_{key}", alt)
+
+
+def _stack(layer: int, source: Source, branch: Source | None) -> list[tuple[str, charts.VegaChart, str]]:
+    """The strips from top to bottom: key, chart, and what it shows in words. Only the lowest has numbers on its time axis."""
+    history = source.update.history
     n_experts = source.update.snapshot.config["n_experts"]
     load = _("Share of the routes asked of each expert, over the steps.")
     histories = {_("original"): history}
@@ -201,7 +216,4 @@ def _strips(found: Machine, source: Source, branch: Source | None, step: int) ->
         stack.append(("max_load", largest, _("Share of the busiest expert, over the steps.")))
     dropped = one(f"drop_rate.{layer}", _("Dropped routes"), domain=(0, 1), form="%")
     stack.append(("dropped", dropped, _("Share of routes dropped, over the steps.")))
-    with st.container(key="strips", gap=None):
-        for key, chart, alt in stack:
-            chart = charts.marked(chart, step)
-            draw(chart if key == "dropped" else charts.without_time_axis(chart), f"moment_{key}", alt)
+    return [(key, chart if key == "dropped" else charts.without_time_axis(chart), alt) for key, chart, alt in stack]
