@@ -101,6 +101,9 @@ class LocalEngine(AnalysingClient, DissectingClient):
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         return self._call("route_text", run, text)
 
+    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+        return self._call("route_image", run, data)
+
     def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
         return self._call("continue_text", run, text, n_tokens, temperature)
 

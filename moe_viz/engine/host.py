@@ -115,6 +115,10 @@ class Host(Analysing, Dissecting):
         found = self._find(run)
         return self._guard(found, lambda: found.trainer.route_text(text))
 
+    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.route_image(data))
+
     def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
         found = self._find(run)
         return self._guard(found, lambda: found.trainer.continue_text(text, n_tokens, temperature))

@@ -95,6 +95,10 @@ class Engine(Protocol):
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
 
+    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+        """Route the reader's own picture (a PNG, JPEG or WebP file) through the live model; one trace per layer, and the picture as the
+        model sees it: [H, W] or [H, W, 3] in 0..1. EngineError where the task has no images and for any file that is refused."""
+
     def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation: ...
 
     def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:

@@ -19,6 +19,7 @@ from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.store import RunStore, Stored
 from moe_viz.spec import RunConfig, problems
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
@@ -165,4 +166,7 @@ def asked(request: Callable[[], Any]) -> Any:
         said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
         raise EngineError(said) from error
     except ValueError as error:
+        said = error.args[0] if error.args else ""
+        if isinstance(said, Sentence):
+            raise EngineError(said.template, **said.values) from error
         raise EngineError(str(error)) from error

@@ -12,7 +12,11 @@ from moe_viz.moe import Routing
 from moe_viz.records.snapshot import Continuation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
 from moe_viz.tasks import Batch, ProbeLabels, Task, observing
+from moe_viz.tasks.images import ImageTask
+from moe_viz.tasks.picture import read_picture
 from moe_viz.training.devices import random_stream, stream_seed
 from moe_viz.training.tracing import trace_of
 
@@ -41,7 +45,7 @@ def probe(
 ) -> tuple[list[RoutingTrace], dict[str, Any]]:
     """Traces of the probe batch, and what else views may show.
 
-    extras: `images` [N, 8, 8] or `points` [T, 2] of the probe where the task has them; for every display value of the routers
+    extras: `images` [N, H, W] or [N, H, W, 3], or `points` [T, 2] of the probe where the task has them; for every display value of the routers
     (`Routing.info`: `bias` [E], thresholds, ...) a list of one entry per layer, arrays or plain values; `dispatch` and `combine`
     (soft MoE), per layer [T, E, S]; `aux`, per layer {term: value} of the probe batch, unweighted.
     """
@@ -66,6 +70,15 @@ def _shown(value: Any) -> Any:
 def route_text(trainer: Trainer, text: str) -> list[RoutingTrace]:
     """One trace per layer of the reader's text."""
     return _route_ids(trainer, _text_task(trainer).encode(text))
+
+
+def route_image(trainer: Trainer, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+    """One trace per layer of the reader's picture, and the picture as the model sees it: [H, W] or [H, W, 3] in 0..1."""
+    if not isinstance(trainer.task, ImageTask):
+        raise ValueError(Sentence(N_("This task has no images.")))
+    batch, labels = trainer.task.own_image(read_picture(data))
+    routings = route(trainer.model, batch, trainer.config, trainer.step_number, trainer.device)
+    return traces_of(routings, labels, trainer.config, trainer.step_number), labels.images[0]
 
 
 def continue_text(trainer: Trainer, text: str, n_tokens: int, temperature: float) -> Continuation:

@@ -212,6 +212,10 @@ class Trainer:
         """Route the reader's own text, one trace per layer. Raises ValueError where the task is not text or the text is empty or too long."""
         return observe.route_text(self, text)
 
+    def route_image(self, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+        """Route the reader's own picture: one trace per layer, and what the model sees of it. ValueError where the task or the file will not do."""
+        return observe.route_image(self, data)
+
     def continue_text(self, text: str, n_tokens: int = 40, temperature: float = 0.8) -> Continuation:
         """Let the language model write on. Raises ValueError as `route_text` does, and for a bad `n_tokens` or `temperature`."""
         return observe.continue_text(self, text, n_tokens, temperature)

@@ -14,6 +14,7 @@ from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
+from moe_viz.ui.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 from moe_viz.ui.specialise import specialise
@@ -68,7 +69,7 @@ def tabs(run: LabRun, shown: Update, layer: int) -> None:
         "balance": (_("Balance"), _balance),
         "capacity": (_("Capacity"), _capacity),
         "specialise": (_("Specialise"), specialise),
-        "text": (_("Your text"), _text),
+        "yours": (_("Yours"), _yours),
         "data": (_("Data"), _data),
     }
     picked = st.segmented_control(
@@ -130,8 +131,9 @@ def _capacity(run: LabRun, shown: Update, layer: int) -> None:
         draw(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
 
 
-def _text(run: LabRun, shown: Update, layer: int) -> None:
-    own_text(run, layer)
+def _yours(run: LabRun, shown: Update, layer: int) -> None:
+    """How the model routes what the reader brings along."""
+    (own_image if run.config.task.name in IMAGE_TASKS else own_text)(run, layer)
 
 
 def _data(run: LabRun, shown: Update, layer: int) -> None:

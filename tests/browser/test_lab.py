@@ -145,7 +145,7 @@ def test_a_broken_permalink_opens_and_explains_itself(app, page, query, says):
 def test_own_sentence_is_routed_and_continued(app, page):
     page.goto(f"{app[0]}/?task=domains")
     wait_for_step(page, 30)
-    page.locator(".st-key-view").get_by_text("Your text").click()
+    page.locator(".st-key-view").get_by_text("Yours").click()
     field = page.locator(".st-key-own_text input, .st-key-own_text textarea").first
     field.fill("Hello <b>world</b>, привет 42")
     field.press("Control+Enter")

@@ -16,7 +16,7 @@ export function makeBatch(view) {
   const b = { node: scroll, content, list, canvas, spans: [], rects: [], shape: "", current: null, from: null, target: null };
 
   b.update = (m) => {
-    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && m.images.pixels.length]);
+    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && [m.images.pixels.length, m.images.width, m.images.height]]);
     b.stale = shape !== b.shape;
     if (b.stale) build(b, m);
     b.shape = shape;
@@ -47,7 +47,10 @@ function build(b, m) {
       block.setAttribute("aria-label", label || say(m, "batch", { tokens: m.T, dropped: m.droppedTokens }));
       const caption = element("div", "group", m.kind === "text" && m.group[first] === group ? "" : label);
       line = element("div", "line");
-      if (m.kind === "image") line.style.setProperty("--side", Math.max(1, Math.ceil(Math.sqrt(countFrom(m, t)))));
+      if (m.kind === "image") {
+        line.style.setProperty("--side", columnsOf(m, countFrom(m, t)));
+        line.style.setProperty("--shape", `${m.images.width} / ${m.images.height}`);
+      }
       if (m.kind !== "point" || !b.spans.length) {
         block.append(caption, line);
         b.list.append(block);
@@ -75,6 +78,11 @@ function countFrom(m, t) {
   let n = t;
   while (n < m.T && m.sequence[n] === m.sequence[t]) n++;
   return n - t;
+}
+
+// Patches are square, so an image's shape says how many of them lie side by side.
+function columnsOf(m, patches) {
+  return Math.max(1, Math.round(Math.sqrt(patches * m.images.width / m.images.height)));
 }
 
 // Returns whether the span may have changed its size.
@@ -118,9 +126,12 @@ function bitmap(images, pixels) {
 // Images as large as lets all of them be seen at once, within reason; below that the panel scrolls.
 function sizeTiles(b, m) {
   const n = m.images.pixels.length, width = b.node.clientWidth, height = b.node.clientHeight;
-  let side = width < 400 ? width / 2 - 20 : 0;
-  for (let columns = 1; columns <= n; columns++) side = Math.max(side, Math.min(width / columns - 20, height / Math.ceil(n / columns) - 40));
-  b.list.style.setProperty("--tile", `${Math.floor(Math.max(112, Math.min(220, width / 2 - 20, side)))}px`);
+  const shape = m.images.width / m.images.height, patches = columnsOf(m, countFrom(m, 0));
+  const least = Math.max(112, 16 * patches), half = width / 2 - 20;
+  const most = Math.min(55 * patches, n > 1 && least <= half ? half : width - 20);
+  let tile = width < 400 ? most : 0;
+  for (let columns = 1; columns <= n; columns++) tile = Math.max(tile, Math.min(width / columns - 20, shape * (height / Math.ceil(n / columns) - 40)));
+  b.list.style.setProperty("--tile", `${Math.floor(Math.max(Math.min(least, most), Math.min(most, tile)))}px`);
 }
 
 function measure(b, m) {

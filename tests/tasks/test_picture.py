@@ -1,0 +1,134 @@
+"""Uploaded pictures: the three formats are read, everything else is refused in one plain sentence, and no claim of a size is believed."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+
+from moe_viz.spec import RunConfig
+from moe_viz.spec.sentence import Sentence
+from moe_viz.tasks import make_task
+from moe_viz.tasks.picture import MOST_BYTES, MOST_PIXELS, read_picture
+
+CPU = torch.device("cpu")
+GRADIENT = np.stack(np.broadcast_arrays(np.arange(120)[None, :] * 2, np.arange(80)[:, None] * 3, 40), -1).astype(
+    np.uint8
+)
+
+
+def encoded(kind="PNG", image=None, **options):
+    out = io.BytesIO()
+    (image or Image.fromarray(GRADIENT)).save(out, kind, **options)
+    return out.getvalue()
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width, height, data=b""):
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def text_bomb():
+    about = PngImagePlugin.PngInfo()
+    about.add_text("bomb", "a" * 80_000_000, zip=True)
+    return encoded(pnginfo=about)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_the_three_formats_are_read(kind):
+    picture = read_picture(encoded(kind))
+    assert picture.mode == "RGB" and picture.size == (120, 80)
+    assert np.abs(np.asarray(picture, dtype=int) - GRADIENT).mean() < 12
+
+
+def refused(data):
+    with pytest.raises(ValueError) as caught:
+        read_picture(data)
+    said = caught.value.args[0]
+    assert isinstance(said, Sentence) and said == said.template.format(**said.values) and "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"", "empty"),
+        (b"hello, this is text" * 100, "PNG, JPEG or WebP"),
+        (encoded("GIF"), "PNG, JPEG or WebP"),
+        (encoded("TIFF"), "PNG, JPEG or WebP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "PNG, JPEG or WebP"),
+        (encoded()[:200], "PNG, JPEG or WebP"),
+        (encoded("JPEG")[:600], "PNG, JPEG or WebP"),
+        (encoded("WEBP")[:60], "PNG, JPEG or WebP"),
+        (png(60_000, 60_000), "at most 4096"),
+        (png(2**31 - 1, 1), "at most 4096"),
+        (png(MOST_PIXELS + 1, 8, zlib.compress(b"\0" * 100)), "at most 4096"),
+        (png(4096, 4096, zlib.compress(b"\0" * 1000)), "PNG, JPEG or WebP"),
+        (png(0, 5), "PNG, JPEG or WebP"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * MOST_BYTES, "at most 2 MB"),
+        (text_bomb(), "PNG, JPEG or WebP"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else f"{len(value)}B",
+)
+def test_everything_else_is_refused_in_plain_words(data, word):
+    assert word in refused(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_no_damage_raises_anything_but_a_refusal(kind):
+    whole, rng = encoded(kind), np.random.default_rng(0)
+    outcomes = {"read": 0, "refused": 0}
+    for trial in range(150):
+        bytes_ = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(len(bytes_), size=rng.integers(1, 12))
+        bytes_[places] = rng.integers(256, size=len(places))
+        data = bytes_.tobytes()[: rng.integers(1, len(whole) + 1) if trial % 3 == 0 else None]
+        try:
+            read_picture(data)
+            outcomes["read"] += 1
+        except ValueError as error:
+            assert isinstance(error.args[0], Sentence)
+            outcomes["refused"] += 1
+    assert outcomes["refused"]
+
+
+def test_transparency_is_white_and_a_turned_photograph_stands_upright():
+    clear = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    assert read_picture(encoded(image=clear)).getpixel((5, 5)) == (255, 255, 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert read_picture(encoded("JPEG", exif=exif)).size == (80, 120)
+
+
+def test_large_pictures_are_kept_small():
+    picture = read_picture(encoded("JPEG", Image.new("RGB", (4096, 2048), "green")))
+    assert max(picture.size) <= 256 and abs(picture.width / picture.height - 2) < 0.02
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (256, 1), (1, 256), (200, 200), (256, 90), (120, 256)])
+def test_any_shape_becomes_whole_patches(size):
+    task = make_task(RunConfig(task="photo"), CPU)
+    batch, labels = task.own_image(Image.new("RGB", size, (255, 0, 51)))
+    _, height, width, channels = batch.inputs.shape
+    assert height % 8 == width % 8 == 0 and channels == 3
+    assert 48 <= len(labels.tokens) == height * width // 64 == batch.group_size <= 96
+    assert torch.allclose(batch.inputs[0, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
+    ratio = min(max(size[0] / size[1], 1 / 3), 3)
+    assert width / height == pytest.approx(ratio, rel=0.2)
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_drawn_digit_becomes_light_ink_on_dark(ink):
+    page = Image.new("L", (80, 80), 255 - ink)
+    page.paste(ink, (30, 10, 50, 70))
+    batch, labels = make_task(RunConfig(task="digits"), CPU).own_image(page.convert("RGB"))
+    image = batch.inputs[0]
+    assert image.shape == (8, 8) and len(labels.tokens) == 16
+    assert float(image[1:7, 3:5].min()) > 0.9 and float(image[:, :3].max()) < 0.1
