@@ -59,6 +59,7 @@ class PlaneRun(LabRun):
             return
         if painted is not None and painted[0] != self.config.task.points:
             self.turn(points=painted[0])
+            st.rerun()  # the whole page: its address and its controls tell of the painted points too
 
 
 def plane_run() -> PlaneRun:
@@ -123,7 +124,7 @@ def _tick() -> None:
     if shown.snapshot.message:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     _head(run, shown)
-    left, right = st.columns([1.75, 1])
+    left, right = st.columns([2.2, 1])
     table = regions(run.map)
     with left:
         _map(run, run.map, table)
@@ -140,10 +141,12 @@ def _head(run: PlaneRun, shown: Update) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
             st.markdown(story.text(_), help=story.reason(_))
-        with st.container(key="accuracy_now", width="content"):
-            st.markdown(_("accuracy {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}"))
         with st.container(key="live_step", width="content"):
             st.markdown(_("step {step}").format(step=moment.step))
+    with st.container(key="accuracy_now"):
+        st.caption(
+            _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}")
+        )
     if len(moment.traces) > 1:
         picked = st.segmented_control(
             _("Layer"),

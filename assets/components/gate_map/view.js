@@ -38,8 +38,8 @@ function make(root) {
   root.replaceChildren(element("style", "", STYLE));
   const bar = put(root, "div", "bar"), body = put(root, "div", "body");
   view.paintSwitch = put(bar, "button", "paint");
-  view.tools = put(bar, "div", "tools");
   view.answersSwitch = put(bar, "button", "answers");
+  view.tools = put(bar, "div", "tools");
   view.stage = put(body, "div", "stage");
   view.canvas = put(view.stage, "canvas", "");
   view.canvas.setAttribute("role", "img");
@@ -221,7 +221,7 @@ function words(view) {
   view.stage.classList.toggle("painting", paint.on);
   const note = paint.full ? say(view, "full", { most: view.most }) : paint.own.length ? say(view, "painting") : say(view, "empty");
   view.note.textContent = paint.on ? note : "";
-  const wanted = JSON.stringify([view.words, paint.on, paint.tool, paint.own.length, view.answers, view.theme.dark]);
+  const wanted = JSON.stringify([view.words, paint.on, paint.tool, view.points, view.answers, view.theme.dark]);
   if (wanted === view.said_words) return;
   view.said_words = wanted;
   view.tools.replaceChildren(...(paint.on ? toolsOf(view, classes) : []));
@@ -230,7 +230,8 @@ function words(view) {
     item.append(sign, document.createTextNode(text));
     return item;
   };
-  const marks = classes.map((letter, label) => key(icon(view, label), say(view, "class", { letter })));
+  const present = new Set(view.points.map((point) => point[2]));
+  const marks = classes.flatMap((letter, label) => (present.has(label) ? [key(icon(view, label), say(view, "class", { letter }))] : []));
   const answers = view.answers ? [key(element("i", "sign dotted"), say(view, "answers_legend"))] : [];
   view.legend.replaceChildren(key(element("i", "sign strength"), say(view, "owner")), ...marks, ...answers);
 }
