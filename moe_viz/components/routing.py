@@ -19,7 +19,7 @@ from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
-_MODULES = ["model", "theme", "batch", "experts", "grid", "beams", "card", "theatre", "input", "view"]
+_MODULES = ["model", "theme", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "input", "view"]
 
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.

@@ -3,6 +3,7 @@
 // repaints one layer instead of restyling hundreds of elements.
 import { drawPattern, element, fit, patternOf, solid } from "./theme.js";
 import { glyph, nameOf, say } from "./model.js";
+import { bitmap, borders, columnsOf, countFrom, outline, sizeTiles } from "./tiles.js";
 
 export function makeBatch(view) {
   const scroll = element("div", "batch");
@@ -74,17 +75,6 @@ function build(b, m) {
   b.rects = [];
 }
 
-function countFrom(m, t) {
-  let n = t;
-  while (n < m.T && m.sequence[n] === m.sequence[t]) n++;
-  return n - t;
-}
-
-// Patches are square, so an image's shape says how many of them lie side by side.
-function columnsOf(m, patches) {
-  return Math.max(1, Math.round(Math.sqrt(patches * m.images.width / m.images.height)));
-}
-
 // Returns whether the span may have changed its size.
 function refreshSpan(span, m, t, numbers) {
   let moved = m.kind === "point";
@@ -107,31 +97,6 @@ function refreshSpan(span, m, t, numbers) {
     moved ||= numbers;
   }
   return moved;
-}
-
-function bitmap(images, pixels) {
-  const raw = Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0));
-  const canvas = document.createElement("canvas");
-  canvas.width = images.width;
-  canvas.height = images.height;
-  const ctx = canvas.getContext("2d"), image = ctx.createImageData(images.width, images.height);
-  for (let i = 0; i < images.width * images.height; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = images.colour ? raw[3 * i + c] : raw[i];
-    image.data[4 * i + 3] = 255;
-  }
-  ctx.putImageData(image, 0, 0);
-  return canvas;
-}
-
-// Images as large as lets all of them be seen at once, within reason; below that the panel scrolls.
-function sizeTiles(b, m) {
-  const n = m.images.pixels.length, width = b.node.clientWidth, height = b.node.clientHeight;
-  const shape = m.images.width / m.images.height, patches = columnsOf(m, countFrom(m, 0));
-  const least = Math.max(112, 16 * patches), half = width / 2 - 20;
-  const most = Math.min(55 * patches, n > 1 && least <= half ? half : width - 20);
-  let tile = width < 400 ? most : 0;
-  for (let columns = 1; columns <= n; columns++) tile = Math.max(tile, Math.min(width / columns - 20, shape * (height / Math.ceil(n / columns) - 40)));
-  b.list.style.setProperty("--tile", `${Math.floor(Math.max(Math.min(least, most), Math.min(most, tile)))}px`);
 }
 
 function measure(b, m) {
@@ -165,6 +130,7 @@ function aim(b, m, view) {
     target[NUMBERS * t + 4] = lit && !lit.has(t) ? 0.2 : 1;
   }
   b.target = target;
+  b.borders = m.kind === "image" ? borders(m) : [];
   b.from = b.current && b.current.length === target.length ? b.current : target;
   b.current = b.from.slice();
   b.from = b.from.slice();
@@ -207,15 +173,15 @@ function drawToken(ctx, b, view, t) {
   const colour = solid(c[at], c[at + 1], c[at + 2]), weight = c[at + 3], presence = c[at + 4];
   if (m.kind === "point") drawPoint(ctx, view, r, colour, weight, presence, m.state[t]);
   else {
-    const inset = m.kind === "image" ? 1.5 : 0, w = r.w - 1 - 2 * inset, h = r.h - 2 * inset;
-    if (m.state[t] === "dropped" || m.state[t] === "unrouted") drawLost(ctx, view, r.x + inset, r.y + inset, w, h, presence, m.state[t]);
+    const image = m.kind === "image", w = r.w - (image ? 0 : 1), h = r.h;
+    if (m.state[t] === "dropped" || m.state[t] === "unrouted") drawLost(ctx, view, r.x, r.y, w, h, presence, m.state[t]);
     else {
       ctx.fillStyle = colour;
-      ctx.globalAlpha = view.theme.tint * weight * presence;
-      ctx.fillRect(r.x + inset, r.y + inset, w, h);
-      drawPattern(ctx, patternOf(m.owner[t], view.look), r.x + inset, r.y + inset, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
+      ctx.globalAlpha = view.theme.tint * weight * presence * (image ? 0.7 : 1);  // the picture must shine through
+      ctx.fillRect(r.x, r.y, w, h);
+      drawPattern(ctx, patternOf(m.owner[t], view.look), r.x, r.y, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
       ctx.globalAlpha = presence;
-      if (m.kind === "image") outline(ctx, r.x + inset, r.y + inset, w, h, colour, m.state[t]);
+      if (image) outline(ctx, r.x, r.y, w, h, colour, m.state[t], b.borders[t]);
       else underline(ctx, r.x, r.y + h - 3, w, colour, m.state[t]);
     }
   }
@@ -226,14 +192,6 @@ function underline(ctx, x, y, w, colour, state) {
   ctx.fillStyle = colour;
   if (state === "partial") for (let d = 0; d < w; d += 4) ctx.fillRect(x + d, y, Math.min(2, w - d), 3);
   else ctx.fillRect(x, y, w, 3);
-}
-
-function outline(ctx, x, y, w, h, colour, state) {
-  ctx.lineWidth = 3;
-  ctx.strokeStyle = colour;
-  if (state === "partial") ctx.setLineDash([4, 3]);
-  ctx.strokeRect(x + 1.5, y + 1.5, w - 3, h - 3);
-  ctx.setLineDash([]);
 }
 
 function drawLost(ctx, view, x, y, w, h, presence, state) {
