@@ -33,7 +33,7 @@ def show(word: str, value: Any) -> str:
     if word == "capacity_factor" and value is None:
         return _("dropless")
     if word == "speed":
-        return _("full") if value == "full" else (_("by step") if value == 0 else f"{value:g}/s")
+        return _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=f"{value:g}"))
     if word == "router":
         return _(ROUTER_OPTIONS[value].facts.title)
     if word == "task":

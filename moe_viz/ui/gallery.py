@@ -112,10 +112,10 @@ def _options(options: type[RouterOptions]) -> None:
     if not fields:
         st.caption(_("No options of its own."))
         return
-    lines = [f"| {_('Option')} | {_('Allowed')} | {_('Default')} | |", "|:--|:--|:--|:--|"]
+    lines = [" | ".join(("", _("Option"), _("Allowed"), _("Default"), "", "")).strip(), "|:--|:--|:--|:--|"]
     for word, info in fields.items():
         default = write(info.get_default(call_default_factory=True))
-        live = "" if is_live(info) else f" {_('Changing it restarts the run.')}"
+        live = "" if is_live(info) else " " + _("Changing it restarts the run.")
         text = f"{_(info.description or '')}{live}".replace("|", "\\|")
         lines.append(f"| **{_(info.title or word)}** `{word}` | {allowed(info)} | {default} | {text} |")
     st.markdown("\n".join(lines))
