@@ -24,7 +24,7 @@ NEAR = 0.4
 """The scatter shows loads and probabilities up to this, or up to 1 where one is larger."""
 TITLE = {"anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4}
 CONFIG = {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400}}
-ARROW = 4.0
+ARROW = 1.5
 """Length of a push arrow in the scatter, in units of P per unit of push: chosen so that a collapsed layer's arrows are seen."""
 
 
@@ -32,8 +32,8 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
     """Bars side by side for each expert (table of `records.collapse.ledger`): its share of tokens, of gradient, of its router row's gradient."""
     names = {
         "tokens": translate(N_("tokens")),
-        "expert_gradient": translate(N_("gradient of its weights")),
-        "row_gradient": translate(N_("gradient of its router row")),
+        "expert_gradient": translate(N_("gradient")),
+        "row_gradient": translate(N_("router row’s gradient")),
     }
     n_experts = len(table)
     data = table.assign(expert=table["expert"] + 1).rename(columns=names)

@@ -69,7 +69,7 @@ def acts(run: SceneRun) -> None:
                 args=(act,),
             )
     with third.container(border=True, key="act_rescue", height="stretch"):
-        st.markdown(f"**3. {_('Rescue')}**")
+        st.markdown("**3. " + _("Rescue") + "**")
         offered = {act.name: act for act in run.offered()}
         picked = st.selectbox(
             _("What is switched on"), list(offered), format_func=lambda name: _(offered[name].title), key="rescue"
@@ -152,7 +152,7 @@ def _pictures(run: SceneRun, shown: Update) -> None:
         chart = pictures.ledger_bars(ledger(moment.metrics, layer), _)
         draw(chart, "ledger", _("For each expert its share of the tokens, of the gradient of its weights, and of its router row's gradient."))  # fmt: skip
         st.caption(
-            _("The loop: an expert with many tokens gets much gradient, gets better, and its router row is pulled towards still more tokens. An expert without tokens gets none and cannot catch up. Shares of the norm of the real gradient, mean of the last {n} steps; dashed: even.").format(n=10)
+            _("The loop: an expert with many tokens gets much gradient, gets better, and its router row is pulled towards still more tokens. An expert without tokens gets none for its weights and cannot catch up; what its router row still gets comes from the gates of the others. Shares of the norm of the real gradient, mean of the last {n} steps; dashed: even.").format(n=10)
         )  # fmt: skip
     with right:
         chart = pictures.push_scatter(moment.traces[layer], _)

@@ -115,7 +115,8 @@ class SceneRun(LabRun):
         needed = (
             before is not None and before.dead is not None and not is_rescued(before.dead, before.max_load, n_experts)
         )
-        self.log.append(Entry(Watch(act, update.epoch, update.snapshot.step, n_experts), needed))
+        start = 0 if act.restart else update.snapshot.step
+        self.log.append(Entry(Watch(act, update.epoch, start, n_experts), needed))
 
 
 def difference(old: RunConfig, new: RunConfig) -> dict[str, Any]:

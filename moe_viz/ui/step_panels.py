@@ -33,9 +33,9 @@ def n(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}".replace("-", "−")
 
 
-def b(value: float) -> str:
+def b(value: float, digits: int = 4) -> str:
     """The same inside a calculation: a negative number in brackets."""
-    return f"({n(value)})" if value < 0 else n(value)
+    return f"({n(value, digits)})" if value < 0 else n(value, digits)
 
 
 def hidden() -> bool:
@@ -69,7 +69,7 @@ def _experts(which: Sequence[int]) -> list[str]:
 
 def _token(s: StepStory) -> None:
     text = _("Token {number} of {total}: `{name}`. It arrives at the layer as a vector x of {width} numbers, length {length}.")  # fmt: skip
-    st.markdown(text.format(number=s.token + 1, total=s.n_tokens, name=str(s.names[s.token]).replace("`", "'") or "␣", width=len(s.x), length=n(np.linalg.norm(s.x))))  # fmt: skip
+    st.markdown(text.format(number=s.token + 1, total=s.n_tokens, name=str(s.names[s.token]).replace("`", "'").strip() or "␣", width=len(s.x), length=n(np.linalg.norm(s.x))))  # fmt: skip
     if not np.array_equal(s.x, s.seen):
         text = _("The router sees x plus the shared vector: length {length}.")
         st.markdown(text.format(length=n(np.linalg.norm(s.seen))))
@@ -255,7 +255,7 @@ def _row(s: StepStory) -> None:
     calculation(f"v = {row.beta2:g} × {n(row.square)} + {n(1 - row.beta2)} × {b(row.clipped)}² = {n(row.new_square)}")
     calculation(f"v̂ = {n(row.new_square)} / (1 − {row.beta2:g}^{row.t}) = {n(row.new_square / (1 - row.beta2**row.t))}")
     st.markdown(_("New weight: old − lr · m̂ / (√v̂ + ε) − lr · decay · old, with lr {lr}, decay {decay:g}:").format(lr=n(row.lr), decay=row.weight_decay))  # fmt: skip
-    calculation(f"{n(row.before, 6)} − {b(row.move)} − {b(row.decay)} = {n(row.after, 6)}")
+    calculation(f"{n(row.before, 6)} − {b(row.move, 6)} − {b(row.decay)} = {n(row.after, 6)}")
 
 
 PANELS: dict[str, Callable[[StepStory], None]] = {

@@ -9,8 +9,9 @@ CSS = """
 .stMain, .stSidebar { font-variant-numeric: tabular-nums; }
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
+[data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
-.st-key-buttons button { padding-inline: 0.6rem; }
+.st-key-buttons button { padding-inline: 0.42rem; }
 .stMainBlockContainer { padding-inline: clamp(1rem, 3vw, 3.5rem); }
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
