@@ -53,10 +53,10 @@ _mount = st.components.v2.component(
 
 
 def pack_map(found: GateMap) -> dict[str, Any]:
-    """Payload of one map, JSON-ready; about 50 kB for 64 × 64 places and 8 experts.
+    """Payload of one map, JSON-ready; about 100 kB for 64 × 64 places and 8 experts.
 
     Flat lists are row-major from below, base64 of bytes: `owner` [R*R] from 1, 0 = none; `prediction` [R*R] the same for classes; `probs`
-    [E*R*R], expert by expert, in steps of `unit` (1/255 where probabilities are, more where a gate goes beyond 1).  points: flat x, y,
+    [E*R*R], expert by expert, two bytes each (low, high), in steps of `unit`: fine enough that nearly equal gates make no ragged borders.  points: flat x, y,
     class, x, y, class, on the grid of `spec.points`.  follows: the owner is the most probable expert everywhere, so that borders can be
     drawn between the places of the grid.
     """
@@ -68,10 +68,10 @@ def pack_map(found: GateMap) -> dict[str, Any]:
         "layer": int(found.layer),
         "resolution": found.resolution,
         "n_experts": found.n_experts,
-        "owner": _bytes(found.owner + 1),
-        "prediction": _bytes(found.prediction + 1),
-        "probs": _bytes(np.rint(np.moveaxis(probs, 2, 0) * 255 / top)),
-        "unit": top / 255,
+        "owner": _bytes(found.owner + 1, "u1"),
+        "prediction": _bytes(found.prediction + 1, "u1"),
+        "probs": _bytes(np.rint(np.moveaxis(probs, 2, 0) * 65535 / top), "<u2"),
+        "unit": top / 65535,
         "follows": _follows(found),
         "points": np.concatenate([shown, found.classes[:, None]], axis=1).reshape(-1).tolist(),
     }
@@ -140,8 +140,8 @@ def _follows(found: GateMap) -> bool:
     return bool((found.owner >= 0).all() and (own + 1e-3 >= found.probs.max(2)).all())
 
 
-def _bytes(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).astype(np.uint8).tobytes()).decode()
+def _bytes(values: np.ndarray, kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode()
 
 
 def _ignore() -> None:

@@ -26,8 +26,8 @@ FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
 """The controls of this page, in reading order; the gate decides which of them it has."""
 START = {"task": "plane", "n_experts": 6, "speed": 20}
 SECONDS, SECONDS_PAUSED = 0.25, 2.0
-RESOLUTION, RESOLUTION_MANY, MANY = 64, 32, 16
-"""Places along each side; fewer of them with more than `MANY` experts, whose probabilities all travel to the page."""
+RESOLUTIONS = ((8, 64), (16, 48), (64, 32))
+"""(up to so many experts, places along each side): all their probabilities travel to the page with every update."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class PlaneRun(LabRun):
         """As `LabRun.poll`, with the map of that moment (or, while it trains, of a step soon after)."""
         update = super().poll()
         if update is not None:
-            resolution = RESOLUTION if self.config.n_experts <= MANY else RESOLUTION_MANY
+            resolution = next(places for most, places in RESOLUTIONS if self.config.n_experts <= most)
             layer = min(self.layer, update.snapshot.config["n_layers"] - 1)
             self.map = self._ask("gate_map", layer, resolution) or self.map
         return update

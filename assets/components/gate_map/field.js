@@ -3,6 +3,8 @@
 import { parse } from "../routing/theme.js";
 
 const SIDE = 208;
+// Opacity of an owner of probability 0 and of 1: with many experts an even gate would else be invisible.
+const FAINT = 50, FULL = 225;
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
@@ -13,7 +15,7 @@ export function decode(data) {
     step: data.step,
     owner: bytes(data.owner),
     prediction: bytes(data.prediction),
-    probs: bytes(data.probs),
+    probs: new Uint16Array(bytes(data.probs).buffer),
     unit: data.unit,
     follows: data.follows,
   };
@@ -56,6 +58,8 @@ export function paintField(field, from, to, u, ink) {
   field.ctx.putImageData(image, 0, 0);
 }
 
+const opacity = (p) => FAINT + Math.min(1, p) * (FULL - FAINT);
+
 // For each pixel row or column: the two fields it lies between, and how far. Pixel rows run downwards, fields upwards.
 function planOf(field, R) {
   if (field.plan?.R === R) return field.plan;
@@ -91,7 +95,7 @@ function glideOwners(field, from, to, u) {
       }
     }
   }
-  for (let i = 0; i < best.length; i++) strength[i] = Math.min(1, best[i]) * 225;
+  for (let i = 0; i < best.length; i++) strength[i] = opacity(best[i]);
 }
 
 function jumpOwners(field, m) {
@@ -101,7 +105,7 @@ function jumpOwners(field, m) {
     for (let x = 0; x < SIDE; x++, i++) {
       const at = row + Math.floor((x * m.R) / SIDE), o = m.owner[at];
       field.owners[i] = o;
-      field.strength[i] = o ? Math.min(1, probability(m, o - 1, at)) * 225 : 0;
+      field.strength[i] = o ? opacity(probability(m, o - 1, at)) : 0;
     }
   }
 }
