@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from benchmarks.scenes import play
 from moe_viz.lessons.scenes import POINTS
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, server, wait_for_step
+from tests.browser.lab import browser_page, live_step, server, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -65,10 +66,28 @@ def test_charts_and_tables_stand_on_the_page(page):
         "Share of routes dropped",
         "Training loss",
     ):
-        page.locator(f'[data-testid="stVegaLiteChart"] [aria-label^="{begins}"]').first.wait_for(timeout=SLOW)
+        page.locator(f'[data-testid="stVegaLiteChart"][aria-label^="{begins}"]').first.wait_for(timeout=SLOW)
     page.get_by_text("The same as tables").click()
-    for key in ("log_table", "ledger_table", "push_table"):
-        page.locator(f".st-key-{key}").wait_for(timeout=SLOW)
+    page.wait_for_function(
+        "() => document.querySelectorAll('.stMain [data-testid=stDataFrame]').length === 3", timeout=SLOW
+    )
+
+
+def test_the_ledger_shows_the_runs_own_gradients(page):
+    wait_for_step(page, 12)
+    page.get_by_role("button", name="Pause").first.click()
+    page.wait_for_timeout(3000)
+    step = live_step(page)
+    bars = page.evaluate(
+        """() => [...document.querySelectorAll('[aria-label^="For each expert its share"] path[aria-label^="expert"]')]
+            .map(bar => bar.getAttribute('aria-label'))"""
+    )
+    trainer = Trainer(POINTS.start(POINTS.healthy, device="cpu"))
+    trainer.run(step)
+    measured = trainer.snapshot().metrics
+    for of, name in (("tokens", "load"), ("gradient", "grad_share"), ("router row’s gradient", "router_grad_share")):
+        shown = [float(re.search(r"share: ([\d.]+)%", bar)[1]) / 100 for bar in bars if f"of: {of};" in bar + ";"]
+        assert shown == pytest.approx(measured[name][0], abs=1e-4), of
 
 
 def test_buffers_turn_a_collapse_into_drops(page):
@@ -76,3 +95,9 @@ def test_buffers_turn_a_collapse_into_drops(page):
     page.locator(".st-key-play_collapse button").click()
     told = wait_for_story(page, r"Collapsed.*\d+% is dropped")
     assert int(re.search(r"(\d+)% is dropped", told)[1]) > 25
+
+
+def test_axe_finds_no_serious_fault(page):
+    page.wait_for_timeout(2000)
+    found = Axe().run(page, context=".stMain").response["violations"]
+    assert not [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")]
