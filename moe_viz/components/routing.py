@@ -6,6 +6,7 @@ assets/components/routing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -75,12 +76,15 @@ def routing_view(
     }
     held = st.session_state.get(key) or {}
     data["script"] = {"version": _VERSION, "source": None if held.get("script") == _VERSION else _SOURCE}
+    if "images" in data:
+        _only_once(data["images"], held.get("pictures"))
     return _mount(
         key=key,
         data=data,
-        default={"selected": data["selected"], "script": ""},
+        default={"selected": data["selected"], "script": "", "pictures": ""},
         on_selected_change=_ignore,
         on_script_change=_ignore,
+        on_pictures_change=_ignore,
     )
 
 
@@ -88,6 +92,14 @@ def _peak(trace: RoutingTrace) -> float:
     """The largest load of an expert, in multiples of the fair share."""
     counts = requested_counts(trace)
     return float(counts.max(initial=0) * len(counts) / max(counts.sum(), 1))
+
+
+def _only_once(images: dict[str, Any], held: str | None) -> None:
+    """Leave the pixels out once the page has answered that it holds these pictures: six photographs are as large as ten updates."""
+    images["n"] = len(images["pixels"])
+    images["id"] = hashlib.sha256("".join(images["pixels"]).encode()).hexdigest()[:12]
+    if images["id"] == held:
+        images["pixels"] = None
 
 
 def _ignore() -> None:

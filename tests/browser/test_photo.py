@@ -62,7 +62,7 @@ def test_photographs_show_their_patches_and_an_own_picture_is_routed(address):
         said = page.locator(".st-key-own_image_seen").inner_text(timeout=SLOW)
         step, patches = (int(number) for number in re.match(r"Step (\d+): (\d+) patches", said).groups())
         columns, rows = grid(page, "own_image_routing")
-        assert patches == own.count() == columns * rows and (columns, rows) == (13, 6)
+        assert patches == own.count() == columns * rows and (columns, rows) == (12, 6)
         assert f"{columns * 8} × {rows * 8} pixels" in said
         assert set(own.evaluate_all("all => all.map(one => one.dataset.x)")) <= {*"12345678"}
         expect(page.locator(".st-key-own_image_seen")).not_to_contain_text(f"Step {step}:", timeout=SLOW)

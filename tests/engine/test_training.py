@@ -1,5 +1,6 @@
 """The real trainer in the real process: live routing on real text, resumed after a kill, and no torch on this side."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.local import Settings
@@ -63,6 +65,24 @@ def test_one_task_refuses_what_another_can(engine):
     assert engine.read(run).snapshot.state == "running"
 
 
+def test_an_own_picture_is_routed_across_the_process(engine):
+    pixels = io.BytesIO()
+    Image.new("RGB", (90, 60), "teal").save(pixels, "PNG")
+    run = engine.open(RunConfig(task="photo"))
+    traces, image = engine.route_image(run, pixels.getvalue())
+    assert image.shape == (64, 96, 3) and [trace.n_tokens for trace in traces] == [96, 96]
+    with pytest.raises(EngineError) as refused:
+        engine.route_image(run, pixels.getvalue()[:50])
+    assert str(refused.value) == refused.value.template.format(**refused.value.values)
+    assert "PNG, JPEG or WebP" in str(refused.value)
+    other = engine.open(RunConfig(task="clusters"))
+    with pytest.raises(EngineError, match="no images"):
+        engine.route_image(other, pixels.getvalue())
+    before = steps(engine, run)
+    wait(lambda: steps(engine, run) > before + 2)
+    assert engine.read(run).snapshot.state == "running"
+
+
 def test_reading_brings_no_torch_into_the_web_process(tmp_path):
     code = """
         import sys, time
@@ -70,7 +90,7 @@ def test_reading_brings_no_torch_into_the_web_process(tmp_path):
         from moe_viz.engine.local import Settings
         from moe_viz.spec import RunConfig
         engine = LocalEngine(Settings(store=sys.argv[1]))
-        for task in ("domains", "digits", "clusters"):
+        for task in ("domains", "digits", "photo", "clusters"):
             run = engine.open(RunConfig(task=task))
             while (update := engine.read(run)).snapshot.step < 3:
                 time.sleep(0.05)

@@ -17,7 +17,7 @@ export function makeBatch(view) {
   const b = { node: scroll, content, list, canvas, spans: [], rects: [], shape: "", current: null, from: null, target: null };
 
   b.update = (m) => {
-    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && [m.images.pixels.length, m.images.width, m.images.height]]);
+    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && [m.images.id, m.images.arrived]]);
     b.stale = shape !== b.shape;
     if (b.stale) build(b, m);
     b.shape = shape;

@@ -9,6 +9,7 @@ import { listen } from "./input.js";
 import { decode, say, tokensOf } from "./model.js";
 import { makeTheatre } from "./theatre.js";
 import { element, palette, readTheme } from "./theme.js";
+import { holdPictures } from "./tiles.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
 const TWEEN = 260;
@@ -109,6 +110,7 @@ function receive(view, data) {
   view.root.dataset.dark = view.theme.dark;
   view.look = data.look;
   view.colour = palette(data.look.colours);
+  if (data.images) holdPictures(view, data.images);
   view.model = decode(data);
   view.marked = data.lit ? new Set(data.lit) : null;
   view.motion = data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches;
