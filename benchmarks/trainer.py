@@ -73,7 +73,7 @@ def ratio(config: RunConfig) -> tuple[float, float, float]:
 def main() -> int:
     torch.set_num_threads(1)
     rows, worst = [], 0.0
-    for task in ("clusters", "digits", "domains"):
+    for task in ("clusters", "digits", "photo", "domains"):
         value, step, looking = ratio(RunConfig(task=task, device="cpu"))
         worst = max(worst, value)
         rows.append(Row(f"{task}: step", value * step, "ms", value))
