@@ -61,7 +61,7 @@ def pack_map(found: GateMap) -> dict[str, Any]:
     drawn between the places of the grid.
     """
     probs = np.nan_to_num(found.probs.astype(np.float32)).clip(min=0)
-    top = max(1.0, float(probs.max(initial=0)))
+    top = float(probs.max(initial=0)) or 1.0
     shown = np.rint((found.points + 1) * (GRID - 1) / 2).clip(0, GRID - 1).astype(int)
     return {
         "step": int(found.step),
@@ -135,9 +135,9 @@ def translated(translate: Callable[[str], str]) -> dict[str, str]:
 
 
 def _follows(found: GateMap) -> bool:
-    """Whether each owner is the most probable expert there; half precision makes ties of what is nearly one."""
+    """Whether each owner is the most probable expert there."""
     own = np.take_along_axis(found.probs, np.maximum(found.owner, 0)[..., None].astype(np.int64), 2)[..., 0]
-    return bool((found.owner >= 0).all() and (own + 1e-3 >= found.probs.max(2)).all())
+    return bool((found.owner >= 0).all() and (own + 1e-6 >= found.probs.max(2)).all())
 
 
 def _bytes(values: np.ndarray, kind: str) -> str:

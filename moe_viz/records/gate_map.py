@@ -16,7 +16,7 @@ import pandas as pd
 class GateMap:
     """One layer's map, made in evaluation mode.
 
-    owner [R, R] int16, the first choice of a point there (kept or not); -1 = no expert.  probs [R, R, E] float16
+    owner [R, R] int16, the first choice of a point there (kept or not); -1 = no expert.  probs [R, R, E] float32
     prediction [R, R] int16 class, -1 where no expert had room or asked.  points [N, 2] float32 and classes [N] int16: training data to show
     held_out_owner [H] int16, held_out_correct [H] bool: the points behind the task's accuracy
     batch_dependent: owners change with the other points of the batch (found out by routing half of the places alone)

@@ -40,7 +40,7 @@ def gate_map(trainer: Trainer, layer: int, resolution: int) -> GateMap:
         layer=layer,
         router=trainer.config.router.name,
         owner=owner.reshape(shape),
-        probs=routing.probs.detach().cpu().numpy().astype(np.float16).reshape(*shape, -1),
+        probs=routing.probs.detach().float().cpu().numpy().reshape(*shape, -1),
         prediction=prediction.reshape(shape).astype(np.int16),
         points=points.astype(np.float32),
         classes=classes.astype(np.int16),

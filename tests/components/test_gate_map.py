@@ -21,7 +21,7 @@ def tiny(**other) -> GateMap:
     values = {
         "step": 9, "epoch": 1, "layer": 0, "router": "topk",
         "owner": np.array([[0, 1], [2, -1]], np.int16),
-        "probs": np.array([[[0.5, 0.25, 0.25], [0, 1, 0]], [[0.2, 0.2, 0.6], [0.3, 0.3, 0.4]]], np.float16),
+        "probs": np.array([[[0.5, 0.25, 0.25], [0, 1, 0]], [[0.2, 0.2, 0.6], [0.3, 0.3, 0.4]]], np.float32),
         "prediction": np.array([[0, 3], [1, -1]], np.int16),
         "points": np.array([[-1, 1], [0, 0.5]], np.float32), "classes": np.array([2, 0], np.int16),
         "held_out_owner": np.array([0, 0, 2, -1], np.int16), "held_out_correct": np.array([True, False, True, False]),
@@ -46,7 +46,7 @@ def test_pack_by_hand():
 
 
 def test_gates_beyond_one_and_missing_numbers_are_packed():
-    packed = pack_map(tiny(probs=np.array([[[4, 0, 0], [0, 2, 0]], [[0, 0, np.nan], [0, 0, 1]]], np.float16)))
+    packed = pack_map(tiny(probs=np.array([[[4, 0, 0], [0, 2, 0]], [[0, 0, np.nan], [0, 0, 1]]], np.float32)))
     assert np.array(unpacked(packed["probs"], "<u2")) * packed["unit"] == pytest.approx(
         [4, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1], abs=1e-3
     )
@@ -69,7 +69,7 @@ def test_the_table_by_hand():
 def test_size_of_default_payload():
     shape = (64, 64)
     found = tiny(
-        owner=np.zeros(shape, np.int16), probs=np.ones((*shape, 8), np.float16), prediction=np.zeros(shape, np.int16)
+        owner=np.zeros(shape, np.int16), probs=np.ones((*shape, 8), np.float32), prediction=np.zeros(shape, np.int16)
     )
     assert len(json.dumps(pack_map(found))) < 110_000
 

@@ -23,7 +23,7 @@ def test_the_map_is_what_the_gate_says_at_each_place():
     for row, column in ((0, 0), (3, 11), (15, 2), (8, 8)):
         place = np.array([[(column + 0.5) / 8 - 1, (row + 0.5) / 8 - 1]])
         probs = (torch.from_numpy(task.lift(place)).float() @ router.gate.weight.T).softmax(-1)[0]
-        assert np.allclose(found.probs[row, column], probs.detach().numpy(), atol=1e-3)
+        assert np.allclose(found.probs[row, column], probs.detach().numpy(), atol=1e-5)
         assert found.owner[row, column] == int(probs.argmax())
         assert field_of(*place[0], 16) == (row, column)
     assert found.step == 20 and not found.batch_dependent

@@ -36,6 +36,12 @@ export function makeField(look) {
   return { canvas, ctx, image, owners: new Uint8Array(SIDE * SIDE), colours: look.colours.map(parse), plan: null };
 }
 
+// Who owns a place in [-1, 1] on screen, counted from 1.
+export function ownerAt(field, x, y) {
+  const at = (v) => Math.min(SIDE - 1, Math.floor(((v + 1) * SIDE) / 2));
+  return field.owners[at(-y) * SIDE + at(x)];
+}
+
 // What is on screen after a share u of the way from one payload to the other.
 export function paintField(field, from, to, u, ink) {
   const glide = to.follows && (!from || (from.follows && from.E === to.E && from.R === to.R));
@@ -60,42 +66,62 @@ export function paintField(field, from, to, u, ink) {
 
 const opacity = (p) => FAINT + Math.min(1, p) * (FULL - FAINT);
 
-// For each pixel row or column: the two fields it lies between, and how far. Pixel rows run downwards, fields upwards.
+// For each pixel row or column (rows counted from below): how far it lies between two fields; and where the pixels of each gap begin.
 function planOf(field, R) {
   if (field.plan?.R === R) return field.plan;
-  const low = new Int32Array(SIDE), part = new Float32Array(SIDE);
-  for (let i = 0; i < SIDE; i++) {
-    const at = Math.min(R - 1, Math.max(0, ((i + 0.5) * R) / SIDE - 0.5));
-    low[i] = Math.min(R - 2, Math.floor(at));
-    part[i] = at - low[i];
+  const part = new Float32Array(SIDE), begin = new Int32Array(R).fill(SIDE);
+  for (let i = SIDE - 1; i >= 0; i--) {
+    const at = Math.min(R - 1, Math.max(0, ((i + 0.5) * R) / SIDE - 0.5)), low = Math.min(R - 2, Math.floor(at));
+    part[i] = at - low;
+    begin[low] = i;
   }
+  // With more fields than pixels a gap can be empty: it begins where the next one does.
+  for (let low = R - 2; low >= 0; low--) begin[low] = Math.min(begin[low], begin[low + 1]);
   field.strength = new Uint8Array(SIDE * SIDE);
-  field.best = new Float32Array(SIDE * SIDE);
-  field.mixed = new Float32Array(R * R);
-  return (field.plan = { R, low, part });
+  return (field.plan = { R, part, begin });
 }
 
 function glideOwners(field, from, to, u) {
-  const { R, low, part } = planOf(field, to.R), { best, owners, mixed, strength } = field, size = R * R;
-  best.fill(-1);
-  for (let e = 0; e < to.E; e++) {
-    const start = e * size, a = from.unit * (1 - u), b = to.unit * u;
-    for (let i = 0; i < size; i++) mixed[i] = from.probs[start + i] * a + to.probs[start + i] * b;
-    for (let y = 0, i = 0; y < SIDE; y++) {
-      const row = SIDE - 1 - y, lower = low[row] * R, t = part[row];
-      for (let x = 0; x < SIDE; x++, i++) {
-        const left = lower + low[x], s = part[x];
-        const under = mixed[left] + (mixed[left + 1] - mixed[left]) * s;
-        const over = mixed[left + R] + (mixed[left + R + 1] - mixed[left + R]) * s;
-        const p = under + (over - under) * t;
-        if (p > best[i]) {
-          best[i] = p;
-          owners[i] = e + 1;
-        }
+  const { R, begin } = planOf(field, to.R), { E } = to, size = R * R, mixed = new Float32Array(E * size);
+  const a = from.unit * (1 - u), b = to.unit * u;
+  for (let i = 0; i < mixed.length; i++) mixed[i] = from.probs[i] * a + to.probs[i] * b;
+  const most = new Float32Array(E), able = [];
+  for (let row = 0; row < R - 1; row++) {
+    if (begin[row] === begin[row + 1]) continue;
+    for (let column = 0; column < R - 1; column++) {
+      // Between four fields only those experts can be the most probable that somewhere reach what another has everywhere.
+      let least = -1;
+      for (let e = 0, i = row * R + column; e < E; e++, i += size) {
+        const p = mixed[i], q = mixed[i + 1], r = mixed[i + R], s = mixed[i + R + 1];
+        most[e] = Math.max(p, q, r, s);
+        least = Math.max(least, Math.min(p, q, r, s));
       }
+      able.length = 0;
+      for (let e = 0; e < E; e++) if (most[e] >= least) able.push(e);
+      fillGap(field, mixed, able, row, column);
     }
   }
-  for (let i = 0; i < best.length; i++) strength[i] = opacity(best[i]);
+}
+
+// The pixels between four fields: owner and strength of the most probable of the experts in question.
+function fillGap(field, mixed, able, row, column) {
+  const { R, part, begin } = field.plan, { owners, strength } = field, size = R * R, corner = row * R + column;
+  for (let v = begin[row]; v < begin[row + 1]; v++) {
+    for (let x = begin[column], at = (SIDE - 1 - v) * SIDE + x; x < begin[column + 1]; x++, at++) {
+      let best = -1, whose = 0;
+      for (const e of able) {
+        const i = e * size + corner, s = part[x];
+        const under = mixed[i] + (mixed[i + 1] - mixed[i]) * s, over = mixed[i + R] + (mixed[i + R + 1] - mixed[i + R]) * s;
+        const p = under + (over - under) * part[v];
+        if (p > best) {
+          best = p;
+          whose = e + 1;
+        }
+      }
+      owners[at] = whose;
+      strength[at] = opacity(best);
+    }
+  }
 }
 
 function jumpOwners(field, m) {

@@ -1,4 +1,5 @@
 // Draws the plane: the field, the predicted classes' borders, the points in their shapes, the experts' numbers, the cursor.
+import { ownerAt } from "./field.js";
 import { fit, inkOn, parse, rgba } from "../routing/theme.js";
 
 export function draw(view, ctx) {
@@ -9,8 +10,15 @@ export function draw(view, ctx) {
   ctx.drawImage(view.field.canvas, 0, 0, size, size);
   if (view.answers) drawAnswers(view, ctx);
   for (const [x, y, label] of view.points) drawPoint(ctx, view, (x * size) / (view.grid - 1), size - (y * size) / (view.grid - 1), label);
-  for (const part of view.parts) drawNumber(ctx, view, part);
+  for (const part of numbered(view)) drawNumber(ctx, view, part);
   if (view.cursor) drawCursor(ctx, view);
+}
+
+// While borders glide, a number stands only where its expert owns the place on screen; the old one until the new one does.
+function numbered(view) {
+  const holds = (part) => ownerAt(view.field, part.x, part.y) === part.owner;
+  const now = view.parts.filter(holds), there = new Set(now.map((part) => part.owner));
+  return now.concat(view.oldParts.filter((part) => !there.has(part.owner) && holds(part)));
 }
 
 export function canvasContext(view) {

@@ -26,7 +26,7 @@ export default function gateMap(component) {
 }
 
 function make(root) {
-  const view = { root, model: null, from: null, points: [], parts: [], cursor: null, answers: false, size: 0, frame: 0, share: 1 };
+  const view = { root, model: null, from: null, points: [], parts: [], oldParts: [], cursor: null, answers: false, size: 0, frame: 0, share: 1 };
   const put = (parent, tag, name) => {
     const node = element(tag, name);
     if (tag === "button") node.type = "button";
@@ -131,6 +131,7 @@ function receive(view, data) {
   view.field ??= makeField(data.look);
   view.from = view.model;
   view.model = decode(data);
+  view.oldParts = view.parts;
   view.parts = regions(view.model);
   const theirs = [];
   for (let i = 0; i < data.points.length; i += 3) theirs.push(data.points.slice(i, i + 3));
