@@ -106,8 +106,8 @@ def entropies_over_time(history: pd.DataFrame, layer: int, n_experts: int, trans
         **{f"token_entropy.{layer}": history.get(f"token_entropy.{layer}", np.nan) / max(np.log(n_experts), 1e-12)}
     )
     columns = {
-        f"token_entropy.{layer}": translate(N_("token entropy: unsure about single tokens")),
-        f"load_entropy.{layer}": translate(N_("load entropy: even over experts")),
+        f"token_entropy.{layer}": translate(N_("token entropy: how unsure")),
+        f"load_entropy.{layer}": translate(N_("load entropy: how even")),
     }
     return _lines(parts, columns, translate(N_("Entropies, in parts of log E")), translate, domain=(0, 1), form="%")
 
@@ -209,7 +209,9 @@ def _lines(
     names = list(columns.values())
     # series that are not experts stay out of the experts' colours: quiet tones, then dashes
     colors = [s.color for s in styles] or [SERIES[i % len(SERIES)] for i in range(len(names))]
-    dashes = [DASHES[s.pattern] for s in styles] or [list(DASHES.values())[i // len(SERIES) % 8] for i in range(len(names))]
+    dashes = [DASHES[s.pattern] for s in styles] or [
+        list(DASHES.values())[i // len(SERIES) % 8] for i in range(len(names))
+    ]
     scale = {"domain": list(domain), "clamp": True} if domain else {"zero": False, "nice": True}
     legend = (
         None

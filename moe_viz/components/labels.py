@@ -50,6 +50,15 @@ LABELS: dict[str, str] = {
 }
 
 
-def translated(translate: Callable[[str], str]) -> dict[str, str]:
-    """All labels, each passed through `translate`."""
-    return {name: translate(text) for name, text in LABELS.items()}
+WITHOUT_RESIDUAL: dict[str, str] = {
+    "residual": N_("No expert has it, and this model has no residual path: its output is zero."),
+    "no_route": N_("No expert asked for it, and this model has no residual path: its output is zero."),
+    "legend_dropped": N_("dropped: its output is zero (no residual path here)"),
+}
+"""What is true instead in models whose layers stand alone."""
+
+
+def translated(translate: Callable[[str], str], residual: bool = True) -> dict[str, str]:
+    """All labels, each passed through `translate`. residual: whether the model has a path beside the experts (`TaskOptions.residual`)."""
+    labels = LABELS if residual else LABELS | WITHOUT_RESIDUAL
+    return {name: translate(text) for name, text in labels.items()}

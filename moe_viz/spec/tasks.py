@@ -22,6 +22,8 @@ class TaskOptions(Spec):
     """RunConfig fields that default differently for this task."""
     causal: ClassVar[bool] = False
     """Predicts the next token: a router that looks ahead leaks the answer."""
+    residual: ClassVar[bool] = True
+    """The model has a path beside the experts, so a dropped token goes on unchanged; otherwise it comes out as zero."""
 
     name: str
     shared_vector: float = Knob(
@@ -117,6 +119,7 @@ class Clusters(TaskOptions):
     summary = N_(
         "Eight clouds of points, each with its own rule: the smallest task on which experts can divide the work."
     )
+    residual = False
     metric = "nmse"
     metric_goal = "min"
     run_defaults = {
@@ -139,6 +142,7 @@ class Plane(TaskOptions):
     summary = N_(
         "Points of two to four classes in the plane: which expert owns which part of it can be seen at a glance."
     )
+    residual = False
     metric = "accuracy"
     metric_goal = "max"
     run_defaults = {

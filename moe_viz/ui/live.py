@@ -8,7 +8,7 @@ from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
 from moe_viz.records.narration import Story, narrate
-from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui import views
 from moe_viz.ui.i18n import _
 from moe_viz.ui.recorded import recorded
@@ -126,7 +126,7 @@ def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
         recorded=not (is_live or run.latest),
         images=moment.extras.get("images"),
         points=moment.extras.get("points"),
-        labels=translated(_),
+        labels=translated(_, residual=TASK_OPTIONS[moment.config["task"]].residual),
         group_name=_,
         theatre=not shown.playing,
         height=400,

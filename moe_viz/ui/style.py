@@ -20,6 +20,14 @@ CSS = """
 """
 
 
+DARK = """
+<style>
+button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span { color: #0b1118; }
+</style>
+"""
+"""White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""
+
+
 def apply() -> None:
     """Add the rules to the page; first see to it that the page stands inside the app."""
     if PagesManager.uses_pages_directory:
@@ -27,4 +35,4 @@ def apply() -> None:
         # multipage app and runs the page alone, until something has called st.navigation.
         PagesManager.uses_pages_directory = False
         st.rerun()
-    st.html(CSS)
+    st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)

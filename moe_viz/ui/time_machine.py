@@ -11,7 +11,7 @@ from moe_viz.components.scrubber import LABELS, asked, scrubber
 from moe_viz.engine.protocol import WorkerLost
 from moe_viz.records.moments import who_moved
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.moments import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.session import current, in_words
@@ -157,7 +157,7 @@ def _picture(found: Machine, source: Source, shown: Source, traces: list[Routing
         recorded=source.is_recorded,
         images=extras.get("images"),
         points=extras.get("points"),
-        labels=translated(_),
+        labels=translated(_, residual=TASK_OPTIONS[source.update.snapshot.config["task"]].residual),
         group_name=_,
         height=320,
         lit=_lit(found, source),

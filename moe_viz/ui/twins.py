@@ -9,7 +9,7 @@ from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.records.moments import who_moved
-from moe_viz.spec import change
+from moe_viz.spec import TASK_OPTIONS, change
 from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import in_words
@@ -198,7 +198,7 @@ def _pictures(found: Twins) -> None:
                 key=f"twin_{key}",
                 images=extras.get("images"),
                 points=extras.get("points"),
-                labels=translated(_),
+                labels=translated(_, residual=TASK_OPTIONS[update.snapshot.config["task"]].residual),
                 group_name=_,
                 height=320,
                 lit=lit,
