@@ -63,7 +63,11 @@ def _filters() -> tuple[str, list[str], tuple[int, int]]:
     left, middle, right = st.columns([2, 2, 2])
     wanted = left.text_input(_("Search"), key="gallery_search", placeholder=_("name, paper, idea, model…"))
     families = middle.multiselect(
-        _("Family"), list(FAMILIES), format_func=lambda name: _(FAMILIES[name]), key="gallery_families"
+        _("Family"),
+        list(FAMILIES),
+        format_func=lambda name: _(FAMILIES[name]),
+        key="gallery_families",
+        placeholder=_("Any"),
     )
     years = right.slider(_("Year"), min(every), max(every), (min(every), max(every)), format="%d", key="gallery_years")
     return wanted.strip().casefold(), families, years
