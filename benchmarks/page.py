@@ -53,7 +53,9 @@ def knob_to_pixels(page: Page, times: int) -> list[float]:
         slider.focus()
         start = time.monotonic()
         page.keyboard.press("ArrowRight" if now < 2 else "ArrowLeft")
-        page.wait_for_function("before => document.querySelector('.st-key-shown_k')?.innerText !== before", arg=before, timeout=20_000)
+        page.wait_for_function(
+            "before => document.querySelector('.st-key-shown_k')?.innerText !== before", arg=before, timeout=20_000
+        )
         waits.append(time.monotonic() - start)
         page.wait_for_timeout(700)
     return waits

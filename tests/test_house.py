@@ -70,7 +70,12 @@ def test_web_sources_never_name_torch():
 
 
 def test_importing_the_web_side_does_not_load_torch():
-    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts) for room in WEB for p in sources(room) if p.name != "__init__.py"]
+    modules = [
+        ".".join(p.relative_to(ROOT).with_suffix("").parts)
+        for room in WEB
+        for p in sources(room)
+        if p.name != "__init__.py"
+    ]
     modules += ["moe_viz.engine.client", "moe_viz.engine.protocol", "moe_viz.engine.local"]
     code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nheavy = {{'torch', 'sklearn', 'scipy', 'transformers'}} & sys.modules.keys()\nassert not heavy, heavy"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -19,7 +19,11 @@ TEMPERATURE = 0.8
 def own_text(run: LabRun, layer: int) -> None:
     """Draw the text field, its routing by the model as it is now, and the continuation if one was asked for."""
     if run.config.task.name != "domains":
-        st.info(_("This task cannot read anything of yours. A text task takes a sentence of your own, an image task a picture."))
+        st.info(
+            _(
+                "This task cannot read anything of yours. A text task takes a sentence of your own, an image task a picture."
+            )
+        )
         return
     st.session_state.setdefault("own_text", _("The cat sat on the mat. Кошка сидела на коврике. x = 42"))
     text = st.text_area(

@@ -50,7 +50,12 @@ def test_unknown_words_and_versions_are_reported():
     assert {problem.word for problem in found} == {"v", "router", "utm"}
 
 
-@given(st.dictionaries(st.sampled_from(WORDS), st.text(max_size=20) | st.sampled_from(["nan", "inf", "-1", "1e400", "none", "1", "0", "topk", "switch"])))
+@given(
+    st.dictionaries(
+        st.sampled_from(WORDS),
+        st.text(max_size=20) | st.sampled_from(["nan", "inf", "-1", "1e400", "none", "1", "0", "topk", "switch"]),
+    )
+)
 def test_no_link_raises(params):
     config, _ = decode(params)
     assert decode(encode(config)) == (config, [])
