@@ -93,7 +93,7 @@ def test_pause_step_and_reset(app, page):
     page.locator(".st-key-step_once button").first.click()
     wait_for_step(page, held + 1)
     assert live_step(page) == held + 1
-    page.locator(".st-key-reset button").click()
+    page.locator(".st-key-reset button").first.click()
     page.wait_for_function(
         "() => /\\b0$/.test(document.querySelector('.st-key-live_step').innerText.trim())", timeout=SLOW
     )
