@@ -31,7 +31,8 @@ def live(run: LabRun) -> None:
 
 def _tick() -> None:
     run = current()
-    update = run.poll()
+    first, run.seen = not run.seen, True
+    update = None if first else run.poll()
     is_live = update is not None
     shown = update or run.latest or recorded()
     for notice in run.notices:
@@ -43,6 +44,8 @@ def _tick() -> None:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     layer = _head(run, shown, is_live)
     _hero(run, shown, layer, is_live)
+    if not (is_live or run.latest):
+        return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
     views.strips(shown, layer)
     views.tabs(run, shown, layer)
 

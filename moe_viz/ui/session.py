@@ -23,13 +23,14 @@ STATE = "lab_run"
 
 @dataclass
 class LabRun:
-    """One reader's run. `run` is None until the engine has opened it; `lost` says that the training process died."""
+    """One reader's run. `run` is None until the engine has opened it; `lost`: the training process died; `seen`: the page has painted once."""
 
     config: RunConfig
     problems: list[Problem] = field(default_factory=list)
     run: str | None = None
     playing: bool = True
     lost: bool = False
+    seen: bool = False
     layer: int = 0
     notices: list[EngineError | Sentence | str] = field(default_factory=list)
     latest: Update | None = None
