@@ -124,6 +124,8 @@ def _capacity(run: LabRun, shown: Update, layer: int) -> None:
     with left:
         draw(counts.drops_by(trace, "group", _), "drops_group", _("Share of routes dropped in each domain."))
         draw(counts.drops_by(trace, "position", _), "drops_position", _("Share of routes dropped at each position."))
+        alt = _("Share of routes dropped, by how often the token occurs in the batch.")
+        draw(counts.drops_by(trace, "frequency", _), "drops_frequency", alt)
     with right:
         factor = shown.snapshot.config.get("capacity_factor")
         chart = counts.drops_by_capacity(trace, FACTORS, factor, _)
