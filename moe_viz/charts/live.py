@@ -95,7 +95,8 @@ def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate:
 
 def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:
     """Share of routes dropped, one line per layer, on the fixed domain 0 to 1. Blank where nothing was measured."""
-    columns = {f"drop_rate.{layer}": f"layer {layer + 1}" for layer in layers}
+    name = translate(N_("Layer {n}"))
+    columns = {f"drop_rate.{layer}": name.format(n=layer + 1) for layer in layers}
     title = translate(N_("Dropped routes"))
     return _lines(history, columns, title, translate, domain=(0, 1), form="%", area=len(columns) == 1)
 

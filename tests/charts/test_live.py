@@ -67,7 +67,7 @@ def test_long_histories_are_thinned_to_200_real_rows():
 def test_missing_is_blank_and_only_the_newest_start_is_shown():
     rows = pd.concat([history(5), history(3, epoch=1)])
     data = live.dropped_over_time(rows, [0, 1]).data
-    assert data["step"].tolist() == [1, 2, 3] and data["layer 2"].isna().all() and data["layer 1"].notna().all()
+    assert data["step"].tolist() == [1, 2, 3] and data["Layer 2"].isna().all() and data["Layer 1"].notna().all()
     rows.loc[rows.index[-1], "loss"] = np.inf
     assert live.curve(rows, {"loss": "loss"}, "Loss").data["loss"].isna().tolist() == [False, False, True]
 
