@@ -47,21 +47,25 @@ class TaskOptions(Spec):
     )
 
 
+TRANSFORMER: dict[str, Any] = {
+    "router": {"name": "topk", "k": 2},
+    "n_layers": 2,
+    "d_model": 64,
+    "d_hidden": 128,
+    "batch_tokens": 1024,
+    "balance_coef": 0.01,
+    "lr": 3e-3,
+}
+"""Run defaults of the small transformers: text, digits, photographs."""
+
+
 class Domains(TaskOptions):
     title = N_("Text: four domains")
     summary = N_("A small language model reads English, Russian, Python code and tables of numbers.")
     metric = "held_out_loss"
     metric_goal = "min"
     causal = True
-    run_defaults = {
-        "router": {"name": "topk", "k": 2},
-        "n_layers": 2,
-        "d_model": 64,
-        "d_hidden": 128,
-        "batch_tokens": 1024,
-        "balance_coef": 0.01,
-        "lr": 3e-3,
-    }
+    run_defaults = TRANSFORMER
     name: Literal["domains"] = "domains"
     tokenizer: Literal["bytes", "bpe"] = Knob(
         "bytes",
@@ -85,15 +89,7 @@ class Digits(TaskOptions):
     summary = N_("A small vision transformer reads 8×8 handwritten digits as 16 patches.")
     metric = "accuracy"
     metric_goal = "max"
-    run_defaults = {
-        "router": {"name": "topk", "k": 2},
-        "n_layers": 2,
-        "d_model": 64,
-        "d_hidden": 128,
-        "batch_tokens": 1024,
-        "balance_coef": 0.01,
-        "lr": 3e-3,
-    }
+    run_defaults = TRANSFORMER
     name: Literal["digits"] = "digits"
 
 
@@ -102,15 +98,7 @@ class Photo(TaskOptions):
     summary = N_("A small vision transformer tells from which of six photographs a piece is cut, patch by patch.")
     metric = "accuracy"
     metric_goal = "max"
-    run_defaults = {
-        "router": {"name": "topk", "k": 2},
-        "n_layers": 2,
-        "d_model": 64,
-        "d_hidden": 128,
-        "batch_tokens": 1024,
-        "balance_coef": 0.01,
-        "lr": 1e-3,
-    }
+    run_defaults = TRANSFORMER | {"lr": 1e-3}
     name: Literal["photo"] = "photo"
 
 
