@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from moe_viz.ui import housekeeping
+from moe_viz.ui import housekeeping, leaving
 from moe_viz.ui.i18n import _, picker
 
 st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
 housekeeping.start()
+leaving.guard()
 st.navigation(
     [
         st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),

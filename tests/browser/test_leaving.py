@@ -1,0 +1,45 @@
+"""A tick of the old page that arrives after the click on another page must not bring the reader back."""
+
+import re
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from tests.browser.lab import browser_page, server, wait_for_step
+
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+
+
+def late_tick(page):
+    """Send the last tick of a page once more, right after the click that leaves it. Returns the list of what was sent so."""
+    tick, late = {}, []
+
+    def connect(socket):
+        up = socket.connect_to_server()
+
+        def pass_on(message):
+            request = BackMsg.FromString(message).rerun_script
+            up.send(message)
+            if request.is_auto_rerun:
+                tick.update(page=request.page_script_hash, message=message)
+            elif tick and request.page_script_hash != tick["page"]:
+                up.send(tick["message"])
+                late.append(tick["page"])
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket(re.compile("_stcore/stream"), connect)
+    return late
+
+
+def test_the_new_page_stays_and_lives():
+    with server() as (address, _process), browser_page() as page:
+        late = late_tick(page)
+        page.goto(address)
+        wait_for_step(page, 2)
+        page.get_by_role("link", name="Gates").click()
+        page.locator(".st-key-part").wait_for(timeout=60_000)
+        step = wait_for_step(page, 1)
+        wait_for_step(page, step + 1)
+        assert late
+        assert page.locator(".st-key-part").count() == 1
