@@ -5,7 +5,18 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from moe_viz.settings import settings as installation
 
 settings.register_profile("moe_viz", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("moe_viz")
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings():
+    """Settings are read once per process; a test that changes the environment must not leave its own to the next."""
+    installation.cache_clear()
+    yield
+    installation.cache_clear()

@@ -1,6 +1,7 @@
 """The shape of the house: which room may import which, and that the web process stays free of torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,19 @@ def test_arrows_point_one_way(room):
     for path in sources(room):
         extra = rooms_of(path) - ALLOWED[room] - {room}
         assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}; {room} may import {sorted(ALLOWED[room])}"
+
+
+def test_settings_know_no_room_but_the_spec_and_are_read_by_engine_and_page_only():
+    assert rooms_of(PACKAGE / "settings.py") == {"spec"}
+    for room in ALLOWED.keys() - {"engine", "ui"}:
+        for path in sources(room):
+            assert not any(name.startswith("moe_viz.settings") for name in imports(path)), path
+
+
+def test_the_environment_is_read_in_one_place():
+    reading = re.compile(r"os\.getenv|environ(\.get\(|\[)")
+    found = [path for path in PACKAGE.rglob("*.py") if reading.search(path.read_text(encoding="utf-8"))]
+    assert {path.relative_to(PACKAGE).as_posix() for path in found} <= {"settings.py", "engine/client.py"}
 
 
 def test_every_room_is_listed():

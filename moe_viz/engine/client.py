@@ -28,6 +28,7 @@ from moe_viz.engine.dissecting import DissectingClient
 from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.trace import RoutingTrace
+from moe_viz.settings import settings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -41,9 +42,8 @@ LOG_BYTES = 5_000_000
 
 
 def home() -> Path:
-    """Where this machine keeps runs: `MOE_VIZ_HOME`, else the user's cache directory, else (not writable) a temporary one."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
-    place = Path(os.environ.get("MOE_VIZ_HOME") or Path(cache) / "moe_viz").expanduser()
+    """Where this machine keeps runs: `home` of the settings, or (where that is not writable) a temporary folder."""
+    place = settings().home
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=place):
@@ -56,8 +56,8 @@ def home() -> Path:
 class LocalEngine(AnalysingClient, DissectingClient):
     """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
-    def __init__(self, settings: Settings | None = None):
-        self.settings = settings or Settings(store=str(home() / "runs"))
+    def __init__(self, worker: Settings | None = None):
+        self.settings = worker or Settings.of(settings(), home() / "runs")
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._closed = False

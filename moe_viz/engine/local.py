@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
@@ -27,6 +28,7 @@ from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RunStore
+from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -41,7 +43,7 @@ FAREWELL_S = 2.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints."""
+    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints; device: what auto means."""
 
     store: str
     trainer: str = "moe_viz.training:Trainer"
@@ -49,6 +51,15 @@ class Settings:
     store_bytes: int = 1_000_000_000
     threads: int = 1
     niceness: int = 10
+    device: str = "auto"
+
+    @classmethod
+    def of(cls, server: ServerSettings, store: str | Path) -> Settings:
+        """A worker's share of an installation's settings."""
+        limits = Limits(server.max_runs, server.lease_s, server.release_s, server.checkpoint_s)
+        return cls(
+            str(store), limits=limits, store_bytes=server.store_bytes, threads=server.threads, device=server.device
+        )
 
 
 def main() -> None:
@@ -130,6 +141,7 @@ def _host(settings: Settings) -> Host:
     trainer = getattr(import_module(module), name)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(settings.threads)
+        import_module("moe_viz.training.devices").choose_auto(settings.device)
     first = trainer(RunConfig())  # torch and the data load much on first use: now, while nobody waits yet
     first.step()
     first.snapshot()

@@ -12,10 +12,20 @@ from contextlib import contextmanager
 
 import torch
 
+_auto = "auto"
+
+
+def choose_auto(name: str) -> None:
+    """What "auto" means in this process from now on: "cpu", "cuda", "mps", or "auto" for the best present. Raises ValueError as below."""
+    global _auto
+    resolve_device(name)
+    _auto = name
+
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a name: "auto" (the best present), "cpu", "cuda" or "mps". Raises ValueError for one that is absent."""
+    """The device of a name: "auto" (see `choose_auto`), "cpu", "cuda" or "mps". Raises ValueError for one that is absent."""
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = _auto if name == "auto" else name
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
     if not present.get(name, False):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from moe_viz.engine.client import LocalEngine, home
+from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import EngineError, UnknownRun, WorkerLost
 from moe_viz.spec import RunConfig
@@ -261,11 +261,3 @@ def test_worker_follows_a_parent_that_just_ends(tmp_path):
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 0 and not errors
     wait(lambda: gone(worker), seconds=1)
-
-
-def test_home_falls_back_where_it_cannot_write(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOE_VIZ_HOME", str(tmp_path / "mine"))
-    assert home() == tmp_path / "mine" and home().is_dir()
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MOE_VIZ_HOME", str(tmp_path / "file" / "below"))
-    assert home().is_dir() and tmp_path not in home().parents
