@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,8 @@ from moe_viz.records.trace import RoutingTrace
 
 MAX_ROWS = 4096
 RECENT_ROWS = 1024
-ROW_BYTES = 6_000_000
-"""Budget of the row matrix: very wide runs (64 experts in 8 layers) hold fewer rows."""
+MAX_BYTES = 24_000_000
+"""Budget of rows (a quarter of it) and keyframes together: very wide runs (64 experts in 8 layers) hold fewer rows."""
 FEWEST_ROWS = 512
 
 
@@ -37,7 +38,8 @@ class History:
             raise ValueError(f"recent_rows = {recent_rows} must be between 1 and half of max_rows = {max_rows}")
         self.epoch = 0
         self.columns: list[str] = []
-        self.keyframes = keyframes or Keyframes()
+        self.keyframes = keyframes or Keyframes(MAX_BYTES - MAX_BYTES // 4)
+        self._row_bytes = MAX_BYTES // 4
         self._limits = (max_rows, recent_rows)
         self._total = 0  # rows ever appended; a row's number decides whether a thinned grid keeps it
         self._stride = 1
@@ -64,9 +66,17 @@ class History:
 
     @property
     def max_rows(self) -> int:
-        """Rows held at most: `MAX_ROWS`, fewer where rows are so wide that they would pass `ROW_BYTES`."""
-        fitting = ROW_BYTES // (4 * max(len(self.columns), 1))
+        """Rows held at most: `MAX_ROWS`, fewer where rows are so wide that they would pass their share of the budget."""
+        fitting = self._row_bytes // (4 * max(len(self.columns), 1))
         return min(self._limits[0], max(fitting, FEWEST_ROWS))
+
+    def budget(self, max_bytes: int) -> None:
+        """Hold at most about `max_bytes` from now on (never more than `MAX_BYTES`). The older part is thinned, over the whole run."""
+        max_bytes = min(max_bytes, MAX_BYTES)
+        self._row_bytes = max_bytes // 4
+        self.keyframes.shrink(max_bytes - max_bytes // 4)
+        if self._used > self.max_rows:
+            self._make_room(0)
 
     def restart(self) -> int:
         """Begin a new epoch: steps count from 0 again. The new epoch's number."""
@@ -86,9 +96,8 @@ class History:
         if len(steps) and (np.diff(np.concatenate([before, steps])) <= 0).any():
             raise ValueError(f"steps must rise within an epoch; got {steps[:8].tolist()} after {before}")
         place = self._places(tuple(columns))
-        for start in range(0, len(steps), FEWEST_ROWS // 8):
-            part = slice(start, start + FEWEST_ROWS // 8)
-            self._write(place, steps[part], values[part])
+        numbers = np.arange(self._total, self._total + len(steps))
+        self._write(place, numbers, np.full(len(steps), self.epoch), steps, values)
 
     def amend(self, columns: Sequence[str], values: Sequence[float]) -> None:
         """Fill in values of the newest row that were measured after it was added. Raises ValueError where there is no row."""
@@ -127,26 +136,30 @@ class History:
         """The keyframe nearest to `step`, by default of the present epoch; None if there is none."""
         return self.keyframes.nearest(step, self.epoch if epoch is None else epoch)
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write the rows held to `path` (a plain table) and the keyframes beside it (`NAME.keyframes.parquet`)."""
+    def to_parquet(self, path: str | Path | BinaryIO, beside: BinaryIO | None = None) -> None:
+        """Write the rows held to `path` (a plain table) and the keyframes beside it (`NAME.keyframes.parquet`).
+
+        Both may be open files in memory.
+        """
         table = pa.Table.from_pandas(self.rows(limit=None), preserve_index=False)
         numbers = pa.array(self._number[: self._used])
         table = table.append_column("row", numbers)
         about = {"epoch": self.epoch, "total": self._total, "stride": self._stride, "limits": self._limits}
         metadata = {**(table.schema.metadata or {}), b"moe_viz.history": json.dumps(about).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
-        self.keyframes.to_parquet(keyframes_path(path))
+        self.keyframes.to_parquet(beside or keyframes_path(path))
 
     @classmethod
-    def from_parquet(cls, path: str | Path) -> History:
-        """Read what `to_parquet` wrote (without the keyframe file: rows only). Raises ValueError where it is something else."""
+    def from_parquet(cls, path: str | Path | BinaryIO, beside: BinaryIO | None = None) -> History:
+        """Read what `to_parquet` wrote (without the keyframes: rows only). Raises ValueError where it is something else."""
         table = pq.read_table(path)
         meta = (table.schema.metadata or {}).get(b"moe_viz.history")
         if meta is None:
             raise ValueError(f"{path} is not a moe_viz history (no 'moe_viz.history' metadata)")
         about, frame = json.loads(meta), table.to_pandas()
-        beside = keyframes_path(path)
-        history = cls(*about["limits"], keyframes=Keyframes.from_parquet(beside) if beside.exists() else None)
+        if beside is None and isinstance(path, str | Path) and keyframes_path(path).exists():
+            beside = keyframes_path(path)
+        history = cls(*about["limits"], keyframes=Keyframes.from_parquet(beside) if beside else None)
         history.columns = [name for name in frame.columns if name not in ("epoch", "step", "row")]
         history.epoch, history._total, history._stride = about["epoch"], about["total"], about["stride"]
         history._number = frame["row"].to_numpy(np.int64, copy=True)
@@ -169,17 +182,20 @@ class History:
             self._place[columns] = np.array([at[name] for name in columns], np.int64)
         return self._place[columns]
 
-    def _write(self, place: np.ndarray, steps: np.ndarray, values: np.ndarray) -> None:
-        count = len(steps)
-        if self._used + count > len(self._number):
-            self._make_room(count)
-        new = slice(self._used, self._used + count)
-        self._number[new] = np.arange(self._total, self._total + count)
-        self._epochs[new], self._steps[new] = self.epoch, steps
-        self._values[new] = np.nan
-        self._values[new, place] = values
-        self._used += count
-        self._total += count
+    def _write(
+        self, place: np.ndarray, numbers: np.ndarray, epochs: np.ndarray, steps: np.ndarray, values: np.ndarray
+    ) -> None:
+        for start in range(0, len(steps), FEWEST_ROWS // 8):
+            part = slice(start, start + FEWEST_ROWS // 8)
+            count = len(steps[part])
+            if self._used + count > len(self._number):
+                self._make_room(count)
+            new = slice(self._used, self._used + count)
+            self._number[new], self._epochs[new], self._steps[new] = numbers[part], epochs[part], steps[part]
+            self._values[new] = np.nan
+            self._values[new, place] = values[part]
+            self._used += count
+            self._total = int(numbers[part][-1]) + 1
 
     def _make_room(self, count: int) -> None:
         """Grow up to `max_rows`; after that thin the older rows, leaving an eighth free so that thinning stays rare."""

@@ -2,6 +2,7 @@
 
 Token texts and labels are kept once per probe batch; experts, weights, slots and probabilities are narrowed (int8 or int16,
 float16, packed bits) and compressed. When the byte budget is full, the keyframes that stand closest together are thinned first.
+A budget may shrink while a run goes on: then every second of the older keyframes goes until the rest fits.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -117,13 +119,24 @@ class Keyframes:
             raise ValueError(f"keyframe (epoch, step) = {(epoch, step)} is before the last one, {last}")
         if self._frames and (epoch, step) == (self._frames[-1].epoch, self._frames[-1].step):
             self._frames.pop()
-        packed = [_pack(trace, self._batch_id(trace)) for trace in traces]
+        packed = [_pack(trace, self._batch_id({name: getattr(trace, name) for name in _LABELS})) for trace in traces]
         self._frames.append(_Frame(epoch, step, packed))
         size = self.nbytes
         while size > self.max_bytes and len(self._frames) > 1:
             self._frames.pop(self._most_crowded())
             self._forget_unused_batches()
             size = self.nbytes
+
+    def shrink(self, max_bytes: int) -> None:
+        """Another budget. Where much has to go, every second of the older keyframes does: the whole run stays covered."""
+        self.max_bytes = max_bytes
+        while self.nbytes > max_bytes and len(self._frames) > 2 * FULL_RESOLUTION:
+            older = self._frames[:-FULL_RESOLUTION]
+            first = [i == 0 or frame.epoch != older[i - 1].epoch for i, frame in enumerate(older)]
+            self._frames[:-FULL_RESOLUTION] = [f for i, f in enumerate(older) if first[i] or i % 2 == 0]
+            if len(self._frames) == len(older) + FULL_RESOLUTION:
+                break
+            self._forget_unused_batches()
 
     def steps(self, epoch: int | None = None) -> list[tuple[int, int]]:
         """(epoch, step) of each keyframe held, oldest first; of one epoch where given."""
@@ -158,17 +171,12 @@ class Keyframes:
             [t.expert[:, 0] if t.expert.shape[1] else none for t in traces]
         )
 
-    def _batch_id(self, trace: RoutingTrace) -> int:
+    def _batch_id(self, labels: dict[str, np.ndarray]) -> int:
         for key, batch in reversed(self._batches.items()):
-            if all(
-                batch[name] is getattr(trace, name) or np.array_equal(batch[name], getattr(trace, name))
-                for name in batch
-            ):
+            if all(batch[name] is labels[name] or np.array_equal(batch[name], labels[name]) for name in batch):
                 return key
         self._next_batch += 1
-        self._batches[self._next_batch] = {
-            name: getattr(trace, name) for name in ("tokens", "group", "sequence", "position")
-        }
+        self._batches[self._next_batch] = labels
         return self._next_batch
 
     def _forget_unused_batches(self) -> None:
@@ -185,7 +193,7 @@ class Keyframes:
                 gaps.append((after.step - before.step, i))
         return min(gaps)[1]
 
-    def to_parquet(self, path: str | Path) -> None:
+    def to_parquet(self, path: str | Path | BinaryIO) -> None:
         """Write all keyframes; one row per keyframe and layer."""
         rows = [
             {"epoch": f.epoch, "step": f.step, **{name: getattr(p, name) for name in _COLUMNS}}
@@ -198,7 +206,7 @@ class Keyframes:
         pq.write_table(table, path, compression="zstd")
 
     @classmethod
-    def from_parquet(cls, path: str | Path) -> Keyframes:
+    def from_parquet(cls, path: str | Path | BinaryIO) -> Keyframes:
         """Read what `to_parquet` wrote. Raises ValueError where the file is something else."""
         table = pq.read_table(path)
         meta = (table.schema.metadata or {}).get(b"moe_viz.keyframes")
@@ -221,6 +229,7 @@ class Keyframes:
         return found
 
 
+_LABELS = ("tokens", "group", "sequence", "position")
 _COLUMNS = ("layer", "router", "capacity", "shape", "batch", "payload")
 _INT64 = ("epoch", "step", "layer", "capacity", "batch")
 _SCHEMA = pa.schema(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from moe_viz.records.history import History, keyframes_path
+from moe_viz.records.history import History
 from moe_viz.spec import RunConfig
 from moe_viz.training.adamw import FusedAdamW
 
@@ -42,7 +43,7 @@ class Checkpoint:
         about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
         tensors |= more or {}
-        return save(tensors, {"moe_viz": json.dumps(about)})
+        return save(tensors, {"moe_viz": json.dumps(about | {"crc": _crc(about, tensors)})})
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint") -> Checkpoint:
@@ -59,12 +60,24 @@ class Checkpoint:
             about = json.loads(header["moe_viz"])
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {about['format']} {about['version']}, expected {FORMAT} {VERSION}")
+            if about.pop("crc", None) not in (None, _crc(about, tensors)):
+                raise ValueError("its content has changed since it was written")
             step, epoch = about["step"], about["epoch"]
             if not (isinstance(step, int) and isinstance(epoch, int) and step >= 0 and epoch >= 0):
                 raise ValueError(f"step = {step!r} and epoch = {epoch!r} must be whole numbers from 0")
             return cls(RunConfig.from_flat(about["config"]), step, epoch, tensors, str(about.get("stopped", "")))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{source} has a bad header: {error}") from error
+
+
+def _crc(about: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+    """Checksum of all content. safetensors has none: a flipped bit of a weight would load as a slightly different model."""
+    value = zlib.crc32(json.dumps(about).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+    return value
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
@@ -83,28 +96,23 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 def pack_history(history: History) -> dict[str, Tensor]:
     """A history's Parquet files as byte tensors, so that a checkpoint stays one file that is written at once."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.parquet"
-        history.to_parquet(path)
-        files = {"history.rows": path, "history.keyframes": keyframes_path(path)}
-        return {name: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8) for name, file in files.items()}
+    rows, keyframes = BytesIO(), BytesIO()
+    history.to_parquet(rows, keyframes)
+    files = {"history.rows": rows, "history.keyframes": keyframes}
+    return {name: torch.frombuffer(file.getbuffer(), dtype=torch.uint8) for name, file in files.items()}
 
 
 def unpack_history(checkpoint: Checkpoint, source: str) -> History:
     """The history of a checkpoint; an empty one, in the checkpoint's epoch, where it holds none. Raises ValueError where it is broken."""
-    if "history.rows" not in checkpoint.tensors:
+    files = [checkpoint.tensors.get(name) for name in ("history.rows", "history.keyframes")]
+    if files[0] is None:
         history = History()
         history.epoch = checkpoint.epoch
         return history
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.parquet"
-        for name, file in (("history.rows", path), ("history.keyframes", keyframes_path(path))):
-            if name in checkpoint.tensors:
-                file.write_bytes(checkpoint.tensors[name].numpy().tobytes())
-        try:
-            return History.from_parquet(path)
-        except (pa.ArrowException, KeyError, TypeError) as error:
-            raise ValueError(f"the history in {source} is broken: {error}") from error
+    try:
+        return History.from_parquet(*(BytesIO(data.numpy()) for data in files if data is not None))
+    except (pa.ArrowException, KeyError, TypeError) as error:
+        raise ValueError(f"the history in {source} is broken: {error}") from error
 
 
 def tensors_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -95,6 +96,19 @@ def test_broken_files_are_refused(kind, tmp_path):
     path.write_bytes(broken_files()[kind])
     with pytest.raises(ValueError):
         Trainer.load(path)
+
+
+def test_no_flipped_bit_goes_unnoticed():
+    trainer = Trainer(small())
+    trainer.run(5)
+    trainer.snapshot()
+    good = trainer.checkpoint()
+    draw = np.random.default_rng(0)
+    for byte, bit in zip(draw.integers(8, len(good), 60), draw.integers(8, size=60)):
+        broken = bytearray(good)
+        broken[byte] ^= 1 << int(bit)
+        with pytest.raises(ValueError, match="broken|header|content"):
+            Trainer.from_bytes(bytes(broken))
 
 
 def test_a_missing_file_is_refused(tmp_path):
