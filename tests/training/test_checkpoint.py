@@ -107,7 +107,7 @@ def test_no_flipped_bit_goes_unnoticed():
     for byte, bit in zip(draw.integers(8, len(good), 60), draw.integers(8, size=60)):
         broken = bytearray(good)
         broken[byte] ^= 1 << int(bit)
-        with pytest.raises(ValueError, match="broken|header|content"):
+        with pytest.raises(ValueError, match=r"broken|header|content"):
             Trainer.from_bytes(bytes(broken))
 
 
