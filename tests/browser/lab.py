@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -12,9 +13,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import chromium
 
@@ -82,16 +84,24 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, seconds: float 
 def browser_page(
     viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference"
 ) -> Iterator[Page]:
-    """A fresh browser page; JavaScript errors on it fail whoever uses it."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
-        context = browser.new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion=reduced_motion)
+    """A fresh browser page with nothing remembered from another one; JavaScript errors on it fail whoever uses it."""
+    context = _browser().new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion=reduced_motion)
+    try:
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
-        browser.close()
-        assert not errors, errors
+    finally:
+        context.close()
+    assert not errors, errors
+
+
+@cache
+def _browser() -> Browser:
+    """The one Chromium of this process."""
+    playwright = sync_playwright().start()
+    atexit.register(playwright.stop)
+    return playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
 
 
 def live_step(page: Page) -> int | None:

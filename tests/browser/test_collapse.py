@@ -8,22 +8,16 @@ from axe_playwright_python.sync_playwright import Axe
 from benchmarks.scenes import play
 from moe_viz.lessons.scenes import POINTS
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, live_step, server, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
-        yield address
-
-
 @pytest.fixture
-def page(app):
+def page(address):
     with browser_page() as page:
-        page.goto(f"{app}/collapse")
+        page.goto(f"{address}/collapse")
         wait_for_step(page, 3, 120)
         yield page
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from moe_viz.records import specialise, take, token_identity
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import NARROW, browser_page, server, wait_for_step
+from tests.browser.lab import NARROW, browser_page, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -24,12 +24,6 @@ SMALL = {
     "device": "cpu",
 }
 LINK = "&".join(f"{word}={value}" for word, value in SMALL.items()) + "&speed=20"
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _process):
-        yield address
 
 
 def here(step, frozen=False):
@@ -72,9 +66,9 @@ def switch(page, word):
     page.locator(f".st-key-{word} label").first.click()
 
 
-def test_learned_and_frozen_numbers_files_and_ablation(app):
+def test_learned_and_frozen_numbers_files_and_ablation(address):
     with browser_page() as page:
-        page.goto(f"{app}/experts?{LINK}")
+        page.goto(f"{address}/experts?{LINK}")
         page.locator(".st-key-domain_numbers").wait_for(timeout=SLOW)
         wait_for_step(page, 30, 120)
         step = look(page)
@@ -98,7 +92,7 @@ def test_learned_and_frozen_numbers_files_and_ablation(app):
                 assert table[table["domain"] == domain]["share"].tolist() == pytest.approx(truth[domain].tolist())
             assert said["step"] == step and said["seed"] == 3
         link = said["open_in_the_lab"]
-        assert link.startswith(app) and "d_model=16" in link and "seed=3" in link
+        assert link.startswith(address) and "d_model=16" in link and "seed=3" in link
         page.keyboard.press("Escape")
 
         view(page, "Switch off")
@@ -125,9 +119,9 @@ def test_learned_and_frozen_numbers_files_and_ablation(app):
         expect(page.locator(".st-key-verdict")).to_contain_text(f"left, {shuffled:.2f}, is chance", timeout=SLOW)
 
 
-def test_the_lab_s_tab_carries_the_same_two_controls_and_fits_a_phone(app):
+def test_the_lab_s_tab_carries_the_same_two_controls_and_fits_a_phone(address):
     with browser_page(NARROW) as page:
-        page.goto(f"{app}/?{LINK}&speed=5")
+        page.goto(f"{address}/?{LINK}&speed=5")
         wait_for_step(page, 3, 120)
         page.locator(".st-key-view").get_by_text("Specialise").click()
         page.locator(".st-key-domain_numbers").wait_for(timeout=SLOW)

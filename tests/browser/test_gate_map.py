@@ -10,7 +10,7 @@ from moe_viz.records.gate_map import field_of, regions
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import decode_points
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, live_step, server, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -18,12 +18,6 @@ MAP = ".st-key-gate_map"
 CANVAS = f"{MAP} .stage canvas"
 FLAT = {"task": "plane", "shape": "rings", "n_experts": 5, "seed": 3, "device": "cpu"}
 LINK = "&".join(f"{word}={value}" for word, value in FLAT.items())
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
-        yield address
 
 
 @pytest.fixture

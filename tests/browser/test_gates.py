@@ -7,18 +7,12 @@ from moe_viz.records.differences import ROWS, values, written
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.comparison import FIRST, config_of
-from tests.browser.lab import browser_page, live_step, server, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 
 BASE = RunConfig(task="domains", router={"name": "topk", "k": 2})
 PATIENCE = 60_000
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (url, _process):
-        yield url
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 30_000
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, process):
-        yield address, process
-
-
 @pytest.fixture
 def page():
     with browser_page() as page:
@@ -48,8 +42,8 @@ def loss(page):
     return float(page.locator(".st-key-loss_now").inner_text(timeout=SLOW).split()[-1].replace(",", "."))
 
 
-def test_never_empty_then_alive_and_learning(app, page):
-    page.goto(app[0])
+def test_never_empty_then_alive_and_learning(address, page):
+    page.goto(address)
     page.locator(".tok").first.wait_for(timeout=SLOW)
     first = wait_for_step(page, 5)
     early = loss(page)
@@ -57,8 +51,8 @@ def test_never_empty_then_alive_and_learning(app, page):
     assert loss(page) < early - 0.3, "the loss on real text falls"
 
 
-def test_k_and_gate_type_change_live_without_a_reset(app, page):
-    page.goto(f"{app[0]}/?task=domains&router=topk&k=2")
+def test_k_and_gate_type_change_live_without_a_reset(address, page):
+    page.goto(f"{address}/?task=domains&router=topk&k=2")
     before = wait_for_step(page, 20)
     page.locator(".st-key-k input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
@@ -72,8 +66,8 @@ def test_k_and_gate_type_change_live_without_a_reset(app, page):
     assert "router=switch" in page.url and "k=1" in page.url
 
 
-def test_a_change_that_cannot_be_live_restarts_and_says_so(app, page):
-    page.goto(f"{app[0]}/?task=clusters")
+def test_a_change_that_cannot_be_live_restarts_and_says_so(address, page):
+    page.goto(f"{address}/?task=clusters")
     wait_for_step(page, 100)
     page.locator(".st-key-n_experts input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
@@ -81,8 +75,8 @@ def test_a_change_that_cannot_be_live_restarts_and_says_so(app, page):
     page.get_by_text(re.compile("start", re.I)).first.wait_for(timeout=SLOW)
 
 
-def test_pause_step_and_reset(app, page):
-    page.goto(f"{app[0]}/?task=clusters&speed=20")
+def test_pause_step_and_reset(address, page):
+    page.goto(f"{address}/?task=clusters&speed=20")
     wait_for_step(page, 10)
     page.locator(".st-key-play button").click()
     expect(page.locator(".st-key-play button")).to_contain_text("Play", timeout=SLOW)
@@ -99,9 +93,9 @@ def test_pause_step_and_reset(app, page):
     )
 
 
-def test_a_permalink_opens_the_same_state(app, page):
+def test_a_permalink_opens_the_same_state(address, page):
     page.goto(
-        f"{app[0]}/?v=1&task=clusters&router=switch&k=1&n_experts=16&balance_coef=0.3&lr=0.0025&seed=11&speed=5&shared_vector=8"
+        f"{address}/?v=1&task=clusters&router=switch&k=1&n_experts=16&balance_coef=0.3&lr=0.0025&seed=11&speed=5&shared_vector=8"
     )
     wait_for_step(page, 2)
     assert "16 experts" in shown(page) and shown(page).startswith("Switch")
@@ -132,8 +126,8 @@ def test_a_permalink_opens_the_same_state(app, page):
         ("v=99&task=nonsense", ["v = 99", "task = nonsense", "domains"]),
     ],
 )
-def test_a_broken_permalink_opens_and_explains_itself(app, page, query, says):
-    page.goto(f"{app[0]}/?{query}")
+def test_a_broken_permalink_opens_and_explains_itself(address, page, query, says):
+    page.goto(f"{address}/?{query}")
     box = page.locator(".st-key-link_problems")
     box.wait_for(timeout=SLOW)
     for text in says:
@@ -142,8 +136,8 @@ def test_a_broken_permalink_opens_and_explains_itself(app, page, query, says):
     assert "Traceback" not in page.content()
 
 
-def test_own_sentence_is_routed_and_continued(app, page):
-    page.goto(f"{app[0]}/?task=domains")
+def test_own_sentence_is_routed_and_continued(address, page):
+    page.goto(f"{address}/?task=domains")
     wait_for_step(page, 30)
     page.locator(".st-key-view").get_by_text("Yours").click()
     field = page.locator(".st-key-own_text input, .st-key-own_text textarea").first
@@ -157,8 +151,8 @@ def test_own_sentence_is_routed_and_continued(app, page):
     expect(tokens.nth(before + 20)).to_be_attached(timeout=SLOW)
 
 
-def test_digits_show_images_with_their_patches(app, page):
-    page.goto(f"{app[0]}/?task=digits")
+def test_digits_show_images_with_their_patches(address, page):
+    page.goto(f"{address}/?task=digits")
     wait_for_step(page, 3)
     expect(page.locator(".st-key-routing .list[data-kind=image] .tok").first).to_be_visible(timeout=SLOW)
 
@@ -180,9 +174,9 @@ def test_worker_killed_is_said_and_resumed(page, tmp_path):
         assert wait_for_step(page, step + 10) > step
 
 
-def test_narrow_screen_shows_the_picture_without_sideways_scrolling(app):
+def test_narrow_screen_shows_the_picture_without_sideways_scrolling(address):
     with browser_page(NARROW) as page:
-        page.goto(app[0])
+        page.goto(address)
         wait_for_step(page, 3)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
         expect(page.locator(".tok").first).to_be_visible(timeout=SLOW)

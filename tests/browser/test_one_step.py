@@ -8,23 +8,17 @@ from playwright.sync_api import expect
 
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, server
+from tests.browser.lab import browser_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
 LINK = "one_step?task=clusters&router=switch&k=1&capacity_factor=1&balance_coef=0.1&speed=0"
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
-        yield address
-
-
 @pytest.fixture
-def page(app):
+def page(address):
     with browser_page() as page:
-        page.goto(f"{app}/{LINK}")
+        page.goto(f"{address}/{LINK}")
         page.locator(".st-key-panel_row").wait_for(timeout=120_000)
         yield page
 

@@ -8,16 +8,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.lab import browser_page, server, wait_for_step
+from tests.browser.lab import browser_page, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
-        yield address
 
 
 def upload(page, name, data):

@@ -9,17 +9,11 @@ from moe_viz.engine.host import Host
 from moe_viz.engine.store import RunStore
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
-from tests.browser.lab import NARROW, browser_page, server, wait_for_step
+from tests.browser.lab import NARROW, browser_page, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
 QUERY = "task=clusters&n_layers=1&batch_tokens=64&balance_coef=0.1"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with server(env={"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home"))}) as (address, _):
-        yield address
 
 
 def open_twins(page, address):

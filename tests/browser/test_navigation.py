@@ -1,4 +1,4 @@
-"""A tick of the old page that arrives after the click on another page must not bring the reader back."""
+"""Ways from page to page: none may lead back by itself, and each page may be the first one opened."""
 
 import re
 
@@ -32,8 +32,8 @@ def late_tick(page):
     return late
 
 
-def test_the_new_page_stays_and_lives():
-    with server() as (address, _process), browser_page() as page:
+def test_a_tick_of_the_page_just_left_does_not_bring_it_back(address):
+    with browser_page() as page:
         late = late_tick(page)
         page.goto(address)
         wait_for_step(page, 2)
@@ -43,3 +43,10 @@ def test_the_new_page_stays_and_lives():
         wait_for_step(page, step + 1)
         assert late
         assert page.locator(".st-key-part").count() == 1
+
+
+def test_a_deep_link_to_a_fresh_server_opens_the_whole_app(tmp_path):
+    with server(env={"MOE_VIZ_HOME": str(tmp_path)}) as (address, _process), browser_page() as page:
+        page.goto(f"{address}/time_machine")
+        page.locator(".st-key-track").wait_for(timeout=60_000)
+        assert page.get_by_role("link", name="Lab").count()
