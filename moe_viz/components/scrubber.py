@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from moe_viz.components.bundle import ASSETS, bundle
+from moe_viz.components.events import finite
 from moe_viz.spec.knobs import N_
 
 LABELS = {
@@ -65,9 +66,15 @@ def scrubber(
 
 
 def asked(key: str) -> tuple[int, float] | None:
-    """(step, stamp) of the reader's last move on the track; the stamp differs from move to move. None before the first."""
+    """(step, stamp) of the reader's last move on the track; the stamp differs from move to move. None before the first, and for anything
+    that the track cannot have sent."""
     at = (st.session_state.get(key) or {}).get("at")
-    return None if at is None else (int(at["step"]), float(at["stamp"]))
+    if not isinstance(at, dict):
+        return None
+    try:
+        return int(finite(at.get("step"), "step")), finite(at.get("stamp"), "stamp")
+    except ValueError:
+        return None
 
 
 def _ignore() -> None:

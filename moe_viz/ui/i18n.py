@@ -50,3 +50,8 @@ def _choose() -> None:
 def _(text: str) -> str:
     """Translate one text into the session's language."""
     return catalogue(language()).gettext(text) if text else ""
+
+
+def is_ours(text: str) -> bool:
+    """Whether a text is one of the program's own, which a translation proves; anything else may hold what somebody typed."""
+    return any(catalogue(known).gettext(text) != text for known in LANGUAGES)

@@ -11,7 +11,7 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records import specialise
 from moe_viz.records.moments import moved_by_domain, who_moved
-from moe_viz.spec import change
+from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
@@ -161,7 +161,7 @@ def _turn(run: LabRun, found: Machine, word: str) -> None:
     try:
         found.draft = change(run.config, **{word: st.session_state[word]})
     except ValueError as error:
-        found.problem = EngineError(str(error).replace("{", "{{").replace("}", "}}"))
+        found.problem = EngineError(plain(error))
 
 
 def _branch(run: LabRun, found: Machine) -> None:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.describe import allowed, read, write
+from moe_viz.ui.inert import clean
 
 VERSION = "1"
 NOT_KNOBS = ("v", "lang", "page")
 LONGEST = 100
 """Characters of a bad value that are shown back."""
+MOST_WORDS = 100
+"""Words of a link that are looked at: more than twice as many as there are knobs."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def encode(config: RunConfig, language: str = "en") -> dict[str, str]:
 def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
     """The run a link asks for, and what of the link could not be used. Never raises on any text."""
     found: list[Problem] = []
+    params = dict(islice(params.items(), MOST_WORDS))
     if params.get("v", VERSION) != VERSION:
         found.append(Problem("v", _short(params["v"]), VERSION, VERSION))
     wanted: dict[str, Any] = {word: text for word, text in params.items() if word not in NOT_KNOBS}
@@ -54,7 +59,7 @@ def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
         if word in fields:
             values[word] = read(text)
         else:
-            found.append(Problem(word, _short(text), ""))
+            found.append(Problem(_short(word), _short(text), ""))
     return _settle(values, base, found), found
 
 
@@ -88,5 +93,4 @@ def _culprit(values: Mapping[str, Any], message: str) -> str:
 
 
 def _short(text: Any) -> str:
-    text = str(text)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return clean(text, LONGEST)

@@ -15,10 +15,13 @@ from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.sentence import Sentence
-from moe_viz.ui.i18n import _, language
+from moe_viz.ui.i18n import _, is_ours, language
+from moe_viz.ui.inert import inert
 from moe_viz.ui.permalink import Problem, decode, encode
 
 STATE = "lab_run"
+LONGEST_SENTENCE = 500
+"""Characters of a refusal that are shown."""
 
 
 @dataclass
@@ -134,6 +137,13 @@ def write_link() -> None:
 
 
 def in_words(said: EngineError | Sentence | str) -> str:
-    """What the engine said, in the reader's language: errors and sentences carry a template and its values."""
-    template = getattr(said, "template", None)
-    return _(template).format(**said.values) if template else str(said)
+    """What the engine said as Markdown in the reader's language: errors and sentences carry a template and its values.
+
+    Only a template with values is ours alone; everything else may hold what somebody typed, so nothing in it is interpreted.
+    """
+    values = getattr(said, "values", None)
+    if values:
+        shown = {name: inert(value) if isinstance(value, str) else value for name, value in values.items()}
+        return _(said.template).format(**shown)
+    text = getattr(said, "template", None) or str(said)
+    return _(text) if is_ours(text) else inert(text, LONGEST_SENTENCE)

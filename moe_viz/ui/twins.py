@@ -8,11 +8,15 @@ from moe_viz.charts import live as charts
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
+from moe_viz.records.export import flat_frame
 from moe_viz.records.moments import who_moved
-from moe_viz.spec import TASK_OPTIONS, change
+from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _
+from moe_viz.ui.inert import inert
 from moe_viz.ui.session import in_words
+from moe_viz.ui.tables import table_twin
+from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.twin_gaps import gaps, losses, names
 from moe_viz.ui.twin_runs import MOST_PAIRS, Twins, lab_config, session_twins
 from moe_viz.ui.views import draw
@@ -81,7 +85,7 @@ def _choose_value(found: Twins, value: object) -> None:
     try:
         change(found.base, **{found.word: value})
     except ValueError as error:
-        st.toast(str(error))
+        st.toast(inert(plain(error)))
         return
     found.choose(value=value)
 
@@ -113,9 +117,11 @@ def _tick() -> None:
             st.markdown(_("starting…"))
         return
     _head(found)
-    _pictures(found)
-    losses(found)
-    gaps(found)
+    loads = _pictures(found)
+    drawn = [*loads, *losses(found), *gaps(found)]
+    if drawn:
+        table_twin(drawn, "twin_tables")
+    _take(found)
 
 
 def _head(found: Twins) -> None:
@@ -171,7 +177,7 @@ def _parting(found: Twins) -> str:
         text = _(
             "The twins part after step {since}, seen at **step {step}**: token {index} “{token}” in layer {layer} goes to expert {before} in the first and to {after} in the second. Tokens that differ there: {n}."
         )
-    token = at.token.replace("\n", "⏎").replace(" ", "␣")
+    token = inert(at.token.replace("\n", "⏎").replace(" ", "␣"))
     return text.format(
         step=at.step, since=at.since, index=at.index + 1, token=token, layer=at.layer + 1, n=at.tokens, **experts
     )
@@ -181,8 +187,9 @@ def _expert(index: int) -> str:
     return _("none") if index < 0 else str(index + FIRST_EXPERT)
 
 
-def _pictures(found: Twins) -> None:
-    """Both twins of the first pair, on one scale; the tokens that they route differently stand out."""
+def _pictures(found: Twins) -> list[charts.VegaChart]:
+    """Both twins of the first pair, on one scale; the tokens that they route differently stand out. Returns the charts drawn."""
+    drawn = []
     pair = found.latest[:2]
     traces = [update.snapshot.traces[found.layer] for update in pair]
     lit = None
@@ -203,10 +210,12 @@ def _pictures(found: Twins) -> None:
                 height=320,
                 lit=lit,
                 peers=traces,
+                title=name,
             )
             n_experts = update.snapshot.config["n_experts"]
             if not update.history.empty:
                 chart = charts.load_over_time(update.history, found.layer, n_experts, _)
+                drawn.append(chart)
                 draw(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
     with st.container(horizontal=True, key="twin_options"):
         st.toggle(_("Light up the tokens that are routed differently"), value=True, key="twin_lit")
@@ -215,3 +224,21 @@ def _pictures(found: Twins) -> None:
         for column, trace, key in zip(st.columns(2), traces, ("one", "two")):
             with column:
                 st.dataframe(routing_table(trace), hide_index=True, height=260, key=f"twin_table_{key}")
+    return drawn
+
+
+def _take(found: Twins) -> None:
+    """Both twins' routing, and the histories of all pairs; what the second twin has different is told in each file."""
+    one, two = (update.snapshot for update in found.latest[:2])
+    names = [f"{which}-of-pair-{n + 1}" for n in range(found.n_pairs) for which in ("first", "second")]
+    first = one.config
+    others = {
+        name: {word: value for word, value in update.snapshot.config.items() if first.get(word) != value}
+        for name, update in zip(names[1:], found.latest[1:])
+    }
+    tables = {
+        "routing-first": lambda: flat_frame(one.traces[found.layer]),
+        "routing-second": lambda: flat_frame(two.traces[found.layer]),
+        "history": every_row(dict(zip(names, found.runs)), [update.history for update in found.latest]),
+    }
+    take(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)
