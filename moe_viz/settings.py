@@ -96,13 +96,16 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="lines for people or for a log collector")
+    log_to: Literal["file", "stderr"] = Field(
+        "file", description="the worker's log: worker.log in the home folder, or the server's standard error"
+    )
 
     @field_validator("home", mode="after")
     @classmethod
     def _expanded(cls, home: Path) -> Path:
         return home.expanduser().absolute()
 
-    @field_validator("log_level", "log_format", "device", "profile", mode="before")
+    @field_validator("log_level", "log_format", "log_to", "device", "profile", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

@@ -15,14 +15,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from moe_viz import logs
 from moe_viz.engine.analysing import AnalysingClient
 from moe_viz.engine.dissecting import DissectingClient
 from moe_viz.engine.local import Settings
@@ -185,7 +186,7 @@ class _Worker:
         self.started: Future[dict[str, Any]] = Future()
         self._waiting: dict[int, Future[Any]] = {0: self.started}
         self._numbers = itertools.count(1)
-        self._ended = False
+        self._ended = self._stopping = False
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="moe_viz-answers", daemon=True)
@@ -209,6 +210,7 @@ class _Worker:
         return WorkerLost(N_("The training process has stopped ({how}). Resume brings your run back."), how=how)
 
     def stop(self) -> None:
+        self._stopping = True
         try:
             self.process.stdin.close()
             self.process.wait(timeout=5)
@@ -239,6 +241,8 @@ class _Worker:
         except Exception:
             log.exception("an answer of the training process cannot be read")
         _wait_for_end(self.process)
+        if not self._stopping:
+            logs.event(log, "worker_died", logging.ERROR, pid=self.process.pid, code=self.process.returncode)
         with self._lock:
             self._ended = True
             waiting, self._waiting = self._waiting, {}
@@ -256,23 +260,30 @@ def _wait_for_end(process: subprocess.Popen) -> None:
 
 
 def _spawn(settings: Settings) -> subprocess.Popen:
-    logs = Path(settings.store).parent
-    logs.mkdir(parents=True, exist_ok=True)
-    log_file = logs / "worker.log"
-    if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
-        log_file.replace(log_file.with_suffix(".old.log"))
     threads = str(settings.threads)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
-    log.info("starting the training process at %s; its log is %s", time.strftime("%H:%M:%S"), log_file)
-    with open(log_file, "ab") as errors:
-        return subprocess.Popen(
+    with _log_of(settings) as errors:
+        process = subprocess.Popen(
             [sys.executable, "-m", "moe_viz.engine.local"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             env=env,
         )
+    logs.event(log, "worker_starting", pid=process.pid, log=getattr(errors, "name", "stderr"))
+    return process
+
+
+def _log_of(settings: Settings) -> AbstractContextManager[BinaryIO | None]:
+    """Where the worker's standard error goes: its log file, or (None) to ours."""
+    if settings.log_to == "stderr":
+        return nullcontext()
+    file = Path(settings.store).parent / "worker.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.stat().st_size > LOG_BYTES:
+        file.replace(file.with_suffix(".old.log"))
+    return open(file, "ab")
 
 
 _engine: LocalEngine | None = None

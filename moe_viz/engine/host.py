@@ -20,6 +20,7 @@ from moe_viz.engine.hosted import HostedRun, failure
 from moe_viz.engine.protocol import Continuation, EngineError, Update
 from moe_viz.engine.roster import Limits, Roster, asked
 from moe_viz.engine.store import RunStore
+from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, needs_restart
 from moe_viz.spec.knobs import N_
@@ -227,7 +228,7 @@ class Host(Analysing, Dissecting):
 
     def _fail(self, run: HostedRun, error: Exception) -> EngineError:
         """Stop one run for an error of its own; the others never notice."""
-        log.exception("run %s stopped at step %s", run.id[:6], run.trainer.step_number, exc_info=error)
+        event(log, "run_failed", logging.ERROR, error, run=run.id, step=run.trainer.step_number)
         run.failure = failure(error, run.trainer.step_number)
         return run.failure
 

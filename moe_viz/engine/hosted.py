@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,11 @@ from typing import Any
 
 from moe_viz.engine.milestones import Milestones
 from moe_viz.engine.protocol import EngineError
+from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
 
 CATCH_UP_S = 0.25
 """A paced run makes up for delays up to this long and forgets longer ones: no drift from jitter, no burst after a stall."""
@@ -142,6 +146,8 @@ class HostedRun:
         if self.failure is None and (self._shown is None or self._shown[0] != self.version):
             snapshot = self.trainer.snapshot()
             self._shown = (self.version, snapshot)  # in this order: looking may be what finds a divergence
+            if self.trainer.state == "diverged":
+                event(log, "run_diverged", run=self.id, step=self.trainer.step_number)
         if self._shown is None:
             raise self.failure or EngineError(N_("This run has nothing to show yet."))
         snapshot = self._shown[1]

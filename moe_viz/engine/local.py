@@ -24,15 +24,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
+from moe_viz import logs
 from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.roster import Limits
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.store import RUN_ID, RunStore
 from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("moe_viz.engine.local")  # run as the main module, it would have no name of ours
 
 CALLS = frozenset(name for name in vars(Engine) if not name.startswith("_"))
 MOST_ANSWERS = 32
@@ -52,6 +53,9 @@ class Settings:
     threads: int = 1
     niceness: int = 10
     device: str = "auto"
+    log_level: str = "info"
+    log_format: str = "text"
+    log_to: str = "file"
 
     @classmethod
     def of(cls, server: ServerSettings, store: str | Path) -> Settings:
@@ -64,11 +68,11 @@ class Settings:
 
 def main() -> None:
     answers = _take_stdout()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C in the terminal is for the server; we follow when its pipe closes
     settings: Settings = pickle.load(sys.stdin.buffer)
+    logs.start("worker", settings.log_level, settings.log_format)
     requests: SimpleQueue = SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
@@ -82,6 +86,14 @@ def main() -> None:
     if hasattr(os, "nice"):
         # the page must stay quick while models train; only now, because it waits for the start
         os.nice(settings.niceness)
+    logs.event(
+        log,
+        "worker_started",
+        pid=os.getpid(),
+        device=settings.device,
+        threads=settings.threads,
+        **vars(settings.limits),
+    )
     _send(answers, 0, True, {"pid": os.getpid()})
     try:
         serve(host, requests, lambda *answer: _send(answers, *answer))
@@ -91,6 +103,7 @@ def main() -> None:
     except Exception:
         log.exception("the training process stops")
         os._exit(1)
+    logs.event(log, "worker_stopped", pid=os.getpid())
     # the reading thread still holds standard input: an orderly interpreter exit would abort over its lock
     logging.shutdown()
     os._exit(0)
@@ -119,10 +132,16 @@ def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         value = getattr(host, call)(*args, **kwargs)
         return True, value | _vitals() if call == "status" else value
     except EngineError as error:
+        logs.event(log, "refused", call=call, kind=type(error).__name__, run=_run_of(args))
         return False, error
     except Exception:
         log.exception("the call %s failed", call)
         return False, EngineError(N_("The training process could not do this; its log says why."))
+
+
+def _run_of(args: tuple[Any, ...]) -> str:
+    """The run that a call names, if it names one; never another argument, which may be what somebody typed."""
+    return args[0] if args and isinstance(args[0], str) and RUN_ID.fullmatch(args[0]) else ""
 
 
 def _vitals() -> dict[str, Any]:
@@ -145,7 +164,6 @@ def _host(settings: Settings) -> Host:
     first = trainer(RunConfig())  # torch and the data load much on first use: now, while nobody waits yet
     first.step()
     first.snapshot()
-    log.info("ready: %s", settings)
     return Host(trainer, RunStore(settings.store, settings.store_bytes), settings.limits)
 
 

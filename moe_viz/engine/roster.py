@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.store import RunStore, Stored
+from moe_viz.logs import event
 from moe_viz.spec import RunConfig, problems
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
@@ -65,6 +66,8 @@ class Roster:
             group.append(self._hosted(secrets.token_urlsafe(16), trainer, playing, group, cost))
         self.runs |= {run.id: run for run in group}
         for run in group:
+            config = run.trainer.config
+            event(log, "run_opened", run=run.id, task=config.task.name, router=config.router.name, runs=len(self.runs))
             self.save(run)
         return group
 
@@ -91,6 +94,8 @@ class Roster:
             group.append(self._woken(name, found[name], group, cost))
             group[-1].playing = stored.playing
         self.runs |= {run.id: run for run in group}
+        for run in group:
+            event(log, "run_resumed", run=run.id, step=run.trainer.step_number, runs=len(self.runs))
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], cost: float) -> HostedRun:
         trainer = stored.trainer or asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
@@ -120,6 +125,7 @@ class Roster:
             return False
         for member in run.group:
             del self.runs[member.id]
+            event(log, "run_released", run=member.id, step=member.trainer.step_number, runs=len(self.runs))
         return True
 
     def keep_house(self, now: float) -> None:
@@ -147,8 +153,8 @@ class Roster:
             ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
             self.store.save(run.id, run.trainer, run.playing, ids)
         except Exception as error:
-            log.exception("cannot save run %s", run.id[:6], exc_info=error)
             if not run.unsaved_reported:
+                event(log, "checkpoint_failed", logging.ERROR, error, run=run.id)
                 run.notices.append(N_("This run cannot be saved on the server at the moment."))
             run.unsaved_reported = True
             return False
