@@ -8,9 +8,9 @@ dropped, never averaged: each point is a value that was measured at that step, a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,13 @@ RECENT_ROWS = 1024
 MAX_BYTES = 24_000_000
 """Budget of rows (a quarter of it) and keyframes together: very wide runs (64 experts in 8 layers) hold fewer rows."""
 FEWEST_ROWS = 512
+
+
+class Mark(NamedTuple):
+    """A moment of a history: number of its newest row, (epoch, step) of its newest keyframe."""
+
+    row: int
+    keyframe: tuple[int, int] | None
 
 
 class History:
@@ -136,6 +143,61 @@ class History:
         """The keyframe nearest to `step`, by default of the present epoch; None if there is none."""
         return self.keyframes.nearest(step, self.epoch if epoch is None else epoch)
 
+    @property
+    def mark(self) -> Mark:
+        """Where it ends now, for `to_arrays(since=...)`."""
+        frames = self.keyframes.steps()
+        return Mark(max(self._total - 1, 0), frames[-1] if frames else None)
+
+    def bytes_since(self, since: Mark | None) -> int:
+        """About how much `to_arrays(since)` would hold, without making it."""
+        rows = self._used if since is None else min(self._total - since.row, self._used)
+        frames = self.keyframes if since is None else self.keyframes.after(since.keyframe)
+        return rows * (4 * len(self.columns) + 24) + frames.nbytes
+
+    def to_arrays(self, since: Mark | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and JSON values for `from_arrays`; with `since` only what came after (and the last that was there: it may have been amended).
+
+        rows [N, 3] int64: number, epoch, step;  values [N, M] float32;  and the keyframes, see `Keyframes.to_arrays`.
+        """
+        start = 0 if since is None else int(np.searchsorted(self._number[: self._used], since.row))
+        part = slice(start, self._used)
+        rows = np.stack([self._number[part], self._epochs[part].astype(np.int64), self._steps[part]], axis=1)
+        frames = self.keyframes if since is None else self.keyframes.after(since.keyframe)
+        arrays, beside = frames.to_arrays()
+        about = {"columns": self.columns, "epoch": self.epoch, "total": self._total, "stride": self._stride}
+        about |= {"limits": self._limits, "since": 0 if since is None else since.row, "keyframes": beside}
+        return {"rows": rows, "values": self._values[part, : len(self.columns)], **arrays}, about
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> History:
+        """What `to_arrays` gave. Raises ValueError where the two do not fit together, whatever they hold."""
+        rows, values, columns = arrays["rows"], arrays["values"], [str(name) for name in about["columns"]]
+        if rows.dtype != np.int64 or values.dtype != np.float32 or len(set(columns)) != len(columns):
+            raise ValueError(f"history rows are {rows.dtype} and {values.dtype} in {len(columns)} columns")
+        if rows.shape != (len(values), 3) or values.shape != (len(rows), len(columns)):
+            raise ValueError(f"history rows {rows.shape} do not fit values {values.shape} and {len(columns)} columns")
+        if len(rows) and (rows.min() < 0 or rows[:, 1].max() > int(about["epoch"]) or not _rising(rows)):
+            raise ValueError("history rows do not rise")
+        history = cls(*about["limits"], keyframes=Keyframes.from_arrays(arrays, about["keyframes"]))
+        history.columns, history.epoch, history._stride = columns, int(about["epoch"]), max(int(about["stride"]), 1)
+        history._take(rows[:, 0], rows[:, 1], rows[:, 2], values)
+        history._total = max(int(about["total"]), history._total)
+        return history
+
+    def extend(self, later: History) -> bool:
+        """Go on with the rows and keyframes of `later`; those held from its first on give way. False where some in between are missing."""
+        first = int(later._number[0]) if later._used else later._total
+        whole = first <= self._total
+        self._used = int(np.searchsorted(self._number[: self._used], first))
+        part = slice(0, later._used)
+        place = self._places(tuple(later.columns))
+        self._write(place, later._number[part], later._epochs[part], later._steps[part], later._values[part])
+        self.epoch, self._total = later.epoch, max(later._total, self._total)
+        self._stride = max(self._stride, later._stride)
+        self.keyframes.extend(later.keyframes)
+        return whole
+
     def to_parquet(self, path: str | Path | BinaryIO, beside: BinaryIO | None = None) -> None:
         """Write the rows held to `path` (a plain table) and the keyframes beside it (`NAME.keyframes.parquet`).
 
@@ -162,12 +224,15 @@ class History:
         history = cls(*about["limits"], keyframes=Keyframes.from_parquet(beside) if beside else None)
         history.columns = [name for name in frame.columns if name not in ("epoch", "step", "row")]
         history.epoch, history._total, history._stride = about["epoch"], about["total"], about["stride"]
-        history._number = frame["row"].to_numpy(np.int64, copy=True)
-        history._epochs = frame["epoch"].to_numpy(np.int32, copy=True)
-        history._steps = frame["step"].to_numpy(np.int64, copy=True)
-        history._values = frame[history.columns].to_numpy(np.float32, copy=True)
-        history._used = len(frame)
+        history._take(frame["row"], frame["epoch"], frame["step"], frame[history.columns].to_numpy(np.float32))
         return history
+
+    def _take(self, number: Any, epochs: Any, steps: Any, values: np.ndarray) -> None:
+        """Hold copies of these rows and no others."""
+        self._number, self._epochs = np.array(number, np.int64), np.array(epochs, np.int32)
+        self._steps, self._values = np.array(steps, np.int64), np.array(values, np.float32)
+        self._used = len(self._number)
+        self._total = max(self._total, int(self._number[-1]) + 1 if self._used else 0)
 
     def _places(self, columns: tuple[str, ...]) -> np.ndarray:
         """[M] position of each name among the columns held, adding the new ones."""
@@ -234,6 +299,12 @@ def _on_grid(number: np.ndarray, limit: int) -> np.ndarray:
             break
     chosen[-1] = True
     return chosen
+
+
+def _rising(rows: np.ndarray) -> bool:
+    """[N, 3] numbers must rise, and (epoch, step) too."""
+    number, epoch, step = np.diff(rows, axis=0).T
+    return bool((number > 0).all() and ((epoch > 0) | ((epoch == 0) & (step > 0))).all())
 
 
 def keyframes_path(path: str | Path) -> Path:

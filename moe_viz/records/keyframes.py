@@ -8,18 +8,20 @@ A budget may shrink while a run goes on: then every second of the older keyframe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from moe_viz.records.codec import LABELS, Frame, Packed, pack, unpack
 from moe_viz.records.trace import RoutingTrace
 
-CODEC = pa.Codec("zstd", compression_level=1)
+WIDTH = 10
+"""Numbers per keyframe and layer in `Keyframes.to_arrays`: epoch, step, layer, router, capacity (-1 = none), T, K, E, batch, bytes."""
 FULL_RESOLUTION = 32
 """The newest keyframes that thinning leaves alone (the budget itself still holds)."""
 
@@ -33,71 +35,12 @@ class Keyframe:
     traces: list[RoutingTrace]
 
 
-@dataclass(frozen=True)
-class _Packed:
-    layer: int
-    router: str
-    capacity: int | None
-    shape: tuple[int, int, int]  # T, K, E
-    batch: int
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class _Frame:
-    epoch: int
-    step: int
-    layers: list[_Packed]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(len(packed.payload) + 200 for packed in self.layers)
-
-
-def _fields(shape: tuple[int, int, int]) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-    """Stored dtype and shape of each packed field; `kept` is stored as bits."""
-    n_tokens, k, n_experts = shape
-    return {
-        "expert": (np.dtype(np.int8 if n_experts <= 127 else np.int16), (n_tokens, k)),
-        "slot": (np.dtype(np.int16 if n_tokens * max(k, 1) <= 32767 else np.int32), (n_tokens, k)),
-        "weight": (np.dtype(np.float16), (n_tokens, k)),
-        "probs": (np.dtype(np.float16), (n_tokens, n_experts)),
-        "kept": (np.dtype(np.uint8), ((n_tokens * k + 7) // 8,)),
-    }
-
-
-def _pack(trace: RoutingTrace, batch: int) -> _Packed:
-    shape = (*trace.expert.shape, trace.n_experts)
-    parts = []
-    for name, (dtype, _) in _fields(shape).items():
-        values = np.packbits(trace.kept) if name == "kept" else getattr(trace, name)
-        parts.append(np.ascontiguousarray(values, dtype=dtype).tobytes())
-    payload = CODEC.compress(b"".join(parts), asbytes=True)
-    return _Packed(trace.layer, trace.router, trace.capacity, shape, batch, payload)
-
-
-def _unpack(packed: _Packed, step: int, batch: dict[str, np.ndarray]) -> RoutingTrace:
-    fields = _fields(packed.shape)
-    sizes = {name: dtype.itemsize * int(np.prod(shape)) for name, (dtype, shape) in fields.items()}
-    # the size is known from the shape: a damaged or hostile payload cannot make us allocate more than that
-    raw = CODEC.decompress(packed.payload, decompressed_size=sum(sizes.values()), asbytes=True)
-    values, start = {}, 0
-    for name, (dtype, shape) in fields.items():
-        values[name] = np.frombuffer(raw, dtype, offset=start, count=int(np.prod(shape))).reshape(shape)
-        start += sizes[name]
-    n_tokens, k, _ = packed.shape
-    values["kept"] = np.unpackbits(values["kept"], count=n_tokens * k).reshape(n_tokens, k).astype(bool)
-    widths = {"expert": np.int16, "slot": np.int32, "weight": np.float32, "probs": np.float32, "kept": bool}
-    values = {name: values[name].astype(width) for name, width in widths.items()}
-    return RoutingTrace(step, packed.layer, packed.router, packed.capacity, **batch, **values)
-
-
 class Keyframes:
     """Keyframes of one run in at most `max_bytes`. Steps rise within an epoch; an epoch is one (re)start of the run."""
 
     def __init__(self, max_bytes: int = 18_000_000):
         self.max_bytes = max_bytes
-        self._frames: list[_Frame] = []
+        self._frames: list[Frame] = []
         self._batches: dict[int, dict[str, np.ndarray]] = {}
         self._next_batch = 0
 
@@ -119,8 +62,8 @@ class Keyframes:
             raise ValueError(f"keyframe (epoch, step) = {(epoch, step)} is before the last one, {last}")
         if self._frames and (epoch, step) == (self._frames[-1].epoch, self._frames[-1].step):
             self._frames.pop()
-        packed = [_pack(trace, self._batch_id({name: getattr(trace, name) for name in _LABELS})) for trace in traces]
-        self._frames.append(_Frame(epoch, step, packed))
+        packed = [pack(trace, self._batch_id({name: getattr(trace, name) for name in LABELS})) for trace in traces]
+        self._frames.append(Frame(epoch, step, packed))
         size = self.nbytes
         while size > self.max_bytes and len(self._frames) > 1:
             self._frames.pop(self._most_crowded())
@@ -128,15 +71,23 @@ class Keyframes:
             size = self.nbytes
 
     def shrink(self, max_bytes: int) -> None:
-        """Another budget. Where much has to go, every second of the older keyframes does: the whole run stays covered."""
+        """Another budget. Of every two older keyframes one may go, the most crowded first, so that the whole run stays covered."""
         self.max_bytes = max_bytes
-        while self.nbytes > max_bytes and len(self._frames) > 2 * FULL_RESOLUTION:
-            older = self._frames[:-FULL_RESOLUTION]
-            first = [i == 0 or frame.epoch != older[i - 1].epoch for i, frame in enumerate(older)]
-            self._frames[:-FULL_RESOLUTION] = [f for i, f in enumerate(older) if first[i] or i % 2 == 0]
-            if len(self._frames) == len(older) + FULL_RESOLUTION:
+        excess = self.nbytes - max_bytes
+        while excess > 0 and len(self._frames) > 2 * FULL_RESOLUTION:
+            frames = self._frames
+            inner = range(1, len(frames) - FULL_RESOLUTION, 2)
+            inner = [i for i in inner if frames[i - 1].epoch == frames[i].epoch == frames[i + 1].epoch]
+            gone = set()
+            for i in sorted(inner, key=lambda i: frames[i + 1].step - frames[i - 1].step):
+                if excess <= 0:
+                    break
+                gone.add(i)
+                excess -= frames[i].nbytes
+            self._frames = [frame for i, frame in enumerate(frames) if i not in gone]
+            if not gone:
                 break
-            self._forget_unused_batches()
+        self._forget_unused_batches()
 
     def steps(self, epoch: int | None = None) -> list[tuple[int, int]]:
         """(epoch, step) of each keyframe held, oldest first; of one epoch where given."""
@@ -150,7 +101,7 @@ class Keyframes:
         if not candidates:
             return None
         frame = min(candidates, key=lambda frame: (abs(frame.step - step), frame.step))
-        return Keyframe(frame.epoch, frame.step, [_unpack(p, frame.step, self._batches[p.batch]) for p in frame.layers])
+        return Keyframe(frame.epoch, frame.step, [unpack(p, frame.step, self._batches[p.batch]) for p in frame.layers])
 
     def first_choices(self, layer: int, epoch: int, limit: int = 64) -> tuple[list[int], np.ndarray]:
         """Steps of at most `limit` keyframes of one epoch, evenly chosen with both ends, and the tokens' first experts: [S, T] int16, -1 = none.
@@ -165,7 +116,7 @@ class Keyframes:
         newest = frames[-1].layers[layer].batch
         frames = [frame for frame in frames if frame.layers[layer].batch == newest]
         picked = np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
-        traces = [_unpack(frames[i].layers[layer], frames[i].step, self._batches[newest]) for i in picked]
+        traces = [unpack(frames[i].layers[layer], frames[i].step, self._batches[newest]) for i in picked]
         none = np.full(traces[0].n_tokens, -1, np.int16)
         return [frames[i].step for i in picked], np.stack(
             [t.expert[:, 0] if t.expert.shape[1] else none for t in traces]
@@ -214,22 +165,95 @@ class Keyframes:
             raise ValueError(f"{path} holds no moe_viz keyframes (no 'moe_viz.keyframes' metadata)")
         about = json.loads(meta)
         found = cls(about["max_bytes"])
-        dtypes = {"tokens": object, "group": object, "sequence": np.int32, "position": np.int32}
-        for key, batch in about["batches"].items():
-            found._batches[int(key)] = {name: np.array(batch[name], dtype=dtype) for name, dtype in dtypes.items()}
+        found._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
         found._next_batch = max(found._batches, default=0)
         for row in table.to_pylist():
-            packed = _Packed(**{name: row[name] for name in _COLUMNS})
-            packed = replace(packed, shape=tuple(packed.shape))
-            here = found._frames[-1] if found._frames else None
-            if here is None or (here.epoch, here.step) != (row["epoch"], row["step"]):
-                here = _Frame(row["epoch"], row["step"], [])
-                found._frames.append(here)
-            here.layers.append(packed)
+            packed = Packed(**{name: row[name] for name in _COLUMNS})
+            found._place(row["epoch"], row["step"], replace(packed, shape=tuple(packed.shape)))
         return found
 
+    def after(self, since: tuple[int, int] | None) -> Keyframes:
+        """The keyframes from (epoch, step) `since` on; shared, not copied."""
+        found = Keyframes(self.max_bytes)
+        found._frames = [f for f in self._frames if since is None or (f.epoch, f.step) >= since]
+        found._batches, found._next_batch = dict(self._batches), self._next_batch
+        found._forget_unused_batches()
+        return found
 
-_LABELS = ("tokens", "group", "sequence", "position")
+    def extend(self, later: Keyframes) -> None:
+        """Add the keyframes of `later`; those held from its first on give way to them."""
+        if later._frames:
+            first = (later._frames[0].epoch, later._frames[0].step)
+            self._frames = [frame for frame in self._frames if (frame.epoch, frame.step) < first]
+        names = {key: self._batch_id(batch) for key, batch in later._batches.items()}
+        for frame in later._frames:
+            layers = [replace(packed, batch=names[packed.batch]) for packed in frame.layers]
+            self._frames.append(Frame(frame.epoch, frame.step, layers))
+        self.shrink(self.max_bytes)
+
+    def to_arrays(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and JSON values for `from_arrays`. frames [N, 10] int64, one row per keyframe and layer; payloads [bytes] uint8."""
+        routers = sorted({packed.router for frame in self._frames for packed in frame.layers})
+        at = {name: i for i, name in enumerate(routers)}
+        rows = [
+            (f.epoch, f.step, p.layer, at[p.router], _capacity(p.capacity), *p.shape, p.batch, len(p.payload))
+            for f in self._frames
+            for p in f.layers
+        ]
+        payload = b"".join(p.payload for f in self._frames for p in f.layers)
+        batches = {key: {name: a.tolist() for name, a in batch.items()} for key, batch in self._batches.items()}
+        arrays = {
+            "frames": np.array(rows, np.int64).reshape(-1, WIDTH),
+            "payloads": np.frombuffer(payload, np.uint8),
+        }
+        return arrays, {"max_bytes": self.max_bytes, "routers": routers, "batches": batches}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Keyframes:
+        """What `to_arrays` gave. Raises ValueError where the two do not fit together, whatever they hold."""
+        frames, payloads = arrays["frames"], arrays["payloads"]
+        sizes = frames[:, -1] if frames.dtype == np.int64 and frames.ndim == 2 and frames.shape[1] == WIDTH else None
+        if sizes is None or payloads.dtype != np.uint8 or (sizes < 0).any() or sizes.sum() != payloads.size:
+            raise ValueError(f"keyframes {frames.shape} {frames.dtype} and {payloads.size} bytes do not fit together")
+        found = cls(int(about["max_bytes"]))
+        found._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
+        found._next_batch = max(found._batches, default=0)
+        data, start = payloads.tobytes(), 0
+        for epoch, step, layer, router, capacity, *shape, batch, size in frames.tolist():
+            if batch not in found._batches or len(found._batches[batch]["tokens"]) != shape[0] or min(shape) < 0:
+                raise ValueError(f"the keyframe of step {step} has shape {shape} and no labels to fit")
+            name = about["routers"][router] if 0 <= router < len(about["routers"]) else ""
+            payload = data[start : start + size]
+            packed = Packed(layer, name, None if capacity < 0 else capacity, tuple(shape), batch, payload)
+            found._place(epoch, step, packed)
+            start += size
+        return found
+
+    def _place(self, epoch: int, step: int, packed: Packed) -> None:
+        here = self._frames[-1] if self._frames else None
+        if here is not None and (here.epoch, here.step) > (epoch, step):
+            raise ValueError(
+                f"the keyframe (epoch, step) = {(epoch, step)} is before the last one, {here.epoch, here.step}"
+            )
+        if here is None or (here.epoch, here.step) != (epoch, step):
+            here = Frame(epoch, step, [])
+            self._frames.append(here)
+        here.layers.append(packed)
+
+
+def _capacity(capacity: int | None) -> int:
+    return -1 if capacity is None else capacity
+
+
+def _labels(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A probe batch's labels from JSON. Raises ValueError where they are not four equally long lists."""
+    dtypes = {"tokens": object, "group": object, "sequence": np.int32, "position": np.int32}
+    found = {name: np.array(batch[name], dtype=dtype) for name, dtype in dtypes.items()}
+    if len({array.shape for array in found.values()}) != 1 or found["tokens"].ndim != 1:
+        raise ValueError("the labels of a probe batch are not equally long lists")
+    return found
+
+
 _COLUMNS = ("layer", "router", "capacity", "shape", "batch", "payload")
 _INT64 = ("epoch", "step", "layer", "capacity", "batch")
 _SCHEMA = pa.schema(

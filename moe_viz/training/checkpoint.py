@@ -1,31 +1,35 @@
-"""A run at one moment, as bytes: safetensors for every tensor, JSON in its header for the rest. No pickle anywhere.
+"""A run at one moment, as bytes or a file: safetensors for every number, JSON in its header for the rest. No pickle anywhere.
 
-Holds the flat config, step, epoch, the model's parameters and buffers, the optimiser's moments and, where wanted, the history (as
-Parquet). Random numbers need no state of their own: each step draws from a stream seeded by (seed, step).
+Holds the flat config, step, epoch, the model's parameters and buffers, the optimiser's moments and, where wanted, the history: all of
+it, or what came after a moment that is kept elsewhere. Random numbers need no state: each step draws from a stream seeded by (seed, step).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import zlib
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import save, save_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
-from moe_viz.records.history import History
+from moe_viz.records.files import atomically
+from moe_viz.records.history import History, Mark
 from moe_viz.spec import RunConfig
 from moe_viz.training.adamw import FusedAdamW
 
 FORMAT = "moe_viz.run"
-VERSION = 1
+VERSION = 2
+KEY = "moe_viz"
+"""Name of the entry in a file's metadata that says everything but the numbers."""
+HISTORY = "history."
 
 
 @dataclass(frozen=True)
@@ -37,91 +41,90 @@ class Checkpoint:
     epoch: int
     tensors: dict[str, Tensor]
     stopped: str = ""
+    history: History | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+    """What else the file says about itself, for people and other programs."""
 
-    def to_bytes(self, more: dict[str, Tensor] | None = None) -> bytes:
+    def to_bytes(self) -> bytes:
+        """The whole as one file's content."""
+        return save(*self._parts(None))
+
+    def to_file(self, path: str | Path, since: Mark | None = None) -> None:
+        """Write it atomically; of the history only what came after `since`."""
+        arrays, header = self._parts(since)
+        with atomically(path) as draft:
+            try:
+                save_file(arrays, draft, header)
+            except SafetensorError as error:  # the only thing that can go wrong with sound arrays is the disk
+                raise OSError(str(error)) from error
+
+    def _parts(self, since: Mark | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         about = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
-        about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        tensors |= more or {}
-        return save(tensors, {"moe_viz": json.dumps(about | {"crc": _crc(about, tensors)})})
+        about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.said}
+        arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in self.tensors.items()}
+        if self.history is not None:
+            rows, about["history"] = self.history.to_arrays(since)
+            arrays |= {HISTORY + name: np.ascontiguousarray(array) for name, array in rows.items()}
+        return arrays, {KEY: json.dumps(about | {"crc": _crc(about, arrays)})}
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint") -> Checkpoint:
-        """Read what `to_bytes` wrote. Raises ValueError saying what is wrong with anything else."""
+        """Read what `to_bytes` or `to_file` wrote. Raises ValueError saying what is wrong with anything else."""
         try:
             tensors = load(data)
             length = int.from_bytes(data[:8], "little")
             header = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
         except (SafetensorError, ValueError, KeyError) as error:
             raise ValueError(f"{source} is broken or not a safetensors file: {error}") from error
-        if "moe_viz" not in header:
+        if KEY not in header:
             raise ValueError(f"{source} is a safetensors file, but not a moe_viz checkpoint")
         try:
-            about = json.loads(header["moe_viz"])
+            about = json.loads(header[KEY])
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {about['format']} {about['version']}, expected {FORMAT} {VERSION}")
-            if about.pop("crc", None) not in (None, _crc(about, tensors)):
-                raise ValueError("its content has changed since it was written")
-            step, epoch = about["step"], about["epoch"]
-            if not (isinstance(step, int) and isinstance(epoch, int) and step >= 0 and epoch >= 0):
-                raise ValueError(f"step = {step!r} and epoch = {epoch!r} must be whole numbers from 0")
-            return cls(RunConfig.from_flat(about["config"]), step, epoch, tensors, str(about.get("stopped", "")))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls._of(about, tensors)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{source} has a bad header: {error}") from error
 
+    @classmethod
+    def _of(cls, about: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        if about.pop("crc", None) != _crc(about, arrays):
+            raise ValueError("its content has changed since it was written")
+        step, epoch = about["step"], about["epoch"]
+        if not (isinstance(step, int) and isinstance(epoch, int) and step >= 0 and epoch >= 0):
+            raise ValueError(f"step = {step!r} and epoch = {epoch!r} must be whole numbers from 0")
+        history = None
+        if "history" in about:
+            rows = {name.removeprefix(HISTORY): array for name, array in arrays.items() if name.startswith(HISTORY)}
+            history = History.from_arrays(rows, about["history"])
+        own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HISTORY)}
+        config = RunConfig.from_flat(about["config"])
+        return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]))
 
-def _crc(about: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+
+def _crc(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
     """Checksum of all content. safetensors has none: a flipped bit of a weight would load as a slightly different model."""
     value = zlib.crc32(json.dumps(about).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
-        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+    for name in sorted(arrays):
+        array = arrays[name]
+        value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
+        value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
     return value
 
 
-def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one, never half of it."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def pack_history(history: History) -> dict[str, Tensor]:
-    """A history's Parquet files as byte tensors, so that a checkpoint stays one file that is written at once."""
-    rows, keyframes = BytesIO(), BytesIO()
-    history.to_parquet(rows, keyframes)
-    files = {"history.rows": rows, "history.keyframes": keyframes}
-    return {name: torch.frombuffer(file.getbuffer(), dtype=torch.uint8) for name, file in files.items()}
-
-
-def unpack_history(checkpoint: Checkpoint, source: str) -> History:
-    """The history of a checkpoint; an empty one, in the checkpoint's epoch, where it holds none. Raises ValueError where it is broken."""
-    files = [checkpoint.tensors.get(name) for name in ("history.rows", "history.keyframes")]
-    if files[0] is None:
-        history = History()
-        history.epoch = checkpoint.epoch
-        return history
-    try:
-        return History.from_parquet(*(BytesIO(data.numpy()) for data in files if data is not None))
-    except (pa.ArrowException, KeyError, TypeError) as error:
-        raise ValueError(f"the history in {source} is broken: {error}") from error
+def views_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
+    """Everything that defines the run's future, shared with the run: to be written before the next step."""
+    found = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            found[f"optimizer.{moment}.{name}"] = value.detach()
+    return found
 
 
 def tensors_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
-    """Copies of everything that defines the run's future, on the model's device."""
-    found = {f"model.{name}": tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        for moment, value in optimizer.state.get(parameter, {}).items():
-            found[f"optimizer.{moment}.{name}"] = value.detach().clone()
-    return found
+    """Copies of the same, on the model's device."""
+    return {name: tensor.clone() for name, tensor in views_of(model, optimizer).items()}
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ import numpy as np
 from moe_viz.models import build_model
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
-from moe_viz.records.history import History
+from moe_viz.records.history import History, Mark
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
@@ -24,7 +24,7 @@ from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import Batch, ProbeLabels, make_task
 from moe_viz.training import observe, sentences
 from moe_viz.training.analysis import Magnifier
-from moe_viz.training.checkpoint import Checkpoint, pack_history, put_back, tensors_of, unpack_history, write_atomically
+from moe_viz.training.checkpoint import Checkpoint, put_back, tensors_of, views_of
 from moe_viz.training.devices import random_stream, resolve_device
 from moe_viz.training.dissect import dissect
 from moe_viz.training.gate_map import gate_map
@@ -250,16 +250,19 @@ class Trainer:
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 
-    def checkpoint(self, history: bool = True) -> bytes:
-        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file."""
-        self.collect()
-        tensors = tensors_of(self.model, self.optimizer)
-        now = Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message))
-        return now.to_bytes(pack_history(self.history) if history else {})
+    def checkpoint(self, history: bool = True, **said: Any) -> bytes:
+        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file. said: what else to put into the header."""
+        return self._now(history, said).to_bytes()
 
-    def save(self, path: str | Path, history: bool = True) -> None:
-        """Write `checkpoint` to a file, atomically."""
-        write_atomically(path, self.checkpoint(history))
+    def save(self, path: str | Path, history: bool = True, since: Mark | None = None) -> None:
+        """Write `checkpoint` to a file, atomically. since: of the history only what came after this moment of it."""
+        self._now(history, {}).to_file(path, since)
+
+    def _now(self, history: bool, said: dict[str, Any]) -> Checkpoint:
+        self.collect()
+        tensors = views_of(self.model, self.optimizer)
+        kept = self.history if history else None
+        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said)
 
     def restore(self, data: bytes, source: str = "checkpoint") -> None:
         """Become the run that `checkpoint` described. Raises ValueError on broken data, leaving this run as it was."""
@@ -274,7 +277,8 @@ class Trainer:
         trainer = cls(config)
         put_back(found.tensors, trainer.model, trainer.optimizer)
         trainer.step_number = found.step
-        trainer.history = unpack_history(found, source)
+        trainer.history = found.history or History()
+        trainer.history.epoch = found.epoch
         if found.stopped:
             trainer.state, trainer.message = "diverged", found.stopped
         trainer._keep()
