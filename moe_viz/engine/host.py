@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from moe_viz.engine.analysing import Analysing
+from moe_viz.engine.cost import estimate
 from moe_viz.engine.dissecting import Dissecting
 from moe_viz.engine.hosted import HostedRun, failure
-from moe_viz.engine.protocol import Continuation, EngineError, Update
+from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
 from moe_viz.engine.roster import Limits, Roster, asked
 from moe_viz.engine.store import RunStore
 from moe_viz.logs import event
@@ -64,6 +65,7 @@ class Host(Analysing, Dissecting):
     def set(self, run: str, **knobs: Any) -> list[str]:
         found = self._find(run)
         before = found.trainer.config
+        asked(lambda: self._roster.may_become(before, knobs))
         done = self._guard(found, lambda: found.trainer.set(**knobs))
         restarted = needs_restart(before, found.trainer.config)
         for other in found.group:
@@ -142,7 +144,7 @@ class Host(Analysing, Dissecting):
 
     def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
         found = self._find(run)
-        self._roster.make_room(1)
+        self._roster.make_room(1, estimate(found.trainer.config).model_bytes)
         chosen = found.trainer.epoch if epoch is None else epoch
         branch, start = self._guard(found, lambda: self._roster.branch(found, step, chosen, knobs))
         return self._roster.admit([branch], True, self._floor)[0].id, start
@@ -246,6 +248,8 @@ class Host(Analysing, Dissecting):
 
     def _find(self, run_id: str) -> HostedRun:
         """The run, its lease renewed; from the store where it is not in memory."""
+        if not isinstance(run_id, str):
+            raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
         if run_id not in self._runs:
             self._roster.wake(run_id, self._floor)
         run = self._runs[run_id]

@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from moe_viz.engine.cost import estimate, refuse_costly
 from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.store import RunStore, Stored
 from moe_viz.logs import event
-from moe_viz.spec import RunConfig, problems
+from moe_viz.spec import RunConfig, change, problems
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 
@@ -29,13 +30,19 @@ PRUNE_S = 600.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`."""
+    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`.
+
+    model_bytes: models and optimisers of all runs together, and the most that one step may take on top; largest_step: multiply-adds of
+    one step of one run. Both by the estimates of `engine.cost`.
+    """
 
     max_runs: int = 64
     lease_s: float = 30.0
     release_s: float = 600.0
     checkpoint_s: float = 4.0
     slice_s: float = 0.004
+    model_bytes: float = 1e9
+    largest_step: float = 8e9
 
 
 class Roster:
@@ -56,7 +63,9 @@ class Roster:
 
     def enter(self, configs: list[RunConfig], playing: bool, cost: float) -> list[HostedRun]:
         """New runs, one group. Raises EngineError where there is no room or a config is refused."""
-        self.make_room(len(configs))
+        for config in configs:
+            refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
+        self.make_room(len(configs), sum(estimate(config).model_bytes for config in configs))
         return self.admit([asked(lambda config=config: self._trainer(config)) for config in configs], playing, cost)
 
     def admit(self, trainers: list[Any], playing: bool, cost: float) -> list[HostedRun]:
@@ -73,6 +82,7 @@ class Roster:
 
     def branch(self, run: HostedRun, step: int, epoch: int, knobs: dict[str, Any]) -> tuple[Any, int]:
         """A trainer that starts from a milestone of `run`, see `Milestones.revive`, and its first step."""
+        self.may_become(run.trainer.config, knobs)
         trainer, start = run.milestones.revive(step, epoch, knobs, self._trainer.load)
         return trainer, start[1]
 
@@ -87,7 +97,8 @@ class Roster:
         for other in stored.group:
             if other not in found and (loaded := self.store.load(other, self._trainer.load)):
                 found[other] = loaded
-        self.make_room(len(found))
+        configs = asked(lambda: [RunConfig.from_flat(each.config) for each in found.values()])
+        self.make_room(len(found), sum(estimate(config).model_bytes for config in configs))
         order = [name for name in stored.group if name in found] or [run_id]
         group: list[HostedRun] = []
         for name in order:
@@ -110,14 +121,24 @@ class Roster:
         run.group = group
         return run
 
-    def make_room(self, count: int) -> None:
+    def may_become(self, config: RunConfig, knobs: dict[str, Any]) -> None:
+        """Make room for a run of `config` with some knobs turned. Raises EngineError where it would cost too much, ValueError for bad knobs."""
+        wanted = change(config, **knobs)
+        refuse_costly(wanted, self.limits.model_bytes, self.limits.largest_step)
+        self.make_room(0, max(estimate(wanted).model_bytes - estimate(config).model_bytes, 0))
+
+    def make_room(self, count: int, model_bytes: float = 0) -> None:
         """Where the host is full, let the runs unread for longest go (to the store). Raises EngineError where all are being read."""
-        while len(self.runs) + count > self.limits.max_runs:
+        while self._lacks(count, model_bytes):
             oldest = min(self.runs.values(), key=lambda run: run.seen, default=None)
             if oldest is None or oldest.seen >= self._clock() - self.limits.lease_s or not self.let_go(oldest):
                 raise EngineError(
                     N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self.runs)
                 )
+
+    def _lacks(self, count: int, model_bytes: float) -> bool:
+        held = sum(estimate(run.trainer.config).model_bytes for run in self.runs.values()) if model_bytes else 0
+        return len(self.runs) + count > self.limits.max_runs or held + model_bytes > self.limits.model_bytes
 
     def let_go(self, run: HostedRun) -> bool:
         """From memory to the store, with its whole group; False where that cannot be."""

@@ -1,0 +1,87 @@
+"""What a run costs, estimated from its config before anything is built: a server is shared, so no single run may be larger than its share.
+
+Estimates, not measurements: right within a factor of two for the models of this package on a CPU, which is enough to keep one config from
+taking the memory of all, or from making everybody wait for one step. D width, H hidden units, E experts, T tokens, L layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moe_viz.engine.protocol import EngineError
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+
+PER_PARAMETER = 16
+"""Bytes: the number itself, its gradient, and two moments of AdamW, all float32."""
+PER_ACTIVATION = 10
+"""Bytes for each hidden number of each route, kept for the backward pass in two or three forms."""
+MIXING = 3
+"""Soft MoE keeps its [T, slots] weights in more forms than other numbers, and its two softmaxes cost about ten times as many operations each."""
+VOCABULARY = {"bytes": 256, "bpe": 2048}
+PATCHES = {"digits": 16, "photo": 64}
+
+
+class TooCostly(EngineError):
+    """A config that this server does not run, however empty it is."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """model_bytes: held as long as the run is in memory.  step_bytes: during a step.  step_work: multiply-adds of its forward pass."""
+
+    model_bytes: float
+    step_bytes: float
+    step_work: float
+
+
+def estimate(config: RunConfig) -> Cost:
+    """The estimate for one run."""
+    n_tokens, width, hidden, layers = config.batch_tokens, config.d_model, config.d_hidden, config.n_layers
+    vocabulary = VOCABULARY.get(getattr(config.task, "tokenizer", ""), 0)
+    routes = _routes(config) + n_tokens * config.n_shared
+    mixed = n_tokens * config.n_experts * getattr(config.router, "slots_per_expert", 0)
+    experts = config.n_experts + config.n_shared + (config.router.name == "residual")
+    parameters = layers * (experts * (2 * width * hidden + width + hidden) + 4 * width**2 + width * config.n_experts)
+    parameters += 2 * vocabulary * width
+    step = layers * (routes * (width + hidden) + n_tokens * (8 * width + config.n_experts) + MIXING * mixed)
+    work = layers * (2 * routes * width * hidden + n_tokens * 4 * width**2 + mixed * (2 * width + 20 * MIXING))
+    return Cost(
+        PER_PARAMETER * parameters,
+        PER_ACTIVATION * (step / config.micro_batches + n_tokens * vocabulary / config.micro_batches),
+        work + n_tokens * vocabulary * width,
+    )
+
+
+def refuse_costly(config: RunConfig, step_bytes: float, step_work: float) -> None:
+    """Raises TooCostly where a step would take more memory or more time than any run may have here."""
+    found = estimate(config)
+    if found.step_bytes > step_bytes:
+        raise TooCostly(
+            N_(
+                "One step of this model would need about {need:,.0f} MB; {most:,.0f} MB is the most on this server. Choose fewer tokens, experts per token, layers or hidden units."
+            ),
+            need=found.step_bytes / 1e6,
+            most=step_bytes / 1e6,
+        )
+    if found.step_work > step_work:
+        raise TooCostly(
+            N_(
+                "One step of this model would take about {times:.1f} times as long as any step may on this server. Choose fewer tokens, experts per token, layers or hidden units."
+            ),
+            times=found.step_work / step_work,
+        )
+
+
+def _routes(config: RunConfig) -> float:
+    """Tokens that experts compute in one step and layer."""
+    router, n_tokens = config.router, config.batch_tokens
+    length = getattr(config.task, "block", PATCHES.get(config.task.name, n_tokens))
+    groups = max(n_tokens / length, 1)
+    if router.name == "soft":
+        return groups * config.n_experts * router.slots_per_expert
+    if router.name == "expert_choice":
+        return max(n_tokens * router.capacity_factor, groups * config.n_experts)
+    if router.name in ("dense", "remoe"):
+        return n_tokens * config.n_experts
+    return n_tokens * getattr(router, "k", 1) * getattr(router, "k_groups", 1)
