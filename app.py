@@ -1,24 +1,29 @@
-"""Page registry, theme and language of the app: nothing else."""
+"""Page registry, theme and language of the app: nothing else.
+
+Streamlit imports this file once to serve it, and runs it as the main script for every session.
+"""
 
 import streamlit as st
 
-from moe_viz.ui import housekeeping, leaving
+from moe_viz.ui import housekeeping, server
 from moe_viz.ui.i18n import _, picker
 
-st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
-housekeeping.start()
-leaving.guard()
-st.navigation(
-    [
-        st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
-        st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
-        st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
-        st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
-        st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
-        st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
-        st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
-        st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
-    ],
-    position="top",
-).run()
-picker()
+if __name__ != "__main__":
+    app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
+else:
+    st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
+    housekeeping.start()
+    st.navigation(
+        [
+            st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
+            st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
+            st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
+            st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
+            st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
+            st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
+            st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
+            st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+        ],
+        position="top",
+    ).run()
+    picker()

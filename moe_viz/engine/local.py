@@ -29,6 +29,7 @@ from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RUN_ID, RunStore
+from moe_viz.engine.vitals import vitals
 from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
@@ -130,7 +131,7 @@ def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if call not in CALLS:
             raise EngineError(f"{call!r} is not a call of the engine")
         value = getattr(host, call)(*args, **kwargs)
-        return True, value | _vitals() if call == "status" else value
+        return True, value | vitals() if call == "status" else value
     except EngineError as error:
         logs.event(log, "refused", call=call, kind=type(error).__name__, run=_run_of(args))
         return False, error
@@ -142,17 +143,6 @@ def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def _run_of(args: tuple[Any, ...]) -> str:
     """The run that a call names, if it names one; never another argument, which may be what somebody typed."""
     return args[0] if args and isinstance(args[0], str) and RUN_ID.fullmatch(args[0]) else ""
-
-
-def _vitals() -> dict[str, Any]:
-    import psutil
-
-    process = psutil.Process()
-    return {
-        "pid": process.pid,
-        "rss_mb": process.memory_info().rss / 2**20,
-        "uptime_s": time.time() - process.create_time(),
-    }
 
 
 def _host(settings: Settings) -> Host:

@@ -1,0 +1,36 @@
+"""How a process and its machine are: what the status page, the health check and the doctor report. No torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+def vitals() -> dict[str, Any]:
+    """This process: pid, resident memory in MiB, seconds since its start."""
+    process = psutil.Process()
+    return {
+        "pid": process.pid,
+        "rss_mb": process.memory_info().rss / 2**20,
+        "uptime_s": time.time() - process.create_time(),
+    }
+
+
+def machine(folder: Path) -> dict[str, Any]:
+    """The machine: cores, its load over a minute (None where unknown), free and total memory and disk (of `folder`) in bytes."""
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(folder)
+    return {
+        "host": platform.node(),
+        "cores": psutil.cpu_count() or 1,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "memory_free": memory.available,
+        "memory_total": memory.total,
+        "disk_free": disk.free,
+        "disk_total": disk.total,
+    }

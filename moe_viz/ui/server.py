@@ -1,0 +1,90 @@
+"""What the web server does beside showing pages: start and end in order, and tell a load balancer or container how it is.
+
+`app.py` hands `lifespan` and `routes()` to Streamlit's own server object, which `streamlit run app.py` finds and serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from moe_viz import __version__, logs
+from moe_viz.engine.client import engine
+from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.vitals import vitals
+from moe_viz.settings import settings, settings_or_exit, unknown_variables
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 3.0
+"""A worker that has not answered for so long counts as silent: a step of the largest model takes well under a second."""
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """From the start of the server to its end. The training process starts with it, so that it is warm when the first reader comes."""
+    chosen = settings()
+    logs.start("web", chosen.log_level, chosen.log_format)
+    for name in unknown_variables():
+        logs.event(log, "unknown_variable", logging.WARNING, name=name)
+    logs.event(log, "server_started", version=__version__, **chosen.model_dump(mode="json", exclude={"passphrase"}))
+    await asyncio.to_thread(engine)
+    yield {}
+    logs.event(log, "server_stopping")
+    await asyncio.to_thread(engine().close)
+    logs.event(log, "server_stopped")
+
+
+def routes() -> list[Route]:
+    """`/healthz`, and the same below the path prefix where there is one. Ends the process where a setting is refused."""
+    st.secrets.load_if_toml_exists()  # hosts without environment variables: Streamlit makes some of its secrets
+    settings_or_exit()
+    prefix = st.get_option("server.baseUrlPath").strip("/")
+    paths = ["/healthz", f"/{prefix}/healthz"] if prefix else ["/healthz"]
+    return [Route(path, healthz) for path in paths]
+
+
+async def healthz(request: Request) -> JSONResponse:
+    """200 while the worker trains or starts, 503 where it is gone or silent; both as JSON. Says nothing about runs."""
+    found = await health()
+    return JSONResponse(found, status_code=200 if found["status"] in ("ok", "starting") else 503)
+
+
+async def health() -> dict[str, Any]:
+    """How web server and training process are. status: ok, starting, lost (it died; the next reader starts it again) or silent."""
+    web = vitals()
+    found: dict[str, Any] = {"status": "ok", "version": __version__, "web": {k: web[k] for k in ("rss_mb", "uptime_s")}}
+    try:
+        asked = await asyncio.wait_for(asyncio.shield(_question()), PATIENCE_S)
+    except TimeoutError:
+        return found | {"status": "silent"}
+    except EngineError:
+        return found | {"status": "lost"}
+    return found | ({"status": "starting"} if asked is None else {"worker": asked})
+
+
+_asking: asyncio.Future[dict[str, Any] | None] | None = None
+
+
+def _question() -> asyncio.Future[dict[str, Any] | None]:
+    """One question to the worker at a time, however many ask for it: a flood of health checks costs one waiting thread."""
+    global _asking
+    if _asking is None or _asking.done():
+        _asking = asyncio.ensure_future(asyncio.to_thread(_worker))
+    return _asking
+
+
+def _worker() -> dict[str, Any] | None:
+    """Totals of the training process; None while it starts."""
+    if not engine().ready():
+        return None
+    status = engine().status()
+    return {name: status[name] for name in ("rss_mb", "uptime_s", "active", "max_runs", "steps_per_second")}
