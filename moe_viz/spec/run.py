@@ -164,7 +164,7 @@ class RunConfig(Spec):
                 data[key] = {"name": data.get(key, default)}
         task = data["task"]
         task_name = task.get("name") if isinstance(task, dict) else getattr(task, "name", None)
-        if task_name in TASK_OPTIONS:
+        if isinstance(task_name, str) and task_name in TASK_OPTIONS:
             data = {**TASK_OPTIONS[task_name].run_defaults, **data}
         return {**data, "router": data.get("router") or {"name": "topk"}}
 
@@ -189,7 +189,7 @@ class RunConfig(Spec):
             name = values.pop(part, fallback)
             if part == "router" and name is None:
                 name = TASK_OPTIONS[nested["task"]["name"]].run_defaults["router"]["name"]
-            if name not in registry:
+            if not isinstance(name, str) or name not in registry:
                 raise ValueError(f"{part} = {name!r} is not known; it can be: {', '.join(registry)}")
             options = registry[name].model_fields.keys() - {"name"}
             nested[part] = {"name": name, **{key: values.pop(key) for key in list(values) if key in options}}
@@ -237,7 +237,7 @@ def change(config: RunConfig, **knobs: Any) -> RunConfig:
 def _words_of(router: str, task: str) -> set[str]:
     words: set[str] = set()
     for name, registry in ((router, ROUTER_OPTIONS), (task, TASK_OPTIONS)):
-        words |= set(registry[name].model_fields) if name in registry else set()
+        words |= set(registry[name].model_fields) if isinstance(name, str) and name in registry else set()
     return words - {"name"}
 
 

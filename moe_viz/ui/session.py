@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.client import engine
+from moe_viz.engine.cost import TooCostly
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.sentence import Sentence
@@ -52,6 +53,10 @@ class LabRun:
         except WorkerLost:
             self.lost = True
             return None
+        except TooCostly as error:  # what a link asks for; the next look opens what this server can run
+            self.notices.append(error)
+            self.config = RunConfig(task=self.config.task.name, router=self.config.router.name)
+            return None
         except EngineError as error:
             self.notices.append(error)
             return None
@@ -60,18 +65,20 @@ class LabRun:
         return self.latest
 
     def turn(self, **knobs: Any) -> None:
-        """Turn knobs: the config first (it validates), then the running model."""
+        """Turn knobs: the config first (it validates), then the running model. A knob that either refuses stays where it was."""
         try:
             wanted = change(self.config, **knobs)
         except ValueError as error:
             self.notices.append(plain(error))
             return
-        restarting = bool(needs_restart(self.config, wanted))
-        self.config = wanted
-        if restarting:
-            self.layer = min(self.layer, wanted.n_layers - 1)
-        if said := self._ask("set", **knobs):
+        if self.run is not None:
+            said = self._ask("set", **knobs)
+            if said is None:
+                return
             self.notices.extend(said)
+        if needs_restart(self.config, wanted):
+            self.layer = min(self.layer, wanted.n_layers - 1)
+        self.config = wanted
 
     def toggle(self) -> None:
         self.playing = not self.playing
