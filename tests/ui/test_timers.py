@@ -1,8 +1,9 @@
-"""Who is let through after a click on another page."""
+"""What a page's timer may ask for after a click."""
 
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
-from moe_viz.ui.leaving import Whereabouts
+from moe_viz.ui.timers import Whereabouts, without_presses
 
 
 def asked(page, fragment=""):
@@ -33,3 +34,15 @@ def test_a_page_opened_again_without_knowing_its_hash_is_never_shut_out():
 
 def test_a_page_that_the_server_switched_to_may_tick():
     assert all(walk(asked("lab"), asked("lab", "f"), asked("gates", "g"), asked("gates", "g")))
+
+
+def test_a_timers_request_carries_choices_but_no_press():
+    widgets = WidgetStates(widgets=[WidgetState(id="play", trigger_value=True), WidgetState(id="k", int_value=2)])
+    pressed = ClientState(widget_states=widgets, fragment_id="f", page_script_hash="lab")
+    assert [state.id for state in without_presses(pressed).widget_states.widgets] == ["play", "k"]
+    pressed.is_auto_rerun = True
+    quiet = without_presses(pressed)
+    assert [state.id for state in quiet.widget_states.widgets] == ["k"]
+    assert (quiet.fragment_id, quiet.page_script_hash, quiet.is_auto_rerun) == ("f", "lab", True)
+    assert len(pressed.widget_states.widgets) == 2, "the request itself stays whole"
+    assert without_presses(None) is None
