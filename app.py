@@ -5,7 +5,7 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 
 import streamlit as st
 
-from moe_viz.ui import housekeeping, server
+from moe_viz.ui import housekeeping, server, timers
 from moe_viz.ui.i18n import _, picker
 
 if __name__ != "__main__":
@@ -13,6 +13,7 @@ if __name__ != "__main__":
 else:
     st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
     housekeeping.start()
+    timers.guard()
     st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
