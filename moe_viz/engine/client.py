@@ -40,6 +40,8 @@ TIMEOUT_S = 20.0
 STARTING_S = 90.0
 """A cold disk can take a minute to import torch."""
 LOG_BYTES = 5_000_000
+SECRETS = frozenset({"MOE_VIZ_PASSPHRASE", "STREAMLIT_SERVER_COOKIE_SECRET"})
+"""Variables that only the web process needs."""
 
 
 def home() -> Path:
@@ -262,7 +264,8 @@ def _wait_for_end(process: subprocess.Popen) -> None:
 def _spawn(settings: Settings) -> subprocess.Popen:
     threads = str(settings.threads)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
     with _log_of(settings) as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "moe_viz.engine.local"],
@@ -270,6 +273,7 @@ def _spawn(settings: Settings) -> subprocess.Popen:
             stdout=subprocess.PIPE,
             stderr=errors,
             env=env,
+            umask=0o077 if os.name == "posix" else -1,
         )
     logs.event(log, "worker_starting", pid=process.pid, log=getattr(errors, "name", "stderr"))
     return process
@@ -280,10 +284,10 @@ def _log_of(settings: Settings) -> AbstractContextManager[BinaryIO | None]:
     if settings.log_to == "stderr":
         return nullcontext()
     file = Path(settings.store).parent / "worker.log"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if file.exists() and file.stat().st_size > LOG_BYTES:
         file.replace(file.with_suffix(".old.log"))
-    return open(file, "ab")
+    return open(file, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 _engine: LocalEngine | None = None

@@ -5,7 +5,7 @@ Sizes are read from the header before a pixel is decoded (a few bytes can claim 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from hashlib import sha256
 from io import BytesIO
 
 from PIL import Image, ImageOps
@@ -19,14 +19,33 @@ MOST_PIXELS = 4096
 """Along each side."""
 KEPT_PIXELS = 256
 """Along the longer side, of what is kept: more than any task looks at."""
+MOST_KNOWN = 64
 
 
-@lru_cache(maxsize=8)
+_known: dict[bytes, Image.Image | Sentence] = {}
+"""By digest, the last `MOST_KNOWN` outcomes: pages ask for the same file at every look, and a refusal may have cost as much as a picture."""
+
+
 def read_picture(data: bytes) -> Image.Image:
     """The picture as RGB, upright, on white where it is transparent, its first frame where it moves; at most 256 pixels a side.
 
     Raises ValueError, whose first argument is a `Sentence`, where the bytes are no such picture or too large a one.
     """
+    digest = sha256(data).digest()
+    if digest not in _known:
+        try:
+            _known[digest] = _read(data)
+        except ValueError as error:
+            _known[digest] = error.args[0]
+        while len(_known) > MOST_KNOWN:
+            del _known[next(iter(_known))]
+    found = _known[digest]
+    if isinstance(found, Sentence):
+        raise ValueError(found)
+    return found
+
+
+def _read(data: bytes) -> Image.Image:
     if not data:
         raise ValueError(Sentence(N_("The file is empty. Allowed: PNG, JPEG or WebP.")))
     if len(data) > MOST_BYTES:
@@ -67,10 +86,11 @@ def _decoded(data: bytes) -> Image.Image:
     with _open(data) as image:
         image.draft("RGB", (2 * KEPT_PIXELS, 2 * KEPT_PIXELS))
         image.load()
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-    image.thumbnail((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.BOX, reducing_gap=None)
-    return image
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+        # small first: every further step makes a copy, and 4096 × 4096 pixels are 67 MB each time
+        image = image if image.mode == mode else image.convert(mode)
+        image.thumbnail((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.BOX, reducing_gap=None)
+        ImageOps.exif_transpose(image, in_place=True)
+    if mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")

@@ -2,7 +2,10 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from moe_viz.spec.sentence import Sentence
 from moe_viz.tasks import make_task
 from moe_viz.tasks.picture import MOST_BYTES, MOST_PIXELS, read_picture
 
+ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 GRADIENT = np.stack(np.broadcast_arrays(np.arange(120)[None, :] * 2, np.arange(80)[:, None] * 3, 40), -1).astype(
     np.uint8
@@ -132,3 +136,35 @@ def test_a_drawn_digit_becomes_light_ink_on_dark(ink):
     image = batch.inputs[0]
     assert image.shape == (8, 8) and len(labels.tokens) == 16
     assert float(image[1:7, 3:5].min()) > 0.9 and float(image[:, :3].max()) < 0.1
+
+
+def test_the_largest_pictures_take_bounded_time_and_memory():
+    """In a process of its own: what Pillow allocates is not Python's. Twice the decoded pixels, 134 MB, is about the most."""
+    noise = Image.effect_noise((700, 700), 90).resize((4096, 4096), 0).convert("RGBA")
+    files = [encoded("PNG", noise, compress_level=1), encoded("PNG", Image.new("LA", (4096, 4096), 80))]
+    files += [encoded(kind, Image.new("CMYK" if kind == "JPEG" else "P", (4096, 4096), 7)) for kind in ("PNG", "JPEG")]
+    files += [encoded("WEBP", Image.new("RGBA", (4096, 4096), (9, 200, 9, 90)))]
+    assert max(map(len, files)) <= MOST_BYTES
+    code = (
+        "import resource, sys, time; from moe_viz.tasks.picture import read_picture\n"
+        "files = [bytes.fromhex(line) for line in sys.stdin]\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for data in files:\n"
+        "    start = time.process_time(); assert max(read_picture(data).size) == 256\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - start)"
+    )
+    lines = "\n".join(data.hex() for data in files)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=lines, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    for line in done.stdout.splitlines():
+        kilobytes, seconds = map(float, line.split())
+        assert kilobytes < 180_000 and seconds < 3
+
+
+def test_a_refused_file_is_decoded_only_once(monkeypatch):
+    bad, opened = encoded()[:-40] + b"once", []
+    monkeypatch.setattr("moe_viz.tasks.picture._open", lambda data: opened.append(1) or 1 / 0)
+    refused(bad)
+    refused(bad)
+    assert len(opened) == 1
