@@ -21,6 +21,7 @@ from moe_viz.engine.hosted import HostedRun, failure
 from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
 from moe_viz.engine.roster import Limits, Roster, asked
 from moe_viz.engine.store import RunStore
+from moe_viz.engine.vitals import accelerators, machine, versions, vitals
 from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, needs_restart
@@ -159,13 +160,20 @@ class Host(Analysing, Dissecting):
                 member.seen = self._clock() - self.limits.lease_s - 1e-6
 
     def status(self) -> dict[str, Any]:
-        """Totals, and per run (by the first letters of its id only: ids are secrets) its state, rate and cost."""
+        """Totals; per run (by the first letters of its id only: ids are secrets) its state, rate and cost; how process and machine are."""
         now = self._clock()
         leased_since = now - self.limits.lease_s
         runs = {run.id[:6]: run.status(now, leased_since) for run in self._runs.values()}
-        total = sum(run["steps_per_second"] for run in runs.values())
-        active = sum(run["active"] for run in runs.values())
-        return {"runs": runs, "active": active, "max_runs": self.limits.max_runs, "steps_per_second": total}
+        folder = self._roster.store.root
+        return {
+            "runs": runs,
+            "active": sum(run["active"] for run in runs.values()),
+            "max_runs": self.limits.max_runs,
+            "steps_per_second": sum(run["steps_per_second"] for run in runs.values()),
+            "machine": machine(folder),
+            "versions": versions(),
+            "accelerators": accelerators(),
+        } | vitals()
 
     # ---- what the owner calls ----
 

@@ -131,7 +131,10 @@ class HostedRun:
         recent = [item for item in self._rate if item[0] >= now - RATE_WINDOW_S]
         steps = sum(item[1] for item in recent)
         span = max(now - recent[0][0], 0.25) if recent else 1.0
+        config = self.trainer.config
         return {
+            "task": config.task.name,
+            "router": config.router.name,
             "state": "failed" if self.failure else self.trainer.state,
             "step": self.trainer.step_number,
             "playing": self.playing,

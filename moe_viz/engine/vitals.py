@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from moe_viz import __version__
 
 
 def vitals() -> dict[str, Any]:
@@ -34,3 +37,18 @@ def machine(folder: Path) -> dict[str, Any]:
         "disk_free": disk.free,
         "disk_total": disk.total,
     }
+
+
+def versions() -> dict[str, str | None]:
+    """What runs here; torch only where it has been loaded already."""
+    torch = sys.modules.get("torch")
+    return {"moe_viz": __version__, "python": platform.python_version(), "torch": torch and str(torch.__version__)}
+
+
+def accelerators() -> list[str]:
+    """Names of the GPUs that a worker of this process can use; [] where there are none or torch is not loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    found = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return found + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])
