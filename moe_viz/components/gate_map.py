@@ -16,11 +16,13 @@ import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
 from moe_viz.components.bundle import loader, view_script
+from moe_viz.components.events import finite
 from moe_viz.records.gate_map import GateMap
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.points import GRID, LETTERS, MOST_POINTS, N_CLASSES, decode_points, encode_points
 
 LABELS: dict[str, str] = {
+    "title": N_("Gate map"),
     "expert": N_("Expert {n}"),
     "nobody": N_("No expert"),
     "place": N_("x {x}, y {y}"),
@@ -45,7 +47,7 @@ LABELS: dict[str, str] = {
     "empty": N_("Nothing is painted yet: the run keeps its data."),
 }
 
-_MODULES = ["../routing/theme", "field", "regions", "plane", "paint", "view"]
+_MODULES = ["../routing/theme", "../routing/signs", "field", "regions", "plane", "paint", "view"]
 _VERSION, _SOURCE = view_script("gate_map", _MODULES)
 _mount = st.components.v2.component(
     "moe_viz_gate_map", js=loader(), html='<div class="mv" style="min-height: 34rem"></div>'
@@ -123,10 +125,7 @@ def asked_points(key: str) -> tuple[str, float] | None:
         return None
     if not isinstance(sent, dict) or not isinstance(sent.get("points"), str):
         raise ValueError(f"painted points must be a text, not {type(sent).__name__}")
-    stamp = sent.get("stamp")
-    if not isinstance(stamp, int | float):
-        raise ValueError(f"stamp = {stamp!r} of the painted points must be a number")
-    return encode_points(decode_points(sent["points"])), float(stamp)
+    return encode_points(decode_points(sent["points"])), finite(sent.get("stamp"), "the stamp of the painted points")
 
 
 def translated(translate: Callable[[str], str]) -> dict[str, str]:

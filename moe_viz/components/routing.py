@@ -20,7 +20,7 @@ from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
-_MODULES = ["model", "theme", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "input", "view"]
+_MODULES = ["model", "theme", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "input", "signs", "view"]
 
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.
@@ -47,6 +47,7 @@ def routing_view(
     theatre: bool = False,
     lit: Sequence[int] | None = None,
     peers: Sequence[RoutingTrace] = (),
+    title: str = "",
 ) -> Any:
     """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
 
@@ -56,6 +57,7 @@ def routing_view(
     motion: False stops tweening whatever the browser prefers.
     theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
     peers: traces whose views stand beside this one: the bars of all are drawn to one scale.
+    title: what tells this view's pictures from those of another one on the same page.
     lit: the tokens (by index) that stand out while nothing is hovered or pinned; None: all alike.
     Raises ValueError where there is no such layer.
     """
@@ -71,6 +73,7 @@ def routing_view(
         "motion": motion,
         "theatre": theatre,
         "selected": None if selected is None else dict(selected),
+        "title": title,
         "peak": max((_peak(trace) for trace in peers), default=0.0),
         "lit": None if lit is None else [int(token) for token in lit],
     }

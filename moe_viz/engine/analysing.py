@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError
@@ -22,6 +23,10 @@ class Analysing:
 
     _find: Callable[[str], HostedRun]
     _guard: Callable[[HostedRun, Callable[[], Any]], Any]
+
+    def all_rows(self, run: str) -> pd.DataFrame:
+        found = self._find(run)
+        return self._guard(found, lambda: found.trainer.history.rows(limit=None))
 
     def analyse(self, run: str) -> Analysis:
         found = self._find(run)
@@ -48,6 +53,9 @@ class AnalysingClient:
     """The same calls where they are carried to a training process. Needs `_call(name, *args)`."""
 
     _call: Callable[..., Any]
+
+    def all_rows(self, run: str) -> pd.DataFrame:
+        return self._call("all_rows", run)
 
     def analyse(self, run: str) -> Analysis:
         return self._call("analyse", run)

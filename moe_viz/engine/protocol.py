@@ -42,6 +42,15 @@ class UnknownRun(EngineError):
     """Neither running nor stored: the id is wrong, or the run was evicted long ago."""
 
 
+class Full(EngineError):
+    """No room now. `position`: this session's place in line, held by asking again; `wait_s`: how long it may take (None: not known)."""
+
+    def __init__(self, template: str, **values: Any):
+        super().__init__(template, **values)
+        self.position: int = values.get("position", 0)
+        self.wait_s: float | None = values.get("wait_s")
+
+
 def _rebuild(kind: type[EngineError], template: str, values: dict[str, Any]) -> EngineError:
     return kind(template, **values)
 
@@ -61,13 +70,32 @@ class Update:
     notices: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class KeptRun:
+    """A run as a list of runs shows it. config: flat; step: None where its checkpoint cannot be read; seen: when it was last saved (Unix
+    time); bytes: on disk."""
+
+    run: str
+    name: str
+    config: dict[str, Any]
+    step: int | None
+    playing: bool
+    pinned: bool
+    seen: float
+    bytes: int
+
+
 class Engine(Protocol):
     """The calls a page makes. A run id is an unguessable string. Every call that names a run renews its lease."""
 
-    def open(self, config: RunConfig, playing: bool = True) -> str:
-        """Start a run; its id."""
+    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
+        """Start a run; its id.
 
-    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
+        owner: an unguessable token of the session. All runs of one owner share one session's part of the CPU, and it holds the place in line:
+        where there is no room, `Full` says which one, and asking again within ten seconds keeps it.
+        """
+
+    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
         """Start runs that advance in lock-step: one step each in turn, so that all have done equally many whenever a page looks.
 
         They share play, pause, step, reset and speed (the first config's): one call on any of them moves all. Other knobs are each run's
@@ -86,11 +114,17 @@ class Engine(Protocol):
         """Start again from step 0 with the present config."""
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
-        """Newest snapshot plus history after (epoch, step) `since`; wakes a run that paused or was released for want of a reader."""
+        """Newest snapshot plus history after (epoch, step) `since`; wakes a run that paused or was released for want of a reader.
+
+        Where others wait, a run that its reader has paused makes room for them; it is then read as it was when it left.
+        """
 
     def read_group(self, runs: list[str]) -> list[Update]:
         """`read` of several runs at one moment: nothing trains in between. Those of a group are at the same step, but for one that
         stopped, and one that comes back from an older checkpoint or last sound step, for which the others wait."""
+
+    def all_rows(self, run: str) -> pd.DataFrame:
+        """Every row of the history that is kept, of all epochs; `read` hands over a thinned view of it."""
 
     def route_text(self, run: str, text: str) -> list[RoutingTrace]:
         """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
@@ -137,6 +171,27 @@ class Engine(Protocol):
 
         EngineError where the batch has no such token, the model no such layer, or the run has diverged.
         """
+
+    def describe(self, runs: list[str]) -> list[KeptRun]:
+        """Those of `runs` that are kept, in that order. It renews no lease and wakes no run."""
+
+    def rename(self, run: str, name: str) -> None:
+        """Call a run something; at most 60 characters."""
+
+    def pin(self, run: str, pinned: bool) -> None:
+        """Keep a run from being removed when the server's room for runs is used up. EngineError where pinned runs fill their half of it."""
+
+    def copy(self, run: str) -> str:
+        """A new run that stands where this one stands, history included; its id. It waits to be played."""
+
+    def delete(self, run: str) -> None:
+        """Remove a run and everything kept of it. No error where there is none."""
+
+    def export(self, run: str) -> bytes:
+        """The run as one file: settings, version, definitions of its numbers, history, checkpoint."""
+
+    def import_run(self, data: bytes, name: str = "") -> str:
+        """A new run from such a file, waiting to be played; its id. EngineError where the file is too large, damaged or something else."""
 
     def resume(self, run: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""

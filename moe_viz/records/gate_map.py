@@ -57,6 +57,16 @@ def field_of(x: float, y: float, resolution: int) -> tuple[int, int]:
     return row, column
 
 
+def to_frame(found: GateMap) -> pd.DataFrame:
+    """One row per place: x, y, expert and class (from 1; missing where there is none), and each expert's probability."""
+    places, owner, answer = grid(found.resolution), found.owner.ravel(), found.prediction.ravel()
+    table = pd.DataFrame({"x": places[:, 0], "y": places[:, 1]})
+    for name, values in (("expert", owner), ("predicted_class", answer)):
+        table[name] = pd.Series(values + 1).where(values >= 0).astype("Int64")
+    probs = found.probs.reshape(len(table), -1)
+    return table.assign(**{f"probability_{expert + 1}": probs[:, expert] for expert in range(found.n_experts)})
+
+
 def regions(found: GateMap) -> pd.DataFrame:
     """The map as a table, one row per expert, and one for "none" (expert missing) where there is such a place.
 

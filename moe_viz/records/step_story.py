@@ -6,10 +6,12 @@ Axes: T tokens of the batch, D width, E experts, K routes of this token.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from moe_viz.spec.knobs import N_
 
@@ -171,6 +173,29 @@ class Question:
     answer: float
     panel: str
     form: str = "{:.4g}"
+
+
+def to_frame(story: StepStory) -> pd.DataFrame:
+    """Every number of the story in long form: quantity (a name as in `StepStory`, parts joined by dots), index (from 1; 0 = a single number), value."""
+    rows: list[tuple[str, int, float]] = []
+
+    def put(name: str, value: Any) -> None:
+        if is_dataclass(value):
+            for part in (part for part in fields(value) if part.name != "config"):
+                put(f"{name}.{part.name}" if name else part.name, getattr(value, part.name))
+        elif isinstance(value, Mapping):
+            for key, part in value.items():
+                put(f"{name}.{key}", part)
+        elif isinstance(value, list | tuple):
+            for number, part in enumerate(value, 1):
+                put(f"{name}.{number}", part)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            rows.extend((name, number, float(one)) for number, one in enumerate(value.reshape(-1), 1))
+        elif isinstance(value, int | float | np.number):
+            rows.append((name, 0, float(value)))
+
+    put("", story)
+    return pd.DataFrame(rows, columns=["quantity", "index", "value"])
 
 
 def questions(story: StepStory) -> list[Question]:

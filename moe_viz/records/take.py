@@ -21,9 +21,17 @@ KEY = "moe_viz"
 
 
 def about(
-    view: str, config: Mapping[str, Any], step: int | None = None, link: str = "", metrics: Sequence[str] = ()
+    view: str,
+    config: Mapping[str, Any],
+    step: int | None = None,
+    link: str = "",
+    metrics: Sequence[str] = (),
+    others: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """What a file says about itself. `metrics`: names in `METRICS` whose definitions travel along; an unknown name is a KeyError."""
+    """What a file says about itself. `metrics`: names in `METRICS` whose definitions travel along; an unknown name is a KeyError.
+
+    others: further runs in the same file by name, as the settings that differ from `config`.
+    """
     definitions = {name: _definition(name) for name in metrics}
     return {
         "view": view,
@@ -33,6 +41,7 @@ def about(
         "config": dict(config),
         "open_in_the_lab": link,
         "metrics": definitions,
+        **({"other_runs": {name: dict(differs) for name, differs in others.items()}} if others else {}),
     }
 
 

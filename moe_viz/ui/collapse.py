@@ -19,6 +19,7 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.outcome import in_short, outcome
 from moe_viz.ui.scene_run import SceneRun, scene_run
 from moe_viz.ui.session import in_words
+from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import draw
 
 SECONDS = 0.25
@@ -204,15 +205,22 @@ def _strips(run: SceneRun, shown: Update) -> None:
 
 
 def _tables(run: SceneRun, shown: Update) -> None:
+    table = ledger(shown.snapshot.metrics, run.layer)
     with st.expander(_("The same as tables"), icon=":material/table:"):
         st.dataframe(_log_table(run), hide_index=True, key="log_table")
-        table = ledger(shown.snapshot.metrics, run.layer)
         st.dataframe(table.assign(expert=table["expert"] + 1), hide_index=True, key="ledger_table")
         st.dataframe(
             pictures.push_scatter(shown.snapshot.traces[run.layer], _).data.drop(columns=["tip", "way"]),
             hide_index=True,
             key="push_table",
         )
+    tables = {
+        "acts": _log_table(run),
+        "ledger": lambda: table.assign(expert=table["expert"] + 1),
+        "history": every_row({"scene": run.run}, [shown.history]),
+    }
+    config = shown.snapshot.config
+    take(tables, "collapse", config, shown.snapshot.step, recorded_metrics(shown.history))
 
 
 def _log_table(run: SceneRun) -> pd.DataFrame:

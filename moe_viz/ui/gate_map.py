@@ -11,14 +11,14 @@ import streamlit as st
 from moe_viz.charts import live as charts
 from moe_viz.components.gate_map import asked_points, gate_map_view, translated
 from moe_viz.engine.protocol import Update
-from moe_viz.records.gate_map import GateMap, regions
+from moe_viz.records.gate_map import GateMap, regions, to_frame
 from moe_viz.records.narration import narrate
 from moe_viz.spec import RunConfig, plain
 from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import decode, encode
 from moe_viz.ui.session import LabRun, in_words
-from moe_viz.ui.take import lab_link
+from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.views import draw
 
 STATE, KEY = "plane_run", "gate_map"
@@ -132,6 +132,7 @@ def _tick() -> None:
         _strips(run, shown)
     with st.expander(_("The same as a table"), icon=":material/table:"):
         _table(run.map, table)
+    _take(run, run.map, shown)
 
 
 def _head(run: PlaneRun, shown: Update) -> None:
@@ -239,3 +240,13 @@ def _table(found: GateMap, table: pd.DataFrame) -> None:
         )
     )
     st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
+
+
+def _take(run: PlaneRun, found: GateMap, shown: Update) -> None:
+    points = {"x": found.points[:, 0], "y": found.points[:, 1], "class": found.classes + 1}
+    tables = {
+        f"gate-map-layer-{found.layer + 1}": lambda: to_frame(found),
+        "points": lambda: pd.DataFrame(points),
+        "history": every_row({"plane": run.run}, [shown.history]),
+    }
+    take(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))

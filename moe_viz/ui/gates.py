@@ -12,12 +12,14 @@ from moe_viz.charts import live as charts
 from moe_viz.charts import side_by_side
 from moe_viz.engine.protocol import Update
 from moe_viz.records.differences import ROWS, values, written
+from moe_viz.records.export import flat_frame
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import in_words
+from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import METRIC_NAMES, draw
 
 SHARED = ("task", "n_experts", "k", "capacity_factor", "balance_coef", "speed")
@@ -79,6 +81,7 @@ def _tick() -> None:
     _differences(found)
     _blends(found)
     _numbers(found)
+    _take(found)
 
 
 def _lost(found: Comparison) -> None:
@@ -281,3 +284,19 @@ def _sequence(update: Update, layer: int) -> int:
     """Tokens of the first sequence or image of the probe batch."""
     sequence = update.snapshot.traces[layer].sequence
     return int((sequence == sequence[0]).sum())
+
+
+def _take(found: Comparison) -> None:
+    """The pictures and the numbers of all runs; what differs from the first is told in each file."""
+    moments = [update.snapshot for update in found.latest]
+    first = moments[0].config
+    others = {
+        router: {word: value for word, value in moment.config.items() if first.get(word) != value}
+        for router, moment in zip(found.routers[1:], moments[1:])
+    }
+    tables = {
+        "history": every_row(dict(zip(found.routers, found.runs, strict=True)), [u.history for u in found.latest])
+    }
+    for router, moment in zip(found.routers, moments, strict=True):
+        tables[f"routing-{router}"] = lambda moment=moment: flat_frame(moment.traces[found.layer])
+    take(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from moe_viz.engine.protocol import EngineError, Update, WorkerLost
@@ -21,6 +22,7 @@ from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 from moe_viz.ui.recorded import FOLDER, recorded
 from moe_viz.ui.session import LabRun, current, engine, lease
+from moe_viz.ui.take import every_row
 
 STATE = "time_machine"
 MOST_TRACES = 32
@@ -91,6 +93,8 @@ class Source:
     checkpoints: list[int]
     traces_at: Callable[[int], list[RoutingTrace]]
     choices: Callable[[int], tuple[list[int], np.ndarray]]
+    rows: Callable[[], pd.DataFrame]
+    """Every kept row of the history; the update holds a thinned view of it."""
     is_recorded: bool = False
 
     def nearest(self, step: int | None) -> int:
@@ -139,6 +143,7 @@ def recorded_source() -> Source:
         [],
         lambda step: history.nearest_keyframe(step).traces,
         lambda layer: history.keyframes.first_choices(layer, history.epoch),
+        lambda: history.rows(limit=None),
         is_recorded=True,
     )
 
@@ -185,6 +190,7 @@ def _live(found: Machine, run: str, update: Update) -> Source:
         checkpoints,
         lru_cache(MOST_TRACES)(lambda step: engine().keyframe(run, step, now)),
         lambda layer: engine().first_choices(run, layer, now),
+        every_row({"lab": run}, [update.history]),
     )
     runs = {current().run, found.branch.run if found.branch is not None else None}
     found.sources = {name: kept for name, kept in found.sources.items() if name in runs} | {run: source}

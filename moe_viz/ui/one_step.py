@@ -9,11 +9,12 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.records.step_story import StepStory, is_right, questions, read_number
+from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import LabRun, current, engine, in_words
 from moe_viz.ui.step_panels import HIDE, PANELS, panel_title
+from moe_viz.ui.take import take
 
 STATE = "one_step"
 SECONDS = 2.0
@@ -162,6 +163,7 @@ def panels() -> None:
             st.markdown(f"**{number}. {panel_title(name)}**")
             draw(story)
     _check_yours(story)
+    take({"one-step": lambda: to_frame(story)}, "one-step", story.config, story.step)
 
 
 def _check_yours(story: StepStory) -> None:

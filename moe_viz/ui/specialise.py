@@ -5,7 +5,6 @@ trained beside it from the same seed. Drawn for one stated step, kept until the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from moe_viz import __version__
 from moe_viz.charts import frozen
 from moe_viz.charts.frozen import PlotlyChart
 from moe_viz.engine.protocol import Update
@@ -22,15 +20,14 @@ from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
-from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import LabRun, in_words
 from moe_viz.ui.study import Study, study
-from moe_viz.ui.take import take, toolbar
+from moe_viz.ui.tables import lazy
+from moe_viz.ui.take import stamp, take, toolbar
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
-STAMPED = ("k", "n_experts", "seed")
 IDENTITY = {
     "domains": N_("token id"),
     "digits": N_("patch's place"),
@@ -158,7 +155,10 @@ def labelled(seen: Study, side: Side, layer: int, shuffled: bool) -> RoutingTrac
 
 def draw(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], alt: str) -> PlotlyChart:
     """A figure of one side, made once per look, with its table one click away."""
-    chart = seen.keep((side.which, name, theme(), language()), lambda: frozen.stamped(make(), stamp(side)))
+    chart = seen.keep(
+        (side.which, name, theme(), language()),
+        lambda: frozen.stamped(make(), stamp(side.analysis.config, side.analysis.step)),
+    )
     key = f"{name}.{side.which}".replace(".", "_")
     st.plotly_chart(
         chart.figure,
@@ -171,22 +171,6 @@ def draw(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], al
         if is_open:
             st.dataframe(chart.table, hide_index=True, height=240)
     return chart
-
-
-def stamp(side: Side) -> str:
-    """What made a picture, in one line."""
-    config = side.analysis.config
-    made = [config["task"], config["router"], *(f"{word} {write(config[word])}" for word in STAMPED if word in config)]
-    frozen_too = ["frozen router"] if config.get("freeze_router") else []
-    return " · ".join([f"moe_viz {__version__}", *made, *frozen_too, f"step {side.analysis.step}"])
-
-
-@contextmanager
-def lazy(label: str, key: str) -> Iterator[bool]:
-    """A fold whose content is made only while it is open."""
-    fold = st.expander(label, key=key, icon=":material/table:", on_change="rerun")
-    with fold:
-        yield bool(fold.open)
 
 
 def take_charts(seen: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:

@@ -9,12 +9,15 @@ from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
 from moe_viz.engine.protocol import WorkerLost
+from moe_viz.records.export import flat_frame
 from moe_viz.records.moments import who_moved
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.moments import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.session import current, in_words
+from moe_viz.ui.tables import table_twin
+from moe_viz.ui.take import recorded_metrics, take
 from moe_viz.ui.views import draw
 
 SECONDS = 1.0
@@ -76,6 +79,7 @@ def _draw() -> None:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
     _picture(found, source, shown, traces)
     _strips(found, source, branch)
+    _take(found, source, shown, branch, traces)
 
 
 def _head(source: Source) -> None:
@@ -190,6 +194,24 @@ def _strips(found: Machine, source: Source, branch: Source | None) -> None:
     with st.container(key="strips", gap=None):
         for key, chart, alt in stack:
             draw(charts.marked(chart, found.marked), f"moment_{key}", alt)
+    table_twin([chart for _key, chart, _alt in stack], "moment_tables")
+
+
+def _take(found: Machine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]) -> None:
+    """The picture and the routing of the moment on screen, and the whole history."""
+    config, step = shown.update.snapshot.config, traces[found.layer].step
+    tables = {
+        f"routing-step-{step}-layer-{found.layer + 1}": lambda: flat_frame(traces[found.layer]),
+        "history": source.rows,
+    }
+    if branch is not None:
+        tables["history-branch"] = branch.rows
+    others = None
+    if branch is not None:
+        other = (source if shown is branch else branch).update.snapshot.config
+        differs = {word: value for word, value in other.items() if config.get(word) != value}
+        others = {"original" if shown is branch else "branch": differs}
+    take(tables, "time-machine", config, step, recorded_metrics(source.update.history), others)
 
 
 def _stack(layer: int, source: Source, branch: Source | None) -> list[tuple[str, charts.VegaChart, str]]:

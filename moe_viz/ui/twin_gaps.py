@@ -7,6 +7,7 @@ import math
 import streamlit as st
 
 from moe_viz.charts import live as charts
+from moe_viz.charts.live import VegaChart
 from moe_viz.charts.twins import alike_over_time, gap_over_time
 from moe_viz.records import twins as maths
 from moe_viz.records.differences import ROWS
@@ -29,35 +30,34 @@ def names(found: Twins) -> tuple[str, str]:
     )
 
 
-def losses(found: Twins) -> None:
-    """The first pair on one scale, and how far its routing agrees."""
+def losses(found: Twins) -> list[VegaChart]:
+    """The first pair on one scale, and how far its routing agrees. Returns the charts drawn."""
     if any(update.history.empty for update in found.latest[:2]):
-        return
+        return []
     left, right = st.columns(2)
     with left:
         histories = {name: update.history for name, update in zip(names(found), found.latest)}
         chart = charts.compared(histories, "loss", _("Training loss of the first pair"), _, sparse=True)
         draw(chart, "twin_loss", _("Loss of both twins over the steps; lower is better."))
+        drawn = [chart]
     with right:
         steps, alike = found.agreement()
         if len(steps) > 1:
-            draw(
-                alike_over_time(steps, alike, _),
-                "twin_alike",
-                _("Share of tokens that both twins route alike, over the steps."),
-            )
+            drawn.append(alike_over_time(steps, alike, _))
+            draw(drawn[1], "twin_alike", _("Share of tokens that both twins route alike, over the steps."))
         else:
             st.info(_("Agreement over time needs two moments kept in both runs."))
+    return drawn
 
 
-def gaps(found: Twins) -> None:
-    """Second minus first, within pairs, for one metric over the steps and for all of them now."""
+def gaps(found: Twins) -> list[VegaChart]:
+    """Second minus first, within pairs, for one metric over the steps and for all of them now. Returns the charts drawn."""
     rows = [row for row in ROWS if row.name not in NO_GAP]
     titles = {(row.name if row.name in PER_RUN else f"{row.name}.{found.layer}"): _(row.title) for row in rows}
     table = maths.gap_table(found.pairs, list(titles), WINDOW)
     if table.empty:
         st.info(_("No metric has been measured in both twins yet: train a few steps."))
-        return
+        return []
     st.subheader(_("Gap of every metric: second minus first, {n} pairs").format(n=found.n_pairs), anchor=False)
     if found.n_pairs == 1:
         st.info(
@@ -103,3 +103,4 @@ def gaps(found: Twins) -> None:
             "Means over the newest {n} rows of the history. Interval: mean ± {t:.2f} · s/√{pairs} over the pairs (Student's t), never over steps, whose noise is not independent."
         )
         st.caption(text.format(n=WINDOW, t=quantile, pairs=found.n_pairs))
+    return [chart]

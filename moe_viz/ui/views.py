@@ -10,7 +10,6 @@ from moe_viz.charts.live import VegaChart
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
 from moe_viz.records.export import flat_frame
-from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
@@ -18,7 +17,7 @@ from moe_viz.ui.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.own_text import own_text
 from moe_viz.ui.session import LabRun
 from moe_viz.ui.specialise import specialise
-from moe_viz.ui.take import take
+from moe_viz.ui.take import every_row, recorded_metrics, take
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 METRIC_NAMES = {
@@ -84,11 +83,10 @@ def tabs(run: LabRun, shown: Update, layer: int) -> None:
     views[picked or "balance"][1](run, shown, layer)
     moment = shown.snapshot
     tables = {
-        "history": shown.history,
+        "history": every_row({"lab": run.run}, [shown.history]),
         f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
     }
-    metrics = [name for name in METRICS if any(column.split(".")[0] == name for column in shown.history)]
-    take(tables, "lab", moment.config, moment.step, metrics)
+    take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history))
 
 
 def _balance(run: LabRun, shown: Update, layer: int) -> None:
@@ -147,5 +145,5 @@ def _data(run: LabRun, shown: Update, layer: int) -> None:
         )
     )
     st.dataframe(table, hide_index=True, height=300, key="routing_table")
-    st.caption(_("History of the run (at most 200 of its steps)."))
+    st.caption(_("History of the run (at most 200 of its steps; the files hold every row that is kept)."))
     st.dataframe(shown.history, hide_index=True, height=200, key="history_table")

@@ -1,4 +1,5 @@
 // The gate map: builds its parts once, feeds them each new payload, lets borders glide, and follows pointer, keys and brush.
+import { sign } from "../routing/signs.js";
 import { element, fit, paintChip, parse, readTheme, rgba } from "../routing/theme.js";
 import { decode, fieldOf, makeField, paintField, probability } from "./field.js";
 import { regions } from "./regions.js";
@@ -37,12 +38,14 @@ function make(root) {
   root.removeAttribute("style");
   root.replaceChildren(element("style", "", STYLE));
   const bar = put(root, "div", "bar"), body = put(root, "div", "body");
+  bar.dataset.picture = "no";
   view.paintSwitch = put(bar, "button", "paint");
   view.answersSwitch = put(bar, "button", "answers");
   view.tools = put(bar, "div", "tools");
   view.stage = put(body, "div", "stage");
   view.canvas = put(view.stage, "canvas", "");
   view.canvas.setAttribute("role", "img");
+  view.canvas.picture = (ctx) => view.model && draw(view, ctx);
   view.stage.tabIndex = 0;
   view.stage.setAttribute("role", "group");
   view.panel = put(body, "div", "panel");
@@ -140,6 +143,7 @@ function receive(view, data) {
   view.canvas.setAttribute("aria-label", data.summary);
   view.stage.setAttribute("aria-label", data.labels.cursor);
   view.root.dataset.step = data.step;
+  view.root.dataset.title = data.labels.title;
   words(view);
   layout(view);
   glide(view, data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches && view.from !== null);
@@ -179,7 +183,9 @@ const percent = (p) => `${(100 * p).toFixed(1)} %`;
 function panel(view) {
   const { model: m, cursor } = view;
   if (!cursor) {
-    view.panel.replaceChildren(element("p", "hint", say(view, "hint")));
+    const hint = element("p", "hint", say(view, "hint"));
+    hint.dataset.picture = "no";
+    view.panel.replaceChildren(hint);
     return;
   }
   const field = fieldOf(m, cursor.x, cursor.y), owner = m.owner[field], answer = m.prediction[field];
@@ -226,25 +232,25 @@ function words(view) {
   if (wanted === view.said_words) return;
   view.said_words = wanted;
   view.tools.replaceChildren(...(paint.on ? toolsOf(view, classes) : []));
-  const key = (sign, text) => {
+  const key = (mark, text) => {
     const item = element("span", "key");
-    item.append(sign, document.createTextNode(text));
+    item.append(mark, document.createTextNode(text));
     return item;
   };
   const present = new Set(view.points.map((point) => point[2]));
   const marks = classes.flatMap((letter, label) => (present.has(label) ? [key(icon(view, label), say(view, "class", { letter }))] : []));
-  const answers = view.answers ? [key(element("i", "sign dotted"), say(view, "answers_legend"))] : [];
-  view.legend.replaceChildren(key(element("i", "sign strength"), say(view, "owner")), ...marks, ...answers);
+  const answers = view.answers ? [key(sign("dotted", view.theme), say(view, "answers_legend"))] : [];
+  view.legend.replaceChildren(key(sign("strength", view.theme), say(view, "owner")), ...marks, ...answers);
 }
 
 function toolsOf(view, classes) {
   const { paint } = view;
-  const tool = (value, text, sign) => {
+  const tool = (value, text, mark) => {
     const button = element("button", "tool");
     button.type = "button";
     button.dataset.tool = value;
     button.setAttribute("aria-pressed", String(paint.tool === value));
-    if (sign) button.append(sign);
+    if (mark) button.append(mark);
     button.append(document.createTextNode(text));
     button.addEventListener("click", () => {
       paint.tool = value;
@@ -268,6 +274,7 @@ function toolsOf(view, classes) {
 function icon(view, label) {
   const canvas = element("canvas", "icon");
   canvas.setAttribute("aria-hidden", "true");
-  drawPoint(fit(canvas, 14, 14), view, 7, 7, label);
+  canvas.picture = (ctx) => drawPoint(ctx, view, 7, 7, label);
+  canvas.picture(fit(canvas, 14, 14));
   return canvas;
 }

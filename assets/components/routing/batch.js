@@ -26,6 +26,7 @@ export function makeBatch(view) {
     if (list.getAttribute("aria-label") !== summary) list.setAttribute("aria-label", summary);
     aim(b, m, view);
   };
+  canvas.picture = (ctx) => paintAll(ctx, b, view);
   b.layout = () => measure(b, view.model);
   b.draw = (u) => paint(b, view, u);
   b.retint = () => view.model && aim(b, view.model, view);
@@ -154,9 +155,7 @@ function paint(b, view, u) {
   }
   if (b.whole || m.kind !== "text") {
     ctx.clearRect(0, 0, b.width, b.height);
-    ctx.imageSmoothingEnabled = false;
-    b.tiles.forEach((r, i) => b.bitmaps[i] && ctx.drawImage(b.bitmaps[i], r.x, r.y, r.w, r.h));
-    for (let t = 0; t < m.T; t++) drawToken(ctx, b, view, t);
+    paintAll(ctx, b, view);
   } else {
     for (const t of b.changed) {
       const r = b.rects[t];
@@ -166,6 +165,12 @@ function paint(b, view, u) {
   }
   b.whole = false;
   if (u >= 1) b.changed = [];
+}
+
+function paintAll(ctx, b, view) {
+  ctx.imageSmoothingEnabled = false;
+  b.tiles.forEach((r, i) => b.bitmaps[i] && ctx.drawImage(b.bitmaps[i], r.x, r.y, r.w, r.h));
+  for (let t = 0; t < view.model.T; t++) drawToken(ctx, b, view, t);
 }
 
 function drawToken(ctx, b, view, t) {

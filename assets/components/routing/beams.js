@@ -6,16 +6,19 @@ export function makeBeams(view) {
   const canvas = element("canvas", "beams");
   canvas.setAttribute("aria-hidden", "true");
   const b = { node: canvas };
-  b.draw = () => paint(b, view);
+  b.draw = () => {
+    canvas.hidden = view.tab !== "batch" || !view.active();
+    if (canvas.hidden) return;
+    const home = view.body.getBoundingClientRect(), ctx = fit(canvas, home.width, home.height);
+    ctx.clearRect(0, 0, home.width, home.height);
+    paint(ctx, view, home);
+  };
+  canvas.picture = (ctx) => paint(ctx, view, view.body.getBoundingClientRect());
   return b;
 }
 
-function paint(b, view) {
-  const active = view.tab === "batch" ? view.active() : null, m = view.model;
-  b.node.hidden = !active;
-  if (!active) return;
-  const home = view.body.getBoundingClientRect(), ctx = fit(b.node, home.width, home.height);
-  ctx.clearRect(0, 0, home.width, home.height);
+function paint(ctx, view, home) {
+  const active = view.active(), m = view.model;
   const left = offset(view.batch.content, home), right = offset(view.experts.inner, home);
   const clip = { batch: within(view.batch.node, home), experts: within(view.experts.node, home) };
   const routes = active.kind === "token" ? routesOf(m, active.index) : m.held[active.index].concat(m.lost[active.index]);

@@ -29,6 +29,7 @@ export function makeExperts(view) {
     place(x, m);
     x.whole = true;
   };
+  canvas.picture = (ctx) => paintRows(ctx, x, view, x.rows.map((_, e) => e));
   x.layout = () => measure(x, view.model);
   x.retint = () => {
     // What is lit changes at once, and a tween under way goes on from where it is.
@@ -145,18 +146,21 @@ function routeAt(x, m, px, py) {
 function paint(x, view, u) {
   const m = view.model, ctx = x.context;
   if (!ctx || x.geometry.length !== m.E || !x.target) return;
-  const lit = view.lit(), moving = [];
+  const moving = [];
   for (let e = 0; e < m.E; e++) {
     x.shown[e] = x.override ? x.override.held[e] : x.from[e] + (x.target[e] - x.from[e]) * u;
     if (x.whole || x.from[e] !== x.target[e]) moving.push(e);
   }
   if (x.whole) ctx.clearRect(0, 0, x.width, x.height);
-  for (const e of moving) {
-    if (!x.whole) ctx.clearRect(0, x.boxes[e].y, x.width, x.boxes[e].h);
-    paintRow(ctx, x, view, e, lit);
-  }
-  if (m.C === null && m.total) for (const e of moving) paintFair(ctx, x, view, x.boxes[e]);
+  else for (const e of moving) ctx.clearRect(0, x.boxes[e].y, x.width, x.boxes[e].h);
+  paintRows(ctx, x, view, moving);
   x.whole = false;
+}
+
+function paintRows(ctx, x, view, rows) {
+  const lit = view.lit(), m = view.model;
+  for (const e of rows) paintRow(ctx, x, view, e, lit);
+  if (m.C === null && m.total) for (const e of rows) paintFair(ctx, x, view, x.boxes[e]);
 }
 
 function paintRow(ctx, x, view, e, lit) {

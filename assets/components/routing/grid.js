@@ -10,6 +10,7 @@ export function makeGrid(view) {
   canvas.setAttribute("role", "img");
   node.append(canvas);
   const g = { node, canvas, columns: [], stale: true };
+  canvas.picture = (ctx) => paint(ctx, g, view);
   g.update = (m) => canvas.setAttribute("aria-label", say(m, "grid"));
   g.layout = () => {
     if (view.tab === "grid") arrange(g, view.model, node.clientWidth);
@@ -18,7 +19,7 @@ export function makeGrid(view) {
   g.retint = () => (g.stale = true);
   // Nothing tweens here, so that a frame without news costs nothing.
   g.draw = () => {
-    if (g.stale) paint(g, view);
+    if (g.stale && g.context) paint(g.context, g, view);
     g.stale = false;
   };
   g.at = (px, py) => cellAt(g, view.model, px, py);
@@ -50,9 +51,9 @@ function arrange(g, m, width) {
   g.context = fit(g.canvas, width, g.height);
 }
 
-function paint(g, view) {
-  const m = view.model, ctx = g.context, theme = view.theme, active = view.active();
-  if (!ctx || g.columns.length !== m.T) return;
+function paint(ctx, g, view) {
+  const m = view.model, theme = view.theme, active = view.active();
+  if (g.columns.length !== m.T) return;
   ctx.clearRect(0, 0, g.width, g.height);
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";

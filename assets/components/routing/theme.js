@@ -7,6 +7,7 @@ export function readTheme(root) {
   const theme = {
     text: parse(read("--st-text-color", "#31333f")),
     background: parse(read("--st-background-color", "#ffffff")),
+    accent: read("--st-primary-color", "#0b6fa4"),
     font: read("--st-font", "sans-serif"),
     code: read("--st-code-font", "monospace"),
   };
@@ -69,6 +70,13 @@ export function patternOf(e, look) {
 // A chip shows the pattern along one edge, so that its number stays legible.
 export function paintChip(node, e, rgb, look) {
   const line = inkOn(rgb), kind = patternOf(e, look);
+  node.picture = (ctx, w, h) => {
+    ctx.fillStyle = rgba(rgb, 1);
+    ctx.beginPath();
+    ctx.roundRect(0, 0, w, h, 3);
+    ctx.fill();
+    drawPattern(ctx, kind, 0, 0, SIDE, h, parse(line), 1);
+  };
   node.style.color = line;
   node.style.background = kind === "solid" ? rgba(rgb, 1) : `url(${tile(kind, line).toDataURL()}) left / 6px 6px repeat-y, ${rgba(rgb, 1)}`;
 }
@@ -78,6 +86,10 @@ const tiles = new Map();
 // Fills a rectangle with a pattern; each pattern and colour is drawn once, as a small tile.
 export function drawPattern(ctx, kind, x, y, w, h, rgb, alpha) {
   if (kind === "solid" || w <= 0 || h <= 0) return;
+  if (ctx.pattern) {  // an ink that writes a file: see picture/ink.js
+    ctx.pattern(kind, STROKES[kind] || "r", SIDE, x, y, w, h, rgb, alpha);
+    return;
+  }
   const name = `${kind} ${rgb}`;
   if (!tiles.has(name)) tiles.set(name, ctx.createPattern(tile(kind, rgba(rgb, 1)), "repeat"));
   ctx.globalAlpha = alpha;

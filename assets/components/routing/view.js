@@ -8,6 +8,7 @@ import { makeGrid } from "./grid.js";
 import { listen } from "./input.js";
 import { decode, say, tokensOf } from "./model.js";
 import { makeTheatre } from "./theatre.js";
+import { sign } from "./signs.js";
 import { element, palette, readTheme } from "./theme.js";
 import { holdPictures } from "./tiles.js";
 
@@ -53,6 +54,7 @@ function make(root) {
   watch.observe(view.experts.inner);
   watch.observe(view.grid.node);
   document.fonts?.ready.then(() => relayout(view));
+  root.whole = () => unfold(view);
   view.stop = () => {
     watch.disconnect();
     cancelAnimationFrame(view.frame);
@@ -74,6 +76,7 @@ function frame(view) {
   });
   view.badge = element("span", "badge");
   view.facts = element("span", "facts");
+  bar.dataset.picture = "no";
   view.switch = element("button", "switch");
   view.switch.type = "button";
   view.switch.setAttribute("role", "switch");
@@ -109,6 +112,7 @@ function receive(view, data) {
   view.theme = readTheme(view.root);
   view.root.dataset.dark = view.theme.dark;
   view.look = data.look;
+  view.data = data;
   view.colour = palette(data.look.colours);
   if (data.images) holdPictures(view, data.images);
   view.model = decode(data);
@@ -153,15 +157,17 @@ function words(view, data) {
   put(view.badge, data.recorded ? say(m, "recorded") : "");
   const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
   put(view.facts, `${say(m, "layer", { n: m.layer + 1 })} · ${size}`);
+  view.root.dataset.title = [say(m, view.tab === "batch" ? "tab_batch" : "tab_grid"), data.title, view.facts.textContent, view.badge.textContent].filter(Boolean).join(" · ");
+  view.root.dataset.step = m.step;
   const keys = view.tab === "batch"
     ? [["weight", "legend_weight"]].concat(m.C === null ? (m.total ? [["fair", "fair"]] : []) : [["dropped", "legend_dropped"]]).concat(m.C !== null && m.K > 1 ? [["partial", "legend_partial"]] : [])
     : [["scale", "legend_grid"], ["chosen", "legend_chosen"], ["cross", "legend_chosen_dropped"]];
-  const wanted = JSON.stringify([keys, m.total === 0, m.words.legend_weight]);
+  const wanted = JSON.stringify([keys, m.total === 0, m.words.legend_weight, view.theme]);
   if (view.legendFor === wanted) return;
   view.legendFor = wanted;
-  view.legend.replaceChildren(...keys.map(([sign, word]) => {
+  view.legend.replaceChildren(...keys.map(([kind, word]) => {
     const item = element("span", "key");
-    item.append(element("i", `sign ${sign}`), document.createTextNode(say(m, word)));
+    item.append(sign(kind, view.theme), document.createTextNode(say(m, word)));
     return item;
   }));
   if (!m.total && m.T) view.legend.prepend(element("span", "key strong", say(m, "no_routes_at_all")));
@@ -173,6 +179,24 @@ function relayout(view) {
   view.experts.layout();
   view.grid.layout();
   paint(view, 1);
+}
+
+// For a file, panels that scroll show all they hold, every place and width inside them as on screen. Returns the way back; whoever takes
+// it before the next frame changes nothing that the reader sees.
+function unfold(view) {
+  const panels = [view.batch.node, view.experts.node, view.grid.node].filter((node) => node.clientHeight);
+  const nodes = [view.body, ...panels, ...panels.map((node) => node.firstElementChild)];
+  const before = nodes.map((node) => [node, node.style.cssText, node.scrollTop]);
+  for (const node of panels) {
+    const inner = node.firstElementChild, height = node.scrollHeight;
+    inner.style.width = `${inner.getBoundingClientRect().width}px`;
+    Object.assign(node.style, { height: `${height}px`, maxHeight: "none", overflow: "visible", alignSelf: "start" });
+  }
+  view.body.style.height = "auto";
+  return () => before.forEach(([node, style, top]) => {
+    node.style.cssText = style;
+    node.scrollTop = top;
+  });
 }
 
 // One animation at a time: a new payload starts from whatever is on screen.
@@ -247,7 +271,7 @@ function show(view, tab) {
   view.root.dataset.tab = tab;
   view.tabs.forEach((t) => t.setAttribute("aria-selected", String(t.dataset.tab === tab)));
   if (!view.model) return;
-  words(view, { recorded: view.badge.textContent !== "" });
+  words(view, view.data);
   relayout(view);
   mark(view);
 }
