@@ -5,16 +5,17 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 
 import streamlit as st
 
-from moe_viz.ui import housekeeping, server, timers
+from moe_viz.ui import door, housekeeping, mishaps, server, timers
 from moe_viz.ui.i18n import _, picker
 
 if __name__ != "__main__":
-    app = st.App(__file__, lifespan=server.lifespan, routes=server.routes())
+    door.only_through_the_main_script()
+    app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), on_script_error=mishaps.say)
 else:
     st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
     housekeeping.start()
     timers.guard()
-    st.navigation(
+    page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
             st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
@@ -24,7 +25,10 @@ else:
             st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
             st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
             st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+            st.Page("pages/status.py", title=_("Status"), icon=":material/monitor_heart:", visibility="hidden"),
         ],
         position="top",
-    ).run()
+    )
+    door.ask()
+    page.run()
     picker()

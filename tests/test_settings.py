@@ -52,7 +52,7 @@ def test_profiles_are_allowed_values_of_known_fields(profile):
         ("MAX_RUNS", "many", "1 to 2000 runs"),
         ("MAX_RUNS", "0", "1 to 2000 runs"),
         ("LEASE_S", "nan", "5 to 3600 s"),
-        ("ENGINE", "ray://host", "local, ray or ray://host:port"),
+        ("LOG_TO", "syslog", "file, stderr"),
         ("DEVICE", "tpu", "auto, cpu, cuda, mps"),
         ("PROFILE", "huge", "default, low_memory, classroom"),
         ("LOG_FORMAT", "xml", "text, json"),
@@ -64,6 +64,12 @@ def test_refusal_names_variable_value_and_what_is_allowed(monkeypatch, name, val
     with pytest.raises(BadSettings) as refused:
         load()
     assert str(refused.value) == f"MOE_VIZ_{name} = {value!r} is not allowed; it must be {allowed}"
+
+
+def test_refused_engine_is_told_the_forms(monkeypatch):
+    monkeypatch.setenv("MOE_VIZ_ENGINE", "ray://host")
+    with pytest.raises(BadSettings, match=r"^MOE_VIZ_ENGINE = 'ray://host' is not allowed; it must be local, ray"):
+        load()
 
 
 def test_refused_passphrase_is_not_repeated(monkeypatch):
@@ -122,10 +128,12 @@ def test_the_worker_gets_its_share(monkeypatch, tmp_path):
     monkeypatch.setenv("MOE_VIZ_MAX_RUNS", "5")
     monkeypatch.setenv("MOE_VIZ_LEASE_S", "7")
     monkeypatch.setenv("MOE_VIZ_HOME", "~/somewhere")
+    monkeypatch.setenv("MOE_VIZ_LOG_FORMAT", "JSON")
     mine = settings_or_exit()
     assert mine is settings() and mine.home == Path.home() / "somewhere"
     worker = WorkerSettings.of(mine, tmp_path)
     assert (worker.limits.max_runs, worker.limits.lease_s, worker.store) == (5, 7.0, str(tmp_path))
+    assert (worker.log_format, worker.log_to, worker.log_level) == ("json", "file", "info")
 
 
 def test_home_falls_back_where_it_cannot_be_written(monkeypatch, tmp_path):

@@ -1,0 +1,6 @@
+"""For whoever runs the server: who is here, what trains, how fast, and what is left of memory and disk."""
+
+from moe_viz.ui import status, style
+
+style.apply()
+status.live()
