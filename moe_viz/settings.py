@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home, description="folder of the saved runs and logs")
     engine: str = Field(
         "local",
-        pattern=r"^(local|ray|ray://[A-Za-z0-9_.\[\]:-]+:\d{1,5})$",
-        description="where models train: local, ray or ray://host:port",
+        pattern=r"^(local|ray|ray:auto|ray:(//)?[A-Za-z0-9_.\[\]:-]+:\d{1,5})$",
+        description="where models train: local, ray, ray://host:port, ray:host:port or ray:auto",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="device of runs whose own device is auto")
     threads: int = Field(
@@ -196,7 +196,7 @@ def _sentence(problem: Any) -> str:
 def _allowed(word: str) -> str:
     info = Settings.model_fields[word]
     if word == "engine":
-        return "local, ray or ray://host:port"
+        return "local, ray, ray://host:port, ray:host:port or ray:auto"
     if word == "passphrase":
         return "text of 4 to 200 characters"
     if word == "home":

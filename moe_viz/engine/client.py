@@ -266,9 +266,10 @@ def _spawn(settings: Settings) -> subprocess.Popen:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
+    module = "moe_viz.engine.local" if settings.engine == "local" else "moe_viz.engine.cluster"
     with _log_of(settings) as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moe_viz.engine.local"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -29,7 +29,6 @@ from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RUN_ID, RunStore
-from moe_viz.engine.vitals import vitals
 from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
@@ -45,7 +44,8 @@ FAREWELL_S = 2.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints; device: what auto means."""
+    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints; device: what auto means; engine: as in
+    the settings of the installation."""
 
     store: str
     trainer: str = "moe_viz.training:Trainer"
@@ -57,18 +57,18 @@ class Settings:
     log_level: str = "info"
     log_format: str = "text"
     log_to: str = "file"
+    engine: str = "local"
 
     @classmethod
     def of(cls, server: ServerSettings, store: str | Path) -> Settings:
         """A worker's share of an installation's settings."""
         limits = Limits(server.max_runs, server.lease_s, server.release_s, server.checkpoint_s)
-        return cls(
-            str(store), limits=limits, store_bytes=server.store_bytes, threads=server.threads, device=server.device
-        )
+        shared = ("store_bytes", "threads", "device", "engine", "log_level", "log_format", "log_to")
+        return cls(str(store), limits=limits, **{name: getattr(server, name) for name in shared})
 
 
 def main() -> None:
-    answers = _take_stdout()
+    answers = take_stdout()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C in the terminal is for the server; we follow when its pipe closes
@@ -76,10 +76,10 @@ def main() -> None:
     logs.start("worker", settings.log_level, settings.log_format)
     requests: SimpleQueue = SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
-    threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
-    threading.Thread(target=_watch_parent, args=(os.getppid(), requests), daemon=True).start()
+    threading.Thread(target=receive, args=(sys.stdin.buffer, requests), daemon=True).start()
+    threading.Thread(target=watch_parent, args=(os.getppid(), requests), daemon=True).start()
     try:
-        host = _host(settings)
+        host = host_of(settings)
     except Exception:
         log.exception("the training process cannot start")
         _send(answers, 0, False, WorkerLost(N_("The training process cannot start; its log says why.")))
@@ -130,8 +130,7 @@ def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     try:
         if call not in CALLS:
             raise EngineError(f"{call!r} is not a call of the engine")
-        value = getattr(host, call)(*args, **kwargs)
-        return True, value | vitals() if call == "status" else value
+        return True, getattr(host, call)(*args, **kwargs)
     except EngineError as error:
         logs.event(log, "refused", call=call, kind=type(error).__name__, run=_run_of(args))
         return False, error
@@ -145,7 +144,8 @@ def _run_of(args: tuple[Any, ...]) -> str:
     return args[0] if args and isinstance(args[0], str) and RUN_ID.fullmatch(args[0]) else ""
 
 
-def _host(settings: Settings) -> Host:
+def host_of(settings: Settings, store: type[RunStore] = RunStore) -> Host:
+    """A host whose trainer has been warmed up."""
     module, _, name = settings.trainer.partition(":")
     trainer = getattr(import_module(module), name)
     if "torch" in sys.modules:
@@ -154,47 +154,49 @@ def _host(settings: Settings) -> Host:
     first = trainer(RunConfig())  # torch and the data load much on first use: now, while nobody waits yet
     first.step()
     first.snapshot()
-    return Host(trainer, RunStore(settings.store, settings.store_bytes), settings.limits)
+    return Host(trainer, store(settings.store, settings.store_bytes), settings.limits)
 
 
-def _take_stdout() -> BinaryIO:
+def take_stdout() -> BinaryIO:
     """Keep standard output for answers alone; whatever a library prints goes to the log."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return answers
 
 
-def _send(stream: BinaryIO, number: int, fine: bool, value: Any) -> None:
+def message(number: int, fine: bool, value: Any) -> bytes:
+    """One answer as it goes through the pipe."""
     try:
-        data = pickle.dumps((number, fine, value), protocol=5)
+        return pickle.dumps((number, fine, value), protocol=5)
     except Exception:
         log.exception("an answer cannot be sent")
-        data = pickle.dumps(
-            (number, False, EngineError(N_("The training process could not do this; its log says why.")))
-        )
-    stream.write(data)
+        return message(number, False, EngineError(N_("The training process could not do this; its log says why.")))
+
+
+def _send(stream: BinaryIO, number: int, fine: bool, value: Any) -> None:
+    stream.write(message(number, fine, value))
     stream.flush()
 
 
-def _receive(stream: BinaryIO, requests: SimpleQueue) -> None:
+def receive(stream: BinaryIO, requests: Any, farewell_s: float = FAREWELL_S) -> None:
     """Put requests in the queue until the client's end closes; then leave, also out of a step that does not end."""
     try:
         while True:
             requests.put(pickle.load(stream))
     except (EOFError, pickle.UnpicklingError, OSError):
-        _leave(requests)
+        _leave(requests, farewell_s)
 
 
-def _watch_parent(parent: int, requests: SimpleQueue) -> None:
+def watch_parent(parent: int, requests: Any, farewell_s: float = FAREWELL_S) -> None:
     """Second line of defence: the pipe stays open where a child of the dead server has inherited it."""
     while os.getppid() == parent:
         time.sleep(0.5)
-    _leave(requests)
+    _leave(requests, farewell_s)
 
 
-def _leave(requests: SimpleQueue) -> None:
+def _leave(requests: Any, farewell_s: float) -> None:
     requests.put(None)
-    time.sleep(FAREWELL_S)
+    time.sleep(farewell_s)
     os._exit(0)
 
 

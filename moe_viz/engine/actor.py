@@ -1,0 +1,198 @@
+"""HostActor: one `Host` on a core or GPU of some machine of a Ray cluster, and what it hands to the machine that serves.
+
+The host trains in a thread of its own, in the very loop of the local training process; Ray's event loop answers beside it, so that a
+long step never makes the machine look dead. Its run store lies in a folder of this machine that ends with it: what must outlive the
+machine is copied out after every checkpoint, see `mirror`. Ray itself is not imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import shutil
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import psutil
+
+from moe_viz import logs
+from moe_viz.engine.local import Settings, host_of, message, serve
+from moe_viz.engine.mirror import Outbox, Parcel, unpack
+from moe_viz.engine.protocol import UnknownRun
+from moe_viz.engine.store import RunStore, Stored
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 0.5
+"""Time between two signs of life where no checkpoint comes sooner."""
+READS = frozenset({"read", "read_group", "describe"})
+FOLDER = "moe_viz-node-"
+MOVED = N_("The machine that trained this run has stopped: it goes on here from step {step}, on another one.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one call. data: the message for the client's pipe; born: runs that the call made, and their folders; unknown: no such run here."""
+
+    data: bytes
+    born: list[str] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life. status: `Host.status`, of a moment ago where a long step is going on; parcels: checkpoints since the last one."""
+
+    status: dict[str, Any]
+    parcels: list[Parcel]
+
+
+class HostActor:
+    """Made once per core or GPU; its methods are called through Ray by `placing.Place`."""
+
+    def __init__(self, settings: Settings):
+        logs.start("worker", settings.log_level, settings.log_format)
+        self._folder = _own_folder()
+        self._store = Path(self._folder) / "runs"
+        self._outbox = Outbox(self._store)
+        self._saved: SimpleQueue[str] = SimpleQueue()
+        self._something = asyncio.Event()
+        self._uprooted: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._status: dict[str, Any] = {}
+        self._asked: asyncio.Future | None = None
+        self._requests: SimpleQueue = SimpleQueue()
+        actor = self
+
+        class Noting(RunStore):
+            """Tells that there is a checkpoint to copy."""
+
+            def save(self, run: str, *args: Any, **kwargs: Any) -> None:
+                super().save(run, *args, **kwargs)
+                actor._note(run)
+
+            def load(self, run: str, *args: Any, **kwargs: Any) -> Stored | None:
+                stored = super().load(run, *args, **kwargs)
+                if stored and stored.trainer and run in actor._uprooted and stored.notice == Stored.notice:
+                    stored = replace(stored, notice=Sentence(MOVED, step=stored.trainer.step_number))
+                actor._uprooted.discard(run)
+                return stored
+
+        self._host = host_of(replace(settings, store=str(self._store)), Noting)
+        if hasattr(os, "nice"):
+            os.nice(settings.niceness)
+        self._thread = threading.Thread(target=self._train, name="moe_viz-host", daemon=True)
+        self._thread.start()
+
+    async def about(self) -> dict[str, Any]:
+        """Who this is; answers once the host is ready."""
+        return {"pid": os.getpid(), "machine": platform.node()}
+
+    async def call(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+        """One call of the engine, in the order of arrival."""
+        fine, value = await self._ask(call, args, kwargs)
+        born = _born(call, value) if fine else []
+        # apart from what beats bring, which may overtake an answer
+        parcels = [await asyncio.to_thread(Outbox(self._store).pack, run) for run in born]
+        if fine and args and isinstance(args[0], str) and call not in READS:
+            self._note(args[0])  # a name or a pin is no checkpoint, but must not end with this machine either
+        unknown = not fine and isinstance(value, UnknownRun)
+        return Answer(message(number, fine, value), born, parcels, unknown)
+
+    async def adopt(self, parcels: list[Parcel], uprooted: bool) -> None:
+        """Take over runs (one, or a whole group) from their copies; the first call that names one wakes them. uprooted: they were lost
+        with another machine."""
+        for parcel in parcels:
+            if uprooted:
+                self._uprooted.add(parcel.run)
+            await asyncio.to_thread(unpack, self._store, parcel)
+            self._outbox.received(parcel.run)
+
+    async def beat(self, refused: list[str]) -> Beat:
+        """Returns with the next checkpoint, at the latest after `BEAT_S`. refused: runs whose last parcel could not be kept."""
+        self._loop = asyncio.get_running_loop()
+        for run in refused:
+            self._outbox.forget(run)
+            self._saved.put(run)
+        with suppress(TimeoutError):  # nothing to copy: the answer alone is the sign of life
+            await asyncio.wait_for(self._something.wait(), BEAT_S)
+        self._something.clear()
+        parcels = await asyncio.to_thread(self._pack, self._noted())
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(self._ask("status", (), {}))
+        await asyncio.wait({self._asked}, timeout=0.1)
+        if self._asked.done():
+            fine, status = self._asked.result()
+            self._status, self._asked = (status if fine else {}), None
+        return Beat(self._status, parcels)
+
+    async def close(self) -> list[Parcel]:
+        """Stop training, checkpoint every run; the checkpoints."""
+        self._requests.put(None)
+        await asyncio.to_thread(self._thread.join)
+        parcels = self._pack(self._noted())
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return parcels
+
+    async def _ask(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future = loop.create_future()
+        self._requests.put(((loop, answer), call, args, kwargs))
+        return await answer
+
+    def _train(self) -> None:
+        try:
+            serve(self._host, self._requests, _hand_over)
+            self._host.close()
+        except Exception:
+            log.exception("the host stops")
+            os._exit(1)  # to be seen as dead is what brings its runs back elsewhere
+
+    def _note(self, run: str) -> None:
+        """Called by the host's thread."""
+        self._saved.put(run)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._something.set)
+
+    def _noted(self) -> list[str]:
+        """Runs with a checkpoint to copy, each once."""
+        noted = {}
+        while not self._saved.empty():
+            noted[self._saved.get()] = None
+        return list(noted)
+
+    def _pack(self, runs: list[str]) -> list[Parcel]:
+        return [parcel for parcel in map(self._outbox.pack, runs) if parcel.present]
+
+
+def _hand_over(to: tuple[asyncio.AbstractEventLoop, asyncio.Future], fine: bool, value: Any) -> None:
+    loop, answer = to
+    loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result((fine, value)))
+
+
+def _born(call: str, value: Any) -> list[str]:
+    """The ids of the runs that a call has made."""
+    if call in ("open", "copy", "import_run"):
+        return [value]
+    if call == "open_group":
+        return list(value)
+    return [value[0]] if call == "fork" else []
+
+
+def _own_folder() -> str:
+    """A new temporary folder, after removing those of actors that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        pid = left.name.removeprefix(FOLDER).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-")

@@ -1,0 +1,263 @@
+"""Cluster: carries the calls of `Engine` to the places where runs train, and keeps a copy of every checkpoint on this machine's disk.
+
+A run, or a lock-step group, lives on one place; requests about it are sent there one after another. When a place is lost, the next
+request for one of its runs takes the copy to another place and is sent again: pages read all the time, so runs that are watched go on
+at once, and those that nobody watches wait for their reader. Ray is not imported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import time
+from collections import defaultdict
+from typing import Any
+
+from moe_viz import logs
+from moe_viz.engine.actor import Answer
+from moe_viz.engine.keeping import MOST_LISTED
+from moe_viz.engine.local import CALLS, Settings, message
+from moe_viz.engine.mirror import Copies, Outbox, Parcel
+from moe_viz.engine.placing import LOOK_S, START_S, Place, PlaceLost, Places
+from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.rays import CannotConnect
+from moe_viz.engine.roster import PRUNE_S
+from moe_viz.engine.store import RUN_ID
+from moe_viz.engine.vitals import vitals
+from moe_viz.spec.knobs import N_
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 2.5
+"""How long a reader waits for a machine that gives no sign of life before being told so."""
+UNANSWERED = 15
+"""Looks in a row that fail before the cluster counts as gone."""
+
+
+class Cluster:
+    """ray: the module, connected. `start` first, then `watch` beside the answers, and `close` at the end."""
+
+    def __init__(self, ray: Any, settings: Settings):
+        self.store = Copies(settings.store, settings.store_bytes)
+        self.places = Places(ray, settings, self._keep, self._on_lost)
+        self._routes: dict[str, Place] = {}
+        self._uprooted: set[str] = set()
+        self._bringing: dict[str, asyncio.Task[Place]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._own = {
+            "open": self._begin,
+            "open_group": self._begin,
+            "import_run": self._begin,
+            "read_group": self._read_group,
+            "describe": self._describe,
+            "delete": self._delete,
+            "release": self._release,
+            "status": self._status,
+        }
+
+    async def answer(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """The message that answers one request."""
+        try:
+            if call not in CALLS:
+                raise EngineError(f"{call!r} is not a call of the engine")
+            if call in self._own:
+                return await self._own[call](number, call, args, kwargs)
+            return await self._patient(args[0], self._in_turn(args[0], number, call, args, kwargs), call == "read")
+        except EngineError as error:
+            return message(number, False, error)
+        except Exception:
+            log.exception("the call %s failed", call)
+            return message(number, False, EngineError(N_("The cluster could not do this; its log says why.")))
+
+    # ---- calls that are not simply passed on ----
+
+    async def _read_group(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Of a lock-step group in one piece; runs that share nothing are read one by one."""
+        runs: list[str] = args[0]
+        groups = list(dict.fromkeys(self._members(run) for run in runs))
+        if len(groups) == 1 and runs:
+            work = self._in_turn(runs[0], number, "read_group", (runs,), {})
+            return await self._patient(runs[0], work, True)
+        answers = [pickle.loads(await self.answer(0, "read", (run,), {})) for run in runs]
+        refused = [value for _, fine, value in answers if not fine]
+        return message(number, not refused, refused[0] if refused else [value for _, _, value in answers])
+
+    async def _describe(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """From the copies, which also know the runs that are nowhere in memory."""
+        runs = dict.fromkeys(args[0][:MOST_LISTED])
+        return message(number, True, [about for run in runs if (about := self.store.describe(run))])
+
+    async def _delete(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        run, data = args[0], message(number, True, None)
+        if not RUN_ID.fullmatch(run):
+            return data
+        if run in self._routes:
+            data = await self._in_turn(run, number, call, args, kwargs)
+        self._routes.pop(run, None)
+        await asyncio.to_thread(self.store.delete, run)
+        return data
+
+    async def _release(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        if args[0] in self._routes:  # elsewhere there is nothing to release, and nothing to wake for it
+            return await self._in_turn(args[0], number, call, args, kwargs)
+        return message(number, True, None)
+
+    async def _status(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """As one host's, with the totals of all; `places`: what each actor said last."""
+        places = [place for place in self.places.ready if place.status]
+        said = [place.status for place in places]
+        runs = {
+            run: about | {"place": place.machine} for place in places for run, about in place.status["runs"].items()
+        }
+        whole = (said[0] if said else {}) | {"runs": runs, "places": [_about(place) for place in places]}
+        for total in ("active", "max_runs", "steps_per_second"):
+            whole[total] = sum(status[total] for status in said)
+        return message(number, True, whole | vitals())
+
+    # ---- where runs are ----
+
+    async def _begin(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        owner = kwargs.get("owner") or (args[2] if call != "import_run" and len(args) > 2 else "")
+        while True:
+            place = await self.places.best(owner)
+            place.coming += len(args[0]) if call == "open_group" else 1
+            try:
+                return await self._accept(place, await place.call(number, call, args, kwargs))
+            except PlaceLost:
+                await asyncio.sleep(0.1)
+
+    async def _in_turn(self, run: str, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Send a request to where its run is, after all earlier ones of that run; again, where it did not arrive because of a loss."""
+        async with self._turns[run]:
+            missing = False
+            while True:
+                try:
+                    place = self._routes.get(run) or await self._bring(run)
+                    answer = await place.call(number, call, args, kwargs)
+                except PlaceLost:
+                    await asyncio.sleep(0.1)
+                    continue
+                if answer.unknown and not missing and run in self.store:
+                    missing = True  # that machine has made room meanwhile; the copy is still here
+                    for member in self._members(run):
+                        self._routes.pop(member, None)
+                    continue
+                return await self._accept(place, answer)
+
+    async def _patient(self, run: str, work: Any, is_read: bool) -> bytes:
+        """Await `work`; a read is not held up by a machine that gives no sign of life."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait({task}, timeout=PATIENCE_S)
+            place = self._routes.get(run)
+            if is_read and not task.done() and (place is None or place.silent):
+                task.cancel()
+                raise EngineError(N_("The machine of this run does not answer. The run goes on elsewhere in a moment."))
+        return task.result()
+
+    async def _bring(self, run: str) -> Place:
+        """Take a run, and those of its group, from their copies to the place with the least load."""
+        if run not in self._bringing:
+            if run not in self.store:
+                raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
+            members = self._members(run)
+            task = asyncio.ensure_future(self._carry(members))
+            self._bringing |= dict.fromkeys(members, task)
+            task.add_done_callback(lambda _: [self._bringing.pop(member, None) for member in members])
+        return await asyncio.shield(self._bringing[run])
+
+    async def _carry(self, members: tuple[str, ...]) -> Place:
+        place = await self.places.best(members[0])
+        place.coming += len(members)
+        outbox = Outbox(self.store.root)
+        parcels = await asyncio.to_thread(lambda: [outbox.pack(member) for member in members])
+        uprooted = not self._uprooted.isdisjoint(members)
+        await place.adopt(parcels, uprooted)
+        self._uprooted.difference_update(members)
+        self._routes |= dict.fromkeys(members, place)
+        logs.event(log, "run_placed", run=members[0], runs=len(members), machine=place.machine, pid=place.pid)
+        return place
+
+    def _members(self, run: str) -> tuple[str, ...]:
+        """The runs that must stay together with this one, itself included."""
+        try:
+            group = json.loads((self.store.root / run / "run.json").read_text(encoding="utf-8"))["group"]
+        except (OSError, ValueError, KeyError):
+            group = []
+        found = tuple(member for member in group if member in self.store)
+        return found if run in found else (run,)
+
+    async def _accept(self, place: Place, answer: Answer) -> bytes:
+        """Keep what an answer brings before the page hears of it: a run that it knows is never lost."""
+        for parcel in answer.parcels:
+            if not await asyncio.to_thread(self._keep, parcel, True):
+                place.refused.append(parcel.run)
+        self._routes |= dict.fromkeys(answer.born, place)
+        return answer.data
+
+    def _keep(self, parcel: Parcel, is_birth: bool = False) -> bool:
+        try:
+            self.store.keep(parcel, is_birth)
+            return True
+        except (OSError, ValueError) as error:
+            logs.event(log, "copy_failed", logging.ERROR, error, run=parcel.run)
+            return False
+
+    def _on_lost(self, place: Place, reason: Exception) -> None:
+        gone = [run for run, at in self._routes.items() if at is place]
+        for run in gone:
+            del self._routes[run]
+        self._uprooted.update(gone)
+        logs.event(
+            log, "place_lost", logging.ERROR, machine=place.machine, pid=place.pid, runs=len(gone), reason=str(reason)
+        )
+
+    # ---- from start to end ----
+
+    async def start(self) -> None:
+        """Until one place is ready. Raises CannotConnect where none comes."""
+        end = time.monotonic() + START_S
+        while not self.places.ready:
+            await self.places.look()
+            if self.places.problem or time.monotonic() > end:
+                raise CannotConnect(
+                    N_(
+                        "No actor can start on the cluster ({reason}). Does every machine have a free core, moe_viz and the same packages?"
+                    ),
+                    reason=self.places.problem or f"waited {START_S:.0f} s",
+                )
+            await asyncio.sleep(0.1)
+
+    async def watch(self) -> None:
+        """Follow machines that come and go; returns when the cluster itself is gone."""
+        failed, pruned = 0, time.monotonic()
+        while failed < UNANSWERED:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.places.look()
+                failed = 0
+            except Exception as error:
+                failed += 1
+                log.warning("the cluster does not answer: %s", error)
+            if self.store.is_over or time.monotonic() - pruned > PRUNE_S:
+                held = {run for place in self.places.ready for run in place.status.get("runs", {})}
+                await asyncio.to_thread(self.store.prune, {run for run in self._routes if run[:6] in held})
+                pruned = time.monotonic()
+
+    async def close(self) -> None:
+        """Last checkpoints of all places."""
+        closing = [asyncio.wait_for(place.close(), 2.5) for place in self.places.ready]
+        for parcels in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(parcels, Exception):
+                log.warning("a place has not closed in order: %s", parcels)
+            else:
+                for parcel in parcels:
+                    self._keep(parcel)
+
+
+def _about(place: Place) -> dict[str, Any]:
+    words = ("active", "steps_per_second", "rss_mb", "accelerators", "machine", "versions")
+    said = {word: place.status.get(word) for word in words}
+    return said | {"node": place.node, "pid": place.pid, "host": place.machine, "runs": sorted(place.status["runs"])}

@@ -1,0 +1,107 @@
+"""Mirror: copies of the runs' folders from the machines that train to the one that serves, without a shared file system.
+
+A run's folder (see `store`) is copied file by file: what is new or changed goes, what is gone is removed. The store writes each file
+beside its place and renames it; so does the copy, checkpoints last, so that a failure at any moment leaves one that can be read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from moe_viz.engine.store import CHECKPOINT, RUN_ID, RunStore
+from moe_viz.records.files import PART, write_atomically
+
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What has changed in the folder of one run. files: path below it -> content; present: all paths that belong there now."""
+
+    run: str
+    files: dict[str, bytes]
+    present: frozenset[str]
+
+
+class Outbox:
+    """The sending end: remembers which files of each run under `root` the other end has."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._sent: dict[str, dict[str, Stamp]] = {}
+
+    def pack(self, run: str) -> Parcel:
+        """All that the other end lacks of a run. It counts as sent; see `forget`."""
+        sent = self._sent.get(run, {})
+        files, stamps = {}, {}
+        for name, stamp in _listing(self._root / run):
+            if sent.get(name) != stamp:
+                try:
+                    files[name] = (self._root / run / name).read_bytes()
+                except FileNotFoundError:
+                    continue  # superseded since it was listed; what supersedes it comes with the next parcel
+            stamps[name] = stamp
+        self._sent[run] = stamps
+        return Parcel(run, files, frozenset(stamps))
+
+    def forget(self, run: str) -> None:
+        """The other end could not keep it: all of the run goes again with the next parcel."""
+        self._sent.pop(run, None)
+
+    def received(self, run: str) -> None:
+        """What is here of a run came from the other end."""
+        self._sent[run] = dict(_listing(self._root / run))
+
+
+def unpack(root: Path, parcel: Parcel) -> None:
+    """Make the folder of a run under `root` what it is at the other end. Raises OSError (disk full: older checkpoints stay), ValueError
+    for a path that would lead out of it."""
+    if not RUN_ID.fullmatch(parcel.run):
+        raise ValueError(f"{parcel.run!r} is not a run id")
+    folder = root / parcel.run
+    for name in sorted(parcel.files, key=lambda name: name.endswith(CHECKPOINT)):
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{name!r} leads out of the run's folder")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(folder / path, parcel.files[name])
+    for name, _ in list(_listing(folder)):
+        if name not in parcel.present:
+            (folder / name).unlink(missing_ok=True)
+    if not parcel.present:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Copies(RunStore):
+    """The receiving end, where it serves: a store whose runs are written elsewhere."""
+
+    def __init__(self, root: str | Path, max_bytes: int):
+        super().__init__(root, max_bytes)
+        self._keeping = threading.Lock()
+
+    def keep(self, parcel: Parcel, is_birth: bool = False) -> None:
+        """Raises what `unpack` raises. A birth counts only where nothing is here yet: what came since is newer."""
+        with self._keeping:
+            if is_birth and parcel.run in self:
+                return
+            unpack(self.root, parcel)
+            for known in (self._marks, self._abouts):
+                known.pop(parcel.run, None)  # what was read from the files before
+            self._tidy(parcel.run)
+
+
+def _listing(folder: Path) -> Iterator[tuple[str, Stamp]]:
+    """Finished files below a folder: path, and a stamp that changes with the content."""
+    for path in sorted(folder.rglob("*")):
+        if path.name.endswith(PART):
+            continue
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), (about.st_mtime_ns, about.st_size)
