@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MOST = 12
 MOST_BYTES = 48_000_000
-"""Per run; a wide model has fewer milestones."""
+"""Per run, less where many share the store; a wide model has fewer milestones."""
 SPACING = 25
 """Steps between the first ones."""
 
@@ -31,6 +31,7 @@ class Milestones:
 
     def __init__(self, directory: Path):
         self._directory = directory
+        self.most_bytes = MOST_BYTES
         self._held = self._on_disk()
         self._next: tuple[int, int] | None = None  # (epoch, step) of the next one; None: look at what is held
 
@@ -59,7 +60,7 @@ class Milestones:
         if trainer.state == "diverged":  # found while saving: what was written is an earlier moment than its name says
             path.unlink(missing_ok=True)
         self._held = self._on_disk()
-        while len(self._held) > MOST or (len(self._held) > 1 and self._bytes() > MOST_BYTES):
+        while len(self._held) > MOST or (len(self._held) > 1 and self._bytes() > self.most_bytes):
             self._thin(epoch)
         self._next = (epoch, _after(step, self._spacing(epoch)))
 

@@ -1,113 +1,281 @@
-"""Checkpoints of runs on disk: what survives a killed worker, a restarted server, or a reader who comes back later.
+"""Runs on disk: what survives a killed worker, a restarted server, a full disk, or a reader who comes back next week.
 
-One directory per run, `ROOT/RUN_ID/NUMBER/`, holding what `Trainer.save` writes and `run.json`. A checkpoint is written beside
-its predecessor and renamed into place, so that a crash at any moment leaves at least one that can be read.
+One directory per run, `ROOT/RUN_ID/`: `run.json` (config, name, pin), `N.safetensors` (the last two checkpoints, each with the newest part
+of the history), `N.history.parquet` (the history up to a moment; keyframes beside it), `milestones/`. Every file is written beside its
+place and renamed. N counts the saves of the whole store, so the order of use never depends on a clock.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from moe_viz.engine.milestones import Milestones
+from moe_viz.engine.protocol import KeptRun
+from moe_viz.records.files import atomically, write_atomically
+from moe_viz.records.history import History, Mark, keyframes_path
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 KEPT = 2
 """Checkpoints held per run: the newest, and one to fall back on should that be unreadable."""
+TAIL_BYTES = 1_000_000
+"""How much history travels with each checkpoint before it is written down for good, as Parquet."""
+FREE = 0.1
+"""Share of the room (its own, and what is free on the disk) that the store never takes."""
+STALE_S = 3600.0
+"""An unfinished file this old is nobody's any more."""
+CHECKPOINT, HISTORY = ".safetensors", ".history.parquet"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A run as found on disk. trainer: None where no checkpoint could be read; its config is still known."""
+    """A run as found on disk. trainer: None where no checkpoint could be read; its config is still known. notice: what to tell the reader."""
 
     trainer: Any | None
     playing: bool
     config: dict[str, Any]
     group: tuple[str, ...] = ()
     """Ids of the runs that advance with it, itself included; empty where it runs alone."""
+    notice: str = N_("Brought back from its last checkpoint.")
 
 
 class RunStore:
-    """Checkpoints under `root`, at most about `max_bytes` in all (`prune` removes the oldest runs beyond that)."""
+    """Runs under `root`, at most about `max_bytes` in all (`prune` removes those used longest ago; never a pinned one)."""
 
     def __init__(self, root: str | Path, max_bytes: int = 1_000_000_000):
         self.root, self.max_bytes = Path(root), max_bytes
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._marks: dict[str, Mark] = {}  # up to where each run's history lies in Parquet
+        self._abouts: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
+        self._count = 0
+        self._survey()
 
     def __contains__(self, run: str) -> bool:
-        return bool(RUN_ID.fullmatch(run)) and any(self._checkpoints(run))
+        return bool(RUN_ID.fullmatch(run)) and bool(self._numbers(run, CHECKPOINT))
 
-    def save(self, run: str, trainer: Any, playing: bool, group: tuple[str, ...] = ()) -> None:
-        """Write a checkpoint atomically. Raises OSError where the disk is full or read-only; older checkpoints stay."""
-        found = list(self._checkpoints(run))
-        number = int(found[0].name) + 1 if found else 0
-        place = self._directory(run) / str(number)
-        draft = place.with_name(f"{number}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        try:
-            draft.mkdir(parents=True, mode=0o700)
-            trainer.save(draft / "trainer")
-            about = {"playing": playing, "step": trainer.step_number, "config": trainer.config.flat(), "group": group}
-            (draft / "run.json").write_text(json.dumps(about), encoding="utf-8")
-            draft.rename(place)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        for old in found[KEPT - 1 :]:
-            shutil.rmtree(old, ignore_errors=True)
+    @property
+    def bytes(self) -> int:
+        """About what all runs take on disk."""
+        return sum(self._sizes.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `prune` is due."""
+        return self.bytes > self.max_bytes
+
+    def save(self, run: str, trainer: Any, playing: bool, group: tuple[str, ...] = (), for_long: bool = False) -> None:
+        """Write a checkpoint; `for_long`: with the whole history as Parquet. Raises OSError where the disk is full; older ones stay."""
+        place = self._directory(run)
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._note(run, config=trainer.config.flat(), playing=playing, group=list(group))
+        number = max(self._count, *self._numbers(run, CHECKPOINT), 0) + 1
+        since = self._marks.get(run)
+        if for_long or trainer.history.bytes_since(since) > TAIL_BYTES:
+            path = place / f"{number}{HISTORY}"
+            with atomically(path) as rows, atomically(keyframes_path(path)) as keyframes:
+                trainer.history.to_parquet(rows, keyframes)
+            since = self._marks[run] = trainer.history.mark
+        trainer.save(place / f"{number}{CHECKPOINT}", since=since)
+        self._count = number
+        self._tidy(run)
 
     def load(self, run: str, load: Callable[[Path], Any]) -> Stored | None:
-        """The newest readable checkpoint of `run`, through `load(path)`; None where the run is not stored."""
-        about = None
-        for place in self._checkpoints(run) if RUN_ID.fullmatch(run) else ():
+        """The newest readable checkpoint of `run`, through `load(path)`; None where the run is not stored, or nothing of it can be read."""
+        if run not in self:
+            return None
+        about = self._about(run)
+        place, broken = self._directory(run), {}
+        for number in self._numbers(run, CHECKPOINT):
             try:
-                about = json.loads((place / "run.json").read_text(encoding="utf-8"))
-                return _stored(load(place / "trainer"), about)
-            except Exception:
+                trainer = load(place / f"{number}{CHECKPOINT}")
+            except Exception as error:
                 # whatever is wrong with one checkpoint, the one before it may be sound
-                log.exception("cannot read checkpoint %s", place)
-        return _stored(None, about) if about else None
+                log.exception("cannot read checkpoint %s of run %s", number, run[:6])
+                broken[place / f"{number}{CHECKPOINT}"] = error
+                continue
+            whole = self._complete(run, number, trainer)
+            for path, error in broken.items():
+                if isinstance(error, ValueError):  # broken for good: it must not count as the one to fall back on
+                    path.unlink(missing_ok=True)
+            notice = Stored.notice if whole else _HISTORY_LOST
+            if broken:
+                notice = Sentence(_FELL_BACK, step=trainer.step_number)
+            return Stored(trainer, about["playing"], trainer.config.flat(), tuple(about["group"]), notice)
+        config = about["config"] or self._header(run).get("config")
+        return Stored(None, about["playing"], config, tuple(about["group"]), _STARTS_AGAIN) if config else None
 
     def milestones(self, run: str) -> Milestones:
         """The checkpoints along a run, from which branches start."""
         return Milestones(self._directory(run) / "milestones")
 
+    def describe(self, run: str) -> KeptRun | None:
+        """What a list of runs shows; None where the run is not stored."""
+        if run not in self:
+            return None
+        about, header = self._about(run), self._header(run)
+        newest = self._directory(run) / f"{self._numbers(run, CHECKPOINT)[0]}{CHECKPOINT}"
+        config = header.get("config") or about["config"]
+        seen = min(_stat(newest, "st_mtime", time.time()), time.time())
+        step = header.get("step")
+        return KeptRun(run, about["name"], config, step, about["playing"], about["pinned"], seen, _size(newest.parent))
+
+    def rename(self, run: str, name: str) -> None:
+        """Give a stored run a name."""
+        self._note(run, name=name)
+
+    def pin(self, run: str, pinned: bool) -> bool:
+        """Keep a stored run from being removed, or no longer. False where pinned runs already fill their half of the store."""
+        if pinned:
+            pins = {run, *(other for other in self._runs() if self._about(other)["pinned"])}
+            if sum(_size(self._directory(other)) for other in pins) > self.max_bytes // 2:
+                return False
+        self._note(run, pinned=pinned)
+        return True
+
+    def delete(self, run: str) -> None:
+        """Remove everything of a run. Raises ValueError for what is no run id."""
+        shutil.rmtree(self._directory(run), ignore_errors=True)
+        for known in (self._marks, self._abouts, self._sizes):
+            known.pop(run, None)
+
     def prune(self, keep: set[str]) -> None:
-        """Remove the runs used longest ago, except `keep`, until what is left fits `max_bytes`; drafts left by a crash go too."""
-        runs = [path for path in self.root.iterdir() if path.is_dir() and RUN_ID.fullmatch(path.name)]
-        sized = [(path.stat().st_mtime, path, _size(path)) for path in runs]
-        total = sum(size for *_, size in sized)
-        for _, path, size in sorted(sized):
-            if path.name in keep:
+        """Remove the unpinned runs used longest ago, except `keep`, until the rest fits with a tenth to spare; and what crashes have left."""
+        self._survey()
+        for part in self.root.rglob(".*"):
+            if abs(time.time() - _stat(part, "st_mtime", time.time())) > STALE_S:
+                part.unlink(missing_ok=True)
+        total = self.bytes
+        limit = min(self.max_bytes, int((1 - FREE) * (total + shutil.disk_usage(self.root).free)))
+        target = int(0.9 * limit) if total > limit else limit
+        used = {run: self._numbers(run, CHECKPOINT) for run in self._sizes if run not in keep}
+        for run, numbers in sorted(used.items(), key=lambda item: item[1][:1]):
+            if not numbers or (total > target and not self._about(run)["pinned"]):
+                log.info("run %s is removed: %d of %d bytes are used", run[:6], total, limit)
+                total -= self._sizes[run]
+                self.delete(run)
+
+    def _complete(self, run: str, number: int, trainer: Any) -> bool:
+        """Put the history that lies in Parquet before the part that came with the checkpoint. Whether nothing is missing in between."""
+        newest = trainer.history
+        for base in self._numbers(run, HISTORY):
+            if base > number or newest.is_whole:
                 continue
-            if total > self.max_bytes or not any(self._checkpoints(path.name)):
-                shutil.rmtree(path, ignore_errors=True)
-                total -= size
+            try:
+                older = History.from_parquet(self._directory(run) / f"{base}{HISTORY}")
+                mark = older.mark
+                whole = older.extend(newest)
+            except Exception:
+                log.exception("cannot read history %s of run %s", base, run[:6])
+                continue
+            trainer.history = older
+            if whole:
+                self._marks[run] = mark
+            return whole
+        self._marks.pop(run, None)
+        return newest.is_whole
+
+    def _note(self, run: str, **said: Any) -> None:
+        """Change entries of `run.json`; nothing is written where nothing changes."""
+        before = self._about(run)
+        after = before | said
+        path = self._directory(run) / "run.json"
+        if after != before or not path.exists():
+            write_atomically(path, json.dumps(after).encode())
+            self._abouts[run] = after
+
+    def _about(self, run: str) -> dict[str, Any]:
+        """Entries of `run.json`; defaults where it is missing or broken."""
+        if run not in self._abouts:
+            found = {"config": {}, "playing": True, "group": [], "name": "", "pinned": False}
+            try:
+                read = json.loads((self._directory(run) / "run.json").read_text(encoding="utf-8"))
+                found |= {key: read[key] for key, value in found.items() if isinstance(read[key], type(value))}
+            except FileNotFoundError:
+                return found
+            except (OSError, ValueError, KeyError, TypeError):
+                log.exception("cannot read run.json of run %s", run[:6])
+                return found
+            self._abouts[run] = found
+        return self._abouts[run]
+
+    def _header(self, run: str) -> dict[str, Any]:
+        """What the newest checkpoint whose header can be read says about itself, without reading the rest of it; {} for none."""
+        for number in self._numbers(run, CHECKPOINT):
+            try:
+                with open(self._directory(run) / f"{number}{CHECKPOINT}", "rb") as file:
+                    length = int.from_bytes(file.read(8), "little")
+                    return json.loads(json.loads(file.read(min(length, 2**24)))["__metadata__"]["moe_viz"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return {}
+
+    def _tidy(self, run: str) -> None:
+        """Remove what no kept checkpoint needs, and note the run's size."""
+        place, kept = self._directory(run), self._numbers(run, CHECKPOINT)
+        bases = self._numbers(run, HISTORY)
+        needed = {next((base for base in bases if base <= number), None) for number in kept[:KEPT]}
+        for number in kept[KEPT:]:
+            (place / f"{number}{CHECKPOINT}").unlink(missing_ok=True)
+        for base in set(bases) - needed:
+            path = place / f"{base}{HISTORY}"
+            path.unlink(missing_ok=True)
+            keyframes_path(path).unlink(missing_ok=True)
+        self._sizes[run] = _size(place)
+
+    def _survey(self) -> None:
+        """Look at what is there: sizes, and the highest number."""
+        self._sizes = {run: _size(self.root / run) for run in self._runs()}
+        for run in self._sizes:
+            self._count = max(self._count, *self._numbers(run, CHECKPOINT), 0)
+
+    def _runs(self) -> list[str]:
+        return [entry.name for entry in os.scandir(self.root) if entry.is_dir() and RUN_ID.fullmatch(entry.name)]
 
     def _directory(self, run: str) -> Path:
         if not RUN_ID.fullmatch(run):
             raise ValueError(f"run id {run!r} is not 16 to 64 letters, digits, - or _")
         return self.root / run
 
-    def _checkpoints(self, run: str) -> Iterator[Path]:
-        """Finished checkpoints, newest first."""
+    def _numbers(self, run: str, kind: str) -> list[int]:
+        """Numbers of a run's finished files of one kind, newest first."""
         directory = self._directory(run)
         names = os.listdir(directory) if directory.is_dir() else []
-        yield from (directory / str(n) for n in sorted((int(name) for name in names if name.isdigit()), reverse=True))
+        stems = (name.removesuffix(kind) for name in names if name.endswith(kind))
+        return sorted((int(stem) for stem in stems if stem.isdigit()), reverse=True)
 
 
-def _stored(trainer: Any | None, about: dict[str, Any]) -> Stored:
-    return Stored(trainer, about["playing"], about["config"], tuple(about.get("group", ())))
+def is_full(error: Exception) -> bool:
+    """Whether a write failed for want of room (safetensors tells the system's reason in words only)."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(error)
 
 
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+def _size(place: Path) -> int:
+    """Bytes of all files below a directory."""
+    return sum(int(_stat(path, "st_size", 0)) for path in place.rglob("*") if not path.is_dir())
+
+
+def _stat(path: Path, what: str, otherwise: float) -> float:
+    """A property of a file that another process may be removing."""
+    try:
+        return getattr(path.stat(), what)
+    except FileNotFoundError:
+        return otherwise
+
+
+_HISTORY_LOST = N_("Brought back from its last checkpoint. The older part of its curves could not be read.")
+_FELL_BACK = N_("The newest checkpoint could not be read: brought back from the one before it, at step {step}.")
+_STARTS_AGAIN = N_("The checkpoint of this run could not be read: it starts again from step 0.")

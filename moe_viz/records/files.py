@@ -13,7 +13,10 @@ PART = ".part"
 
 @contextmanager
 def atomically(path: str | Path) -> Iterator[Path]:
-    """A draft to write, beside `path`; when the block ends well it is on disk for certain and takes the place of `path`."""
+    """A draft to write, beside `path`; when the block ends well it is on disk for certain and takes the place of `path`.
+
+    Its name begins with a dot, as those of all unfinished files do.
+    """
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:

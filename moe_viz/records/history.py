@@ -144,6 +144,11 @@ class History:
         return self.keyframes.nearest(step, self.epoch if epoch is None else epoch)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it begins where the run began, thinned or not; a part that came `since` a later moment does not."""
+        return not self._total or (self._used > 0 and self._number[0] == 0)
+
+    @property
     def mark(self) -> Mark:
         """Where it ends now, for `to_arrays(since=...)`."""
         frames = self.keyframes.steps()
@@ -180,9 +185,11 @@ class History:
         if len(rows) and (rows.min() < 0 or rows[:, 1].max() > int(about["epoch"]) or not _rising(rows)):
             raise ValueError("history rows do not rise")
         history = cls(*about["limits"], keyframes=Keyframes.from_arrays(arrays, about["keyframes"]))
-        history.columns, history.epoch, history._stride = columns, int(about["epoch"]), max(int(about["stride"]), 1)
+        history.columns, history.epoch, history._stride = columns, int(about["epoch"]), int(about["stride"])
         history._take(rows[:, 0], rows[:, 1], rows[:, 2], values)
         history._total = max(int(about["total"]), history._total)
+        if not (0 < history._stride <= 2**40 and 0 <= history.epoch < 2**31 and history._total < 2**53):
+            raise ValueError(f"epoch {history.epoch}, {history._total} rows, every {history._stride} kept")
         return history
 
     def extend(self, later: History) -> bool:
@@ -198,7 +205,7 @@ class History:
         self.keyframes.extend(later.keyframes)
         return whole
 
-    def to_parquet(self, path: str | Path | BinaryIO, beside: BinaryIO | None = None) -> None:
+    def to_parquet(self, path: str | Path | BinaryIO, beside: str | Path | BinaryIO | None = None) -> None:
         """Write the rows held to `path` (a plain table) and the keyframes beside it (`NAME.keyframes.parquet`).
 
         Both may be open files in memory.

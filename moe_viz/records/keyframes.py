@@ -8,7 +8,7 @@ A budget may shrink while a run goes on: then every second of the older keyframe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -179,6 +179,10 @@ class Keyframes:
         found._batches, found._next_batch = dict(self._batches), self._next_batch
         found._forget_unused_batches()
         return found
+
+    def packed(self) -> Iterator[tuple[Frame, dict[int, dict[str, np.ndarray]]]]:
+        """Each keyframe as it is kept, oldest first, with the labels of all probe batches by number."""
+        return ((frame, self._batches) for frame in self._frames)
 
     def extend(self, later: Keyframes) -> None:
         """Add the keyframes of `later`; those held from its first on give way to them."""

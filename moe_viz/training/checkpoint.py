@@ -108,7 +108,7 @@ def _crc(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
     value = zlib.crc32(json.dumps(about).encode())
     for name in sorted(arrays):
         array = arrays[name]
-        value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
+        value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)
         value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
     return value
 
@@ -152,10 +152,13 @@ def _moments(tensors: dict[str, Tensor], parameters: dict[str, nn.Parameter]) ->
         if parameter_name not in parameters:
             raise ValueError(f"the checkpoint has optimiser state for {parameter_name!r}, which the model has not")
         parameter = parameters[parameter_name]
-        if moment != "step":
-            _same_form(name, tensor, parameter)
+        if moment not in ("step", "exp_avg", "exp_avg_sq"):
+            raise ValueError(f"the checkpoint has an optimiser moment {moment!r}")
+        _same_form(name, tensor, parameter if moment != "step" else torch.zeros(()))
         # AdamW keeps its step counter on the parameter's device only where it is fused
         found.setdefault(parameter, {})[moment] = tensor.to(parameter.device, copy=True)
+    if any(len(kept) != 3 for kept in found.values()):
+        raise ValueError("the checkpoint lacks an optimiser moment")
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import Batch, ProbeLabels, make_task
-from moe_viz.training import observe, sentences
+from moe_viz.training import exchange, observe, sentences
 from moe_viz.training.analysis import Magnifier
 from moe_viz.training.checkpoint import Checkpoint, put_back, tensors_of, views_of
 from moe_viz.training.devices import random_stream, resolve_device
@@ -250,15 +252,16 @@ class Trainer:
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 
-    def checkpoint(self, history: bool = True, **said: Any) -> bytes:
-        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file. said: what else to put into the header."""
-        return self._now(history, said).to_bytes()
+    def checkpoint(self, history: bool = True) -> bytes:
+        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file."""
+        return self.moment(history).to_bytes()
 
     def save(self, path: str | Path, history: bool = True, since: Mark | None = None) -> None:
         """Write `checkpoint` to a file, atomically. since: of the history only what came after this moment of it."""
-        self._now(history, {}).to_file(path, since)
+        self.moment(history).to_file(path, since)
 
-    def _now(self, history: bool, said: dict[str, Any]) -> Checkpoint:
+    def moment(self, history: bool = True, **said: Any) -> Checkpoint:
+        """The run as it stands, sharing its parameters: to be written before the next step. said: what else its file shall say."""
         self.collect()
         tensors = views_of(self.model, self.optimizer)
         kept = self.history if history else None
@@ -273,8 +276,14 @@ class Trainer:
     def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Trainer:
         """The run of a checkpoint, ready to go on. device: another one than it was trained on. Raises ValueError on broken data."""
         found = Checkpoint.from_bytes(data, source)
-        config = found.config if device is None else found.config.model_copy(update={"device": device})
-        trainer = cls(config)
+        if device is not None:
+            found = replace(found, config=found.config.model_copy(update={"device": device}))
+        return cls.of(found)
+
+    @classmethod
+    def of(cls, found: Checkpoint) -> Trainer:
+        """The run that stands where `found` does. Raises ValueError where its tensors do not fit its config."""
+        trainer = cls(found.config)
         put_back(found.tensors, trainer.model, trainer.optimizer)
         trainer.step_number = found.step
         trainer.history = found.history or History()
@@ -283,6 +292,15 @@ class Trainer:
             trainer.state, trainer.message = "diverged", found.stopped
         trainer._keep()
         return trainer
+
+    def exported(self, most_bytes: int, name: str = "") -> bytes:
+        """The run as one file for others, see `moe_viz.training.exchange`."""
+        return exchange.export(self, most_bytes, name)
+
+    @classmethod
+    def imported(cls, data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Trainer, str]:
+        """The run of such a file, and its name. `allow` may refuse its config by raising. ValueError for any other file."""
+        return exchange.imported(cls, data, allow)
 
     @classmethod
     def load(cls, path: str | Path, device: str | None = None) -> Trainer:

@@ -59,7 +59,7 @@ class FakeTrainer:
     def route_text(self, text):
         raise ValueError("task = 'clusters' has no text")
 
-    def save(self, path, history=True):
+    def save(self, path, history=True, since=None):
         path.write_text(json.dumps({"config": self.config.flat(), "step": self.step_number, "epoch": self.epoch}))
 
     @classmethod

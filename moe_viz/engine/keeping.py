@@ -1,0 +1,141 @@
+"""Keeping: the calls of the engine about runs as things one has: list, name, pin, copy, delete, export, import.
+
+A run's id is the key to it: whoever has the id (the owner, and everyone whom the run's link was given) may do all of this, nobody else can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from moe_viz.engine.cost import estimate, refuse_costly
+from moe_viz.engine.hosted import HostedRun
+from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
+from moe_viz.engine.roster import Limits, Roster, asked
+from moe_viz.engine.store import RUN_ID
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+
+MOST_LISTED = 200
+LONGEST_NAME = 60
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
+class Keeping:
+    """Needs `_find` and `_guard` (see `Analysing`), the clock, the limits, the runs and their roster, and the present virtual time."""
+
+    _find: Callable[[str], HostedRun]
+    _guard: Callable[[HostedRun, Callable[[], Any]], Any]
+    _clock: Callable[[], float]
+    _runs: dict[str, HostedRun]
+    _roster: Roster
+    _floor: float
+    limits: Limits
+
+    def describe(self, runs: list[str]) -> list[KeptRun]:
+        found = (self._described(run) for run in dict.fromkeys(runs[:MOST_LISTED]))
+        return [kept for kept in found if kept is not None]
+
+    def rename(self, run: str, name: str) -> None:
+        self._stored(run)
+        asked_of_disk(lambda: self._roster.store.rename(run, clean(name)))
+
+    def pin(self, run: str, pinned: bool) -> None:
+        self._stored(run)
+        if not asked_of_disk(lambda: self._roster.store.pin(run, pinned)):
+            raise EngineError(
+                N_(
+                    "Pinned runs already take half of the server's room for runs. Unpin one, or export this one instead."
+                )
+            )
+
+    def copy(self, run: str) -> str:
+        found = self._find(run)
+        self._roster.make_room(1, estimate(found.trainer.config).model_bytes)
+        twin = self._guard(found, lambda: type(found.trainer).from_bytes(found.trainer.checkpoint()))
+        return self._roster.admit([twin], False, self._floor)[0].id
+
+    def delete(self, run: str) -> None:
+        if not RUN_ID.fullmatch(run):
+            return
+        if (found := self._runs.pop(run, None)) is not None:
+            found.group.remove(found)
+        self._roster.store.delete(run)
+
+    def export(self, run: str) -> bytes:
+        found = self._find(run)
+        kept = self._described(run)
+        name = kept.name if kept else ""
+        return self._guard(found, lambda: found.trainer.exported(self.limits.import_bytes, name))
+
+    def import_run(self, data: bytes, name: str = "") -> str:
+        if len(data) > self.limits.import_bytes:
+            raise EngineError(
+                N_("This file has {size:.1f} MB; a run that is imported can have at most {limit:.0f} MB."),
+                size=len(data) / 1e6,
+                limit=self.limits.import_bytes / 1e6,
+            )
+
+        def allow(config: RunConfig) -> None:
+            refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
+            self._roster.make_room(1, estimate(config).model_bytes)
+
+        trainer, called = asked(lambda: self._roster.trainer.imported(data, allow))
+        run = self._roster.admit([trainer], False, self._floor)[0].id
+        if (title := clean(name) or clean(called)) and run in self._roster.store:
+            asked_of_disk(lambda: self._roster.store.rename(run, title))
+        return run
+
+    def _described(self, run: str) -> KeptRun | None:
+        kept = self._roster.store.describe(run)
+        live = self._runs.get(run)
+        if kept is None or live is None:
+            return kept
+        playing = live.playing and live.healthy and live.seen >= self._clock() - self.limits.lease_s
+        return replace(kept, step=live.trainer.step_number, config=live.trainer.config.flat(), playing=playing)
+
+    def _stored(self, run: str) -> None:
+        if run not in self._roster.store:
+            raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
+
+
+def asked_of_disk(request: Callable[[], Any]) -> Any:
+    """A small write on a reader's behalf; a disk that will not take it becomes an EngineError."""
+    try:
+        return request()
+    except OSError as error:
+        raise EngineError(N_("The server's disk does not take this now. Try again later.")) from error
+
+
+class KeepingClient:
+    """The same calls where they are carried to a training process. Needs `_call(name, *args)`."""
+
+    _call: Callable[..., Any]
+
+    def describe(self, runs: list[str]) -> list[KeptRun]:
+        return self._call("describe", runs)
+
+    def rename(self, run: str, name: str) -> None:
+        self._call("rename", run, name)
+
+    def pin(self, run: str, pinned: bool) -> None:
+        self._call("pin", run, pinned)
+
+    def copy(self, run: str) -> str:
+        return self._call("copy", run)
+
+    def delete(self, run: str) -> None:
+        self._call("delete", run)
+
+    def export(self, run: str) -> bytes:
+        return self._call("export", run)
+
+    def import_run(self, data: bytes, name: str = "") -> str:
+        return self._call("import_run", data, name)
+
+
+def clean(name: str) -> str:
+    """A name as it is kept: one line of at most `LONGEST_NAME` characters, nothing invisible."""
+    return UNPRINTABLE.sub(" ", str(name)).strip()[:LONGEST_NAME]

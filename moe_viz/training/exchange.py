@@ -1,0 +1,129 @@
+"""A run as one file for others: made by export, and read again by import with every value checked, because it comes from anywhere.
+
+The file is a checkpoint (safetensors with a JSON header, no pickle, nothing compressed but the keyframes, whose size is known from
+their shape) whose header also says what its numbers mean. Nothing in it names a file or is ever run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from moe_viz.records import take
+from moe_viz.records.codec import Packed, raw_bytes, unpack
+from moe_viz.records.history import History
+from moe_viz.records.metric_info import METRICS
+from moe_viz.spec import ROUTER_OPTIONS, RunConfig
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
+from moe_viz.training.checkpoint import Checkpoint
+from moe_viz.training.devices import resolve_device
+
+if TYPE_CHECKING:
+    from moe_viz.training.trainer import Trainer
+
+COLUMN = re.compile(r"[a-z_]{1,40}(\.\d{1,3}){0,2}")
+MOST_COLUMNS, MOST_STEPS = 4096, 10**9
+MOST_TOKENS = 8192
+LONGEST_LABEL = 200
+MOST_RAW_BYTES = 256_000_000
+"""Keyframes once decompressed, which is how they are checked: a quarter of a second."""
+
+
+def export(trainer: Trainer, most_bytes: int, name: str = "") -> bytes:
+    """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
+    trainer.collect()
+    said = take.about("run", trainer.config.flat(), trainer.step_number, metrics=list(METRICS)) | {"name": name}
+    del said["config"]  # it stands beside this already
+    moment = trainer.moment(**said)
+    whole = moment.to_bytes()
+    if len(whole) <= most_bytes:
+        return whole
+    without = len(replace(moment, history=None).to_bytes())
+    history = History.from_arrays(*trainer.history.to_arrays())
+    history.budget(max((most_bytes - without) * 9 // 10, 0))
+    return replace(moment, history=history).to_bytes()
+
+
+def imported(kind: type[Trainer], data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Trainer, str]:
+    """The run of such a file, on a device of this machine, and its name. Raises ValueError (a `Sentence`) for anything else."""
+    try:
+        found = Checkpoint.from_bytes(data, "the file")
+        _check(found)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
+    allow(found.config)
+    # a sentence in the file would be a stranger's words on our page
+    stopped = _STOPPED if found.stopped else ""
+    try:
+        trainer = kind.of(replace(found, stopped=stopped, config=_here(found.config)))
+    except ValueError as error:
+        raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
+    return trainer, str(found.said.get("name", ""))
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _here(config: RunConfig) -> RunConfig:
+    """The config on a device that this machine has."""
+    try:
+        resolve_device(config.device)
+    except ValueError:
+        return config.model_copy(update={"device": "auto"})
+    return config
+
+
+def _check(found: Checkpoint) -> None:
+    """Raise ValueError unless every number could have come from a run here."""
+    history = found.history or History()
+    if (history.epoch != found.epoch and found.history is not None) or max(found.epoch, found.step) > MOST_STEPS:
+        raise ValueError(f"history of epoch {history.epoch}, run at step {found.step} of epoch {found.epoch}")
+    if not all(torch.isfinite(tensor).all() for tensor in found.tensors.values()):
+        raise ValueError("its parameters are not finite")
+    bad = [name for name in history.columns if not COLUMN.fullmatch(name)]
+    if bad or len(history.columns) > MOST_COLUMNS:
+        raise ValueError(f"{len(history.columns)} columns, {len(bad)} of them with a name that no metric has")
+    if np.isinf(history.rows(limit=None).to_numpy(np.float64)).any():
+        raise ValueError("infinite values in the history")
+    total, forms = 0, {}
+    for frame, batches in history.keyframes.packed():
+        form = (len(frame.layers), *{packed.shape[2] for packed in frame.layers})
+        if forms.setdefault(frame.epoch, form) != form or not 0 <= frame.epoch <= found.epoch:
+            raise ValueError(f"keyframes of epoch {frame.epoch} with {form} layers and experts")
+        for layer, packed in enumerate(frame.layers):
+            total += raw_bytes(packed) if min(packed.shape) >= 0 else 0
+            if total > MOST_RAW_BYTES or packed.layer != layer or not 0 <= frame.step <= MOST_STEPS:
+                raise ValueError(f"keyframes of {total} bytes; layer {packed.layer} at step {frame.step}")
+            _check_keyframe(packed, frame.step, batches[packed.batch])
+    if forms.get(found.epoch, (0, found.config.n_experts))[1:] != (found.config.n_experts,):
+        raise ValueError(f"keyframes of other experts than the {found.config.n_experts} of its settings")
+
+
+def _check_keyframe(packed: Packed, step: int, labels: dict[str, np.ndarray]) -> None:
+    n_tokens, k, n_experts = packed.shape
+    if not (0 < n_tokens <= MOST_TOKENS and 0 <= k <= n_experts <= 1024 and packed.router in ROUTER_OPTIONS):
+        raise ValueError(f"a keyframe of shape {packed.shape} and router {packed.router[:40]!r}")
+    if any(
+        not isinstance(text, str) or len(text) > LONGEST_LABEL for name in ("tokens", "group") for text in labels[name]
+    ):
+        raise ValueError("labels that are not short texts")
+    trace = unpack(packed, step, labels)
+    most_slots = 64 * n_tokens
+    sound = np.isfinite(trace.probs).all() and np.isfinite(trace.weight).all() and (packed.capacity or 0) <= most_slots
+    for values, end in ((trace.expert, n_experts), (trace.slot, most_slots)):
+        sound = sound and (values >= -1).all() and (values < end).all()
+    if not sound:
+        raise ValueError(f"the keyframe of step {step} names experts, slots or gates that cannot be")
+
+
+_REFUSED = N_(
+    "This file cannot be imported ({why}). A run is imported from the file that Export made, whole and unchanged."
+)
+_STOPPED = N_("This run had stopped before it was exported. Reset it, or turn a knob, to go on.")
