@@ -4,13 +4,20 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from moe_viz.ui import door, housekeeping, mishaps, server, timers
+from moe_viz.ui import door, housekeeping, mishaps, server, timers, uploads
 from moe_viz.ui.i18n import _, picker
 
 if __name__ != "__main__":
     door.only_through_the_main_script()
-    app = st.App(__file__, lifespan=server.lifespan, routes=server.routes(), on_script_error=mishaps.say)
+    app = st.App(
+        __file__,
+        lifespan=server.lifespan,
+        routes=server.routes(),
+        middleware=[Middleware(uploads.FewFiles)],
+        on_script_error=mishaps.say,
+    )
 else:
     st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
     housekeeping.start()
