@@ -75,6 +75,7 @@ class Host(Analysing, Dissecting):
             elif other is not found and "speed" in knobs:
                 self._guard(other, lambda other=other: other.trainer.set(speed=knobs["speed"]))
         found.revision += 1
+        self._roster.crashes.forgive(run)
         found.failure = None  # the knob may well be the cure (a smaller batch after running out of memory)
         found.lead.hurry(self._clock())
         return done
@@ -200,6 +201,7 @@ class Host(Analysing, Dissecting):
         """Checkpoint everything that changed."""
         for run in self._runs.values():
             self._roster.save(run)
+        self._roster.crashes.close()
 
     # ---- inside ----
 
@@ -220,9 +222,10 @@ class Host(Analysing, Dissecting):
         for member in run.behind:
             started = self._cpu()
             try:
-                if member.milestones.wanted(member.trainer):
-                    member.milestones.keep(member.trainer)
-                member.trainer.step()
+                with self._roster.crashes.blaming(member.id, member.trainer.step_number):
+                    if member.milestones.wanted(member.trainer):
+                        member.milestones.keep(member.trainer)
+                    member.trainer.step()
             except Exception as error:
                 found = self._fail(member, error)
             cost = self._cpu() - started
@@ -234,6 +237,7 @@ class Host(Analysing, Dissecting):
     def _reset(self, run: HostedRun) -> None:
         self._guard(run, run.trainer.reset)
         run.revision += 1
+        self._roster.crashes.forgive(run.id)
         run.failure = None
 
     def _fail(self, run: HostedRun, error: Exception) -> EngineError:
@@ -246,7 +250,8 @@ class Host(Analysing, Dissecting):
         """Do a request on a trainer: a bad value is the reader's, any other error is the run's. The run pays for the time."""
         started = self._cpu()
         try:
-            return asked(request)
+            with self._roster.crashes.blaming(run.id, run.trainer.step_number):
+                return asked(request)
         except EngineError:
             raise
         except Exception as error:

@@ -25,6 +25,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
 from moe_viz import logs
+from moe_viz.engine.crashes import excuse
 from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.roster import Limits
@@ -75,7 +76,9 @@ def main() -> None:
     settings: Settings = pickle.load(sys.stdin.buffer)
     logs.start("worker", settings.log_level, settings.log_format)
     requests: SimpleQueue = SimpleQueue()
-    signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # a closed terminal must not cost what has been trained since the last checkpoint
+            signal.signal(getattr(signal, name), lambda *_: requests.put(None))
     threading.Thread(target=receive, args=(sys.stdin.buffer, requests), daemon=True).start()
     threading.Thread(target=watch_parent, args=(os.getppid(), requests), daemon=True).start()
     try:
@@ -185,6 +188,9 @@ def receive(stream: BinaryIO, requests: Any, farewell_s: float = FAREWELL_S) -> 
             requests.put(pickle.load(stream))
     except (EOFError, pickle.UnpicklingError, OSError):
         _leave(requests, farewell_s)
+    except Exception:
+        log.exception("a request cannot be read")  # nor can any after it: a deaf process would only look alive
+        _leave(requests, farewell_s)
 
 
 def watch_parent(parent: int, requests: Any, farewell_s: float = FAREWELL_S) -> None:
@@ -197,6 +203,7 @@ def watch_parent(parent: int, requests: Any, farewell_s: float = FAREWELL_S) -> 
 def _leave(requests: Any, farewell_s: float) -> None:
     requests.put(None)
     time.sleep(farewell_s)
+    excuse()
     os._exit(0)
 
 

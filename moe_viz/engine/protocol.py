@@ -38,6 +38,10 @@ class WorkerLost(EngineError):
     """The training process is gone; `resume` starts it again from the last checkpoint."""
 
 
+class RunRefused(EngineError):
+    """The run has ended the training process again and again: it is kept, but not started any more."""
+
+
 class UnknownRun(EngineError):
     """Neither running nor stored: the id is wrong, or the run was evicted long ago."""
 

@@ -10,13 +10,15 @@ import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from moe_viz.engine.cost import estimate, refuse_costly
+from moe_viz.engine.crashes import Crashes
 from moe_viz.engine.hosted import HostedRun
-from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun
 from moe_viz.engine.store import RunStore, Stored
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
@@ -58,6 +60,7 @@ class Roster:
     ):
         self._trainer, self.store, self.limits = trainer_factory, store, limits
         self._clock, self._cpu = clock, cpu_clock
+        self.crashes = Crashes(store.root)
         self.runs: dict[str, HostedRun] = {}
         self._pruned_at = -math.inf
 
@@ -90,12 +93,12 @@ class Roster:
         """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there."""
         if run_id not in self.store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-        stored = self.store.load(run_id, self._trainer.load)
+        stored = self._load(run_id, self._trainer.load)
         if stored is None:
             raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
         found = {run_id: stored}
         for other in stored.group:
-            if other not in found and (loaded := self.store.load(other, self._trainer.load)):
+            if other not in found and (loaded := self._load(other, self._trainer.load)):
                 found[other] = loaded
         configs = asked(lambda: [RunConfig.from_flat(each.config) for each in found.values()])
         self.make_room(len(found), sum(estimate(config).model_bytes for config in configs))
@@ -107,6 +110,15 @@ class Roster:
         self.runs |= {run.id: run for run in group}
         for run in group:
             event(log, "run_resumed", run=run.id, step=run.trainer.step_number, runs=len(self.runs))
+
+    def _load(self, run_id: str, load: Callable[[Path], Any]) -> Stored | None:
+        """From the store. Raises RunRefused where the process has died of this run again and again."""
+        if self.crashes.too_many(run_id):
+            raise RunRefused(
+                N_("This run has ended the training process several times, so it is not started again. Start a new one.")
+            )
+        with self.crashes.blaming(run_id):
+            return self.store.load(run_id, load)
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], cost: float) -> HostedRun:
         trainer = stored.trainer or asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
@@ -182,6 +194,7 @@ class Roster:
         finally:
             run.cost += self._cpu() - started
         run.saved, run.unsaved_reported = run.state_to_save, False
+        self.crashes.got_to(run.id, run.trainer.step_number)
         return True
 
 

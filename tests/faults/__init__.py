@@ -1,0 +1,16 @@
+"""What must not lose a run: killed processes, cut networks, full disks, damaged files, clocks that jump. Each at least TIMES times.
+
+Every fault is the real one where a test can have it: SIGKILL to the real training process and the real server, a file size limit set on the
+running worker, dropped connections. `python -m benchmarks.faults` runs the same with a table of what was measured.
+"""
+
+import os
+
+TIMES = int(os.environ.get("MOE_VIZ_FAULTS", "20"))
+"""Repetitions of each fault."""
+SERVER_TIMES = int(os.environ.get("MOE_VIZ_FAULTS", "6"))
+"""Repetitions of those that start the web server and the training process anew each time."""
+MESSAGE_S = 3.0
+"""A reader is told within this time."""
+CHECKPOINT_S = 5.0
+"""No more than this much training is lost."""

@@ -1,0 +1,149 @@
+"""What the fault tests stand on: an engine with runs of every kind, the moments at which it is killed, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.local import Settings
+from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.engine.store import RunStore, Stored
+from moe_viz.spec import RunConfig
+from moe_viz.training import Trainer
+
+UNCOMPARED = ("task_metric", "bias")
+"""Columns that are measured when somebody looks, not at every step."""
+PACE = 50
+
+
+def wait(condition: Callable[[], object], seconds: float = 30.0, every: float = 0.01) -> object:
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(every)
+    return value
+
+
+def clusters(**fields: object) -> RunConfig:
+    return RunConfig(task="clusters", **fields)
+
+
+@dataclass
+class Seen:
+    """What was measured over the repetitions of one fault: seconds until a reader was told, until training again; training lost."""
+
+    told: list[float] = field(default_factory=list)
+    back: list[float] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
+
+
+def newest_write(folder: Path) -> float:
+    """When the newest finished checkpoint of a run was written, by `time.time`."""
+    done = [p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()]
+    return max(file.stat().st_mtime for place in done for file in place.iterdir())
+
+
+def unfinished(store: Path) -> list[Path]:
+    """Files that are being written, or were when the process was killed."""
+    return [*store.glob("*/*.draft"), *store.glob("*/**/*.part")]
+
+
+def stored(store: Path, run: str) -> Stored:
+    """What is on disk of a run, read in this process."""
+    found = RunStore(store).load(run, Trainer.load)
+    assert found is not None and found.trainer is not None
+    return found
+
+
+def losses(frame: object) -> dict[tuple[int, int], tuple[float, ...]]:
+    """Everything a history says of each step, exactly: (epoch, step) -> numbers."""
+    words = [w for w in sorted(frame.columns) if w not in ("epoch", "step") and not w.startswith(UNCOMPARED)]
+    keys = zip(frame["epoch"].tolist(), frame["step"].tolist())
+    return {key: tuple(row) for key, row in zip(keys, np.nan_to_num(frame[words].to_numpy(), nan=-1.0).tolist())}
+
+
+def children() -> list[psutil.Process]:
+    """Living descendants of this process, zombies included."""
+    return [p for p in psutil.Process().children(recursive=True) if p.is_running()]
+
+
+@contextmanager
+def asking(engine: LocalEngine, run: str) -> Iterator[None]:
+    """Another thread that reads the run without pause, as pages do, until the process is gone."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                engine.read(run)
+            except EngineError:
+                return
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Kept:
+    """Watches how long a process waits for a CPU that others use: a busy machine makes nothing older than it would be."""
+
+    def __init__(self, pid: Callable[[], int]):
+        self._pid, self._samples, self._end = pid, [(0.0, 0.0)], threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def waited(self, since: float) -> float:
+        """Seconds spent waiting between `since` (by `time.time`) and the newest sample of the same process."""
+        before = next((delay for at, delay in reversed(self._samples) if at <= since), 0.0)
+        return max(self._samples[-1][1] - before, 0.0)
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        """Waiting time adds up over the processes that follow each other."""
+        total, last, watched = 0.0, 0.0, 0
+        while not self._end.wait(0.1):
+            try:
+                pid = self._pid()
+                delay = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+            except (OSError, EngineError):
+                continue
+            total += delay - (last if pid == watched else 0.0)
+            watched, last = pid, delay
+            self._samples.append((time.time(), total))
+
+
+def kill(pid: int) -> float:
+    """SIGKILL; when, by `time.time`."""
+    now = time.time()
+    os.kill(pid, signal.SIGKILL)
+    return now
+
+
+def told_of_the_death(engine: LocalEngine, run: str) -> None:
+    """Read as a page does until it learns that the process is gone."""
+    while True:
+        try:
+            engine.read(run)
+        except WorkerLost:
+            return
+
+
+def settings(folder: Path, trainer: str = "moe_viz.training:Trainer", **fields: object) -> Settings:
+    return Settings(store=str(folder / "runs"), trainer=trainer, **fields)
