@@ -1,7 +1,8 @@
-"""The command line: `train` a run into a folder, `verify` that a folder's run can be reproduced, `export` its numbers.
+"""The command line: `train` a run into a folder, `verify` that a folder's run can be reproduced, `export` its numbers; and for whoever
+runs the lab as a server, `doctor` before it runs and `health` while it does.
 
 Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train.
-Exit codes: 0 done, 1 the run diverged, could not be reproduced or could not be written, 2 bad arguments.
+Exit codes: 0 done, 1 the run diverged, could not be reproduced or could not be written (doctor, health: not fit), 2 bad arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from moe_viz import __version__
+from moe_viz import __version__, health
+from moe_viz.health import ADDRESS
 from moe_viz.records import recording
 from moe_viz.records.export import FORMATS, export
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, plain, problems
@@ -52,7 +54,7 @@ def make_parser() -> Parser:
         prog="python -m moe_viz", description="A live laboratory for Mixture-of-Experts routing, without a browser."
     )
     parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")
-    commands = parser.add_subparsers(dest="name", required=True, metavar="{train,verify,export}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="{train,verify,export,doctor,health}")
 
     usage = "%(prog)s [--router NAME] [--k K] [--steps N] [--out DIR] [any knob below]"
     command = commands.add_parser("train", help="train a run and record it", allow_abbrev=False, usage=usage)
@@ -82,6 +84,15 @@ def make_parser() -> Parser:
     command.add_argument("--format", choices=FORMATS, default="csv", help="csv (one file each) or json (one file)")
     command.add_argument("--out", type=Path, help="folder to write to (the run's own)")
     command.set_defaults(command=export_run)
+
+    command = commands.add_parser("doctor", help="check that this machine can serve the lab", allow_abbrev=False)
+    command.add_argument("--port", type=_port, default=8501, help="port that the lab will use (8501)")
+    command.add_argument("--json", action="store_true", help="for programs")
+    command.set_defaults(command=doctor)
+
+    command = commands.add_parser("health", help="ask a running lab how it is", allow_abbrev=False)
+    command.add_argument("--url", default=ADDRESS, help=f"its health endpoint ({ADDRESS})")
+    command.set_defaults(command=lambda asked: health.report(asked.url))
     return parser
 
 
@@ -147,6 +158,13 @@ def export_run(asked: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(asked: argparse.Namespace) -> int:
+    """Check this machine and say what to do."""
+    from moe_viz.doctor import report
+
+    return report(asked.port, asked.json)
+
+
 # -- arguments -------------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +207,12 @@ def _help(word: str, info: FieldInfo, owners: list[str]) -> str:
 def _count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 10_000_000:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 10,000,000")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 65535")
     return int(text)
 
 

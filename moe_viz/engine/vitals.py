@@ -27,16 +27,33 @@ def vitals() -> dict[str, Any]:
 
 def machine(folder: Path) -> dict[str, Any]:
     """The machine: cores, its load over a minute (None where unknown), free and total memory and disk (of `folder`) in bytes."""
-    memory, disk = psutil.virtual_memory(), shutil.disk_usage(folder)
+    memory_free, memory_total = memory()
+    disk = shutil.disk_usage(folder)
     return {
         "host": platform.node(),
         "cores": psutil.cpu_count() or 1,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "memory_free": memory.available,
-        "memory_total": memory.total,
+        "memory_free": memory_free,
+        "memory_total": memory_total,
         "disk_free": disk.free,
         "disk_total": disk.total,
     }
+
+
+def memory(group: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:
+    """Free and total bytes; inside a container those that it may use (control groups 2 and 1)."""
+    found = psutil.virtual_memory()
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most, now = (int((group / name).read_text()) for name in (limit, used))
+        except (OSError, ValueError):  # no such file, or "max": no limit
+            continue
+        if most < found.total:
+            return min(max(most - now, 0), found.available), most
+    return found.available, found.total
 
 
 def versions() -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from moe_viz import __version__, logs
 from moe_viz.engine.client import engine
-from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.engine.vitals import vitals
 from moe_viz.settings import settings, settings_or_exit, unknown_variables
 
@@ -66,8 +66,10 @@ async def health() -> dict[str, Any]:
         asked = await asyncio.wait_for(asyncio.shield(_question()), PATIENCE_S)
     except TimeoutError:
         return found | {"status": "silent"}
-    except EngineError:
+    except WorkerLost:
         return found | {"status": "lost"}
+    except EngineError:
+        return found | {"status": "silent"}
     return found | ({"status": "starting"} if asked is None else {"worker": asked})
 
 
