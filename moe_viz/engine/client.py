@@ -26,6 +26,7 @@ import numpy as np
 from moe_viz import logs
 from moe_viz.engine.analysing import AnalysingClient
 from moe_viz.engine.dissecting import DissectingClient
+from moe_viz.engine.keeping import KeepingClient
 from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
 from moe_viz.records.trace import RoutingTrace
@@ -56,7 +57,7 @@ def home() -> Path:
         return Path(tempfile.mkdtemp(prefix="moe_viz-"))
 
 
-class LocalEngine(AnalysingClient, DissectingClient):
+class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
     """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
     def __init__(self, worker: Settings | None = None):
@@ -77,11 +78,11 @@ class LocalEngine(AnalysingClient, DissectingClient):
         """Process id of the worker."""
         return self._alive().process.pid
 
-    def open(self, config: RunConfig, playing: bool = True) -> str:
-        return self._begin("open", config, playing)
+    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
+        return self._begin("open", config, playing, owner)
 
-    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
-        return self._begin("open_group", configs, playing)
+    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
+        return self._begin("open_group", configs, playing, owner)
 
     def set(self, run: str, **knobs: Any) -> list[str]:
         return self._call("set", run, **knobs)

@@ -1,7 +1,7 @@
 """Host: many runs in one process, given CPU time in turn. An ordinary class: no transport, no threads, no clock of its own.
 
-Whoever owns it calls `tick` again and again and the `Engine` methods in between. The run that has cost least goes next
-(virtual-time fair queueing: Demers, Keshav & Shenker 1989), so a class of N runs gets 1/N each whatever their models cost.
+Whoever owns it calls `tick` again and again and the `Engine` methods in between. The session that has cost least goes next
+(virtual-time fair queueing: Demers, Keshav & Shenker 1989), so each of N sessions gets 1/N whatever its models cost and however many it has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from moe_viz.engine.analysing import Analysing
 from moe_viz.engine.cost import estimate
 from moe_viz.engine.dissecting import Dissecting
 from moe_viz.engine.hosted import HostedRun, failure
+from moe_viz.engine.keeping import Keeping
 from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
 from moe_viz.engine.roster import Limits, Roster, asked
 from moe_viz.engine.store import RunStore
@@ -29,14 +31,12 @@ from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
 
-HISTORY_ROWS = 200
-"""Points per series of one answer."""
 CREDIT_S = 0.05
 """Head start, in CPU seconds, of a run that did not use its share: enough for a paced run to be on time, too little to starve others."""
 LONGEST_SLEEP_S = 0.5
 
 
-class Host(Analysing, Dissecting):
+class Host(Analysing, Dissecting, Keeping):
     """Serves `moe_viz.engine.protocol.Engine`. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
 
     def __init__(
@@ -51,16 +51,17 @@ class Host(Analysing, Dissecting):
         self._clock, self._cpu = clock, cpu_clock
         self._roster = Roster(trainer_factory, store, self.limits, clock, cpu_clock)
         self._runs = self._roster.runs
-        self._floor = 0.0  # virtual time: the least cost among the runs that want to step
+        self._floor = 0.0  # virtual time: the least cost among the sessions that want to step
 
     # ---- what a page asks ----
 
-    def open(self, config: RunConfig, playing: bool = True) -> str:
-        return self.open_group([config], playing)[0]
+    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
+        return self.open_group([config], playing, owner)[0]
 
-    def open_group(self, configs: list[RunConfig], playing: bool = True) -> list[str]:
+    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
         speed = {"speed": configs[0].speed} if configs else {}
-        group = self._roster.enter([config.model_copy(update=speed) for config in configs], playing, self._floor)
+        alike = [config.model_copy(update=speed) for config in configs]
+        group = self._roster.enter(alike, playing, owner, self._floor)
         return [run.id for run in group]
 
     def set(self, run: str, **knobs: Any) -> list[str]:
@@ -100,18 +101,19 @@ class Host(Analysing, Dissecting):
             self._reset(member)
 
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
-        found = self._find(run)
+        if run in self._roster.resting and run not in self._runs:
+            return _since(self._roster.resting[run], since)
+        found = self._find(run, looks=True)
         started = self._cpu()
         try:
-            snapshot = found.snapshot(paused=not found.playing)
+            return found.update(since)
         except EngineError:
             raise
         except Exception as error:
             self._fail(found, error)
-            snapshot = found.snapshot(paused=True)
-        history = found.trainer.history.rows(since, limit=HISTORY_ROWS)
-        found.lead.cost += self._cpu() - started
-        return Update(snapshot, history, found.playing and found.healthy, found.trainer.epoch, found.take_notices())
+            return found.update(since)
+        finally:
+            found.lead.charge(self._cpu() - started)
 
     def read_group(self, runs: list[str]) -> list[Update]:
         return [self.read(run) for run in runs]
@@ -149,12 +151,13 @@ class Host(Analysing, Dissecting):
         self._roster.make_room(1, estimate(found.trainer.config).model_bytes)
         chosen = found.trainer.epoch if epoch is None else epoch
         branch, start = self._guard(found, lambda: self._roster.branch(found, step, chosen, knobs))
-        return self._roster.admit([branch], True, self._floor)[0].id, start
+        return self._roster.admit([branch], True, self._floor, found.lead.account)[0].id, start
 
     def resume(self, run: str) -> None:
         self._find(run)
 
     def release(self, run: str) -> None:
+        self._roster.resting.pop(run, None)
         if run in self._runs:
             for member in self._runs[run].group:
                 self._roster.save(member)
@@ -170,6 +173,7 @@ class Host(Analysing, Dissecting):
             "runs": runs,
             "active": sum(run["active"] for run in runs.values()),
             "max_runs": self.limits.max_runs,
+            "waiting": len(self._roster.line),
             "steps_per_second": sum(run["steps_per_second"] for run in runs.values()),
             "machine": machine(folder),
             "versions": versions(),
@@ -189,7 +193,7 @@ class Host(Analysing, Dissecting):
             if not ready:
                 break
             self._floor = max(self._floor, min(run.cost for run in ready))
-            chosen = min(ready, key=lambda run: max(run.cost, self._floor - CREDIT_S))
+            chosen = min(ready, key=lambda run: (max(run.cost, self._floor - CREDIT_S), run.spent))
             self._turn(chosen, until)
             now = self._clock()
             if now >= until:
@@ -207,7 +211,7 @@ class Host(Analysing, Dissecting):
 
     def _turn(self, run: HostedRun, until: float) -> None:
         """Steps of one run, for one slice."""
-        run.cost = max(run.cost, self._floor - CREDIT_S)
+        run.catch_up(self._floor, CREDIT_S)
         started = self._cpu()
         while self._step(run) is None:
             now = self._clock()
@@ -229,7 +233,7 @@ class Host(Analysing, Dissecting):
             except Exception as error:
                 found = self._fail(member, error)
             cost = self._cpu() - started
-            run.lead.cost += cost
+            run.lead.charge(cost)
             if member.failure is None:
                 member.stepped(self._clock(), cost)
         return found
@@ -257,10 +261,10 @@ class Host(Analysing, Dissecting):
         except Exception as error:
             raise self._fail(run, error) from error
         finally:
-            run.lead.cost += self._cpu() - started
+            run.lead.charge(self._cpu() - started)
 
-    def _find(self, run_id: str) -> HostedRun:
-        """The run, its lease renewed; from the store where it is not in memory."""
+    def _find(self, run_id: str, looks: bool = False) -> HostedRun:
+        """The run, its lease renewed; from the store where it is not in memory. looks: its reader does no more than that."""
         if not isinstance(run_id, str):
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
         if run_id not in self._runs:
@@ -271,4 +275,13 @@ class Host(Analysing, Dissecting):
             run.lead.hurry(now)
         for member in run.group:
             member.seen = now
+            member.acted = member.acted if looks else now
         return run
+
+
+def _since(update: Update, since: tuple[int, int] | None) -> Update:
+    """What a reader who has seen `since` has not seen."""
+    rows = update.history
+    if since is not None:
+        rows = rows[(rows["epoch"] > since[0]) | ((rows["epoch"] == since[0]) & (rows["step"] > since[1]))]
+    return replace(update, history=rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moe_viz.engine.milestones import Milestones
-from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.protocol import EngineError, Update
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
@@ -21,6 +21,18 @@ CATCH_UP_S = 0.25
 VISIBLE_S = 0.1
 """Two steps closer than this look like one: only slower runs must be kept from catching up in a burst."""
 RATE_WINDOW_S = 5.0
+HISTORY_ROWS = 200
+"""Points per series of one answer."""
+
+
+@dataclass
+class Account:
+    """What one session's runs have cost together, in CPU seconds on the host's fair-share scale. owner: its token, "" where unknown."""
+
+    owner: str = ""
+    cost: float = 0.0
+    furthest: float = 0.0
+    """The most that one of its runs has spent."""
 
 
 @dataclass
@@ -34,8 +46,11 @@ class HostedRun:
     """When a page last asked for it."""
     milestones: Milestones
     """Checkpoints along the run, for branches."""
-    cost: float = 0.0
-    """CPU seconds charged, on the host's fair-share scale."""
+    account: Account = field(default_factory=Account)
+    spent: float = 0.0
+    """Its own part of that cost since it last waited for long: within one account, the run that has spent least goes next."""
+    acted: float = field(init=False)
+    """When its reader last did more than look."""
     due: float = field(init=False)
     """When the next paced step belongs; `not_before` keeps two steps of a slow run at least half a period apart while it catches up."""
     not_before: float = -math.inf
@@ -54,12 +69,27 @@ class HostedRun:
     _rate: deque[tuple[float, int, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.due = self.seen
+        self.due = self.acted = self.seen
         self.group = self.group or [self]
 
     @property
     def lead(self) -> HostedRun:
         return self.group[0]
+
+    @property
+    def cost(self) -> float:
+        """CPU seconds charged to its session."""
+        return self.account.cost
+
+    def charge(self, seconds: float) -> None:
+        self.account.cost += seconds
+        self.spent += seconds
+        self.account.furthest = max(self.account.furthest, self.spent)
+
+    def catch_up(self, floor: float, credit: float) -> None:
+        """What it left unused while it waited is lost, but for a little: otherwise it would starve the others on its return."""
+        self.account.cost = max(self.account.cost, floor - credit)
+        self.spent = max(self.spent, self.account.furthest - credit)
 
     @property
     def behind(self) -> list[HostedRun]:
@@ -159,6 +189,12 @@ class HostedRun:
         if self.trainer.state == "diverged":
             return snapshot
         return replace(snapshot, state="paused" if paused else "running")
+
+    def update(self, since: tuple[int, int] | None = None) -> Update:
+        """The answer to a reader."""
+        snapshot = self.snapshot(paused=not self.playing)
+        history = self.trainer.history.rows(since, limit=HISTORY_ROWS)
+        return Update(snapshot, history, self.playing and self.healthy, self.trainer.epoch, self.take_notices())
 
     def take_notices(self) -> list[str]:
         notices, self.notices = self.notices, []

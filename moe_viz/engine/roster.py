@@ -1,6 +1,6 @@
 """Roster: the runs of a host that are in memory, and their way to the store and back.
 
-Runs that advance in lock-step come and go together. Where there is no more room, those that nobody has read for longest leave first.
+Runs that advance in lock-step come and go together. Who leaves where there is no more room is said in `room.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pydantic import ValidationError
 
 from moe_viz.engine.cost import estimate, refuse_costly
 from moe_viz.engine.crashes import Crashes
-from moe_viz.engine.hosted import HostedRun
+from moe_viz.engine.hosted import Account, HostedRun
+from moe_viz.engine.milestones import MOST_BYTES
 from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun
-from moe_viz.engine.store import RunStore, Stored
+from moe_viz.engine.room import Room
+from moe_viz.engine.store import RunStore, Stored, is_full
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
 from moe_viz.spec.knobs import N_
@@ -27,13 +29,15 @@ from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
-PRUNE_S = 600.0
+PRUNE_S, OVER_S = 600.0, 10.0
+"""Between two looks at the whole store; where it is known to be over its size."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`.
 
+    history_bytes: histories and keyframes of all runs together, shared out evenly; import_bytes: one exported run.
     model_bytes: models and optimisers of all runs together, and the most that one step may take on top; largest_step: multiply-adds of
     one step of one run. Both by the estimates of `engine.cost`.
     """
@@ -43,11 +47,13 @@ class Limits:
     release_s: float = 600.0
     checkpoint_s: float = 4.0
     slice_s: float = 0.004
+    history_bytes: int = 300_000_000
+    import_bytes: int = 16_000_000
     model_bytes: float = 1e9
     largest_step: float = 8e9
 
 
-class Roster:
+class Roster(Room):
     """`runs`: id -> run in memory. clock: wall time; cpu_clock: what runs are charged for; both in rising seconds."""
 
     def __init__(
@@ -58,25 +64,30 @@ class Roster:
         clock: Callable[[], float],
         cpu_clock: Callable[[], float],
     ):
-        self._trainer, self.store, self.limits = trainer_factory, store, limits
+        super().__init__()
+        self.trainer, self.store, self.limits = trainer_factory, store, limits
         self._clock, self._cpu = clock, cpu_clock
         self.crashes = Crashes(store.root)
         self.runs: dict[str, HostedRun] = {}
         self._pruned_at = -math.inf
 
-    def enter(self, configs: list[RunConfig], playing: bool, cost: float) -> list[HostedRun]:
-        """New runs, one group. Raises EngineError where there is no room or a config is refused."""
+    def enter(self, configs: list[RunConfig], playing: bool, owner: str, cost: float) -> list[HostedRun]:
+        """New runs, one group. Raises Full where there is no room, EngineError where a config is refused."""
         for config in configs:
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
-        self.make_room(len(configs), sum(estimate(config).model_bytes for config in configs))
-        return self.admit([asked(lambda config=config: self._trainer(config)) for config in configs], playing, cost)
+        self.leave_left_pages(owner, len(configs))
+        self.make_room(len(configs), sum(estimate(config).model_bytes for config in configs), owner)
+        trainers = [asked(lambda config=config: self.trainer(config)) for config in configs]
+        return self.admit(trainers, playing, cost, self.account(owner, cost))
 
-    def admit(self, trainers: list[Any], playing: bool, cost: float) -> list[HostedRun]:
-        """Runs of trainers that are ready, one group, with new ids."""
+    def admit(self, trainers: list[Any], playing: bool, cost: float, account: Account | None = None) -> list[HostedRun]:
+        """Runs of trainers that are ready, one group, with new ids; where no account is given, one that begins with `cost`."""
+        account = account or Account(cost=cost)
         group: list[HostedRun] = []
         for trainer in trainers:
-            group.append(self._hosted(secrets.token_urlsafe(16), trainer, playing, group, cost))
+            group.append(self._hosted(secrets.token_urlsafe(16), trainer, playing, group, account))
         self.runs |= {run.id: run for run in group}
+        self._share_out()
         for run in group:
             config = run.trainer.config
             event(log, "run_opened", run=run.id, task=config.task.name, router=config.router.name, runs=len(self.runs))
@@ -86,28 +97,31 @@ class Roster:
     def branch(self, run: HostedRun, step: int, epoch: int, knobs: dict[str, Any]) -> tuple[Any, int]:
         """A trainer that starts from a milestone of `run`, see `Milestones.revive`, and its first step."""
         self.may_become(run.trainer.config, knobs)
-        trainer, start = run.milestones.revive(step, epoch, knobs, self._trainer.load)
+        trainer, start = run.milestones.revive(step, epoch, knobs, self.trainer.load)
         return trainer, start[1]
 
     def wake(self, run_id: str, cost: float) -> None:
-        """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there."""
+        """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there, Full where there is no room."""
         if run_id not in self.store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-        stored = self._load(run_id, self._trainer.load)
+        stored = self._load(run_id, self.trainer.load)
         if stored is None:
             raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
         found = {run_id: stored}
         for other in stored.group:
-            if other not in found and (loaded := self._load(other, self._trainer.load)):
+            if other not in found and (loaded := self._load(other, self.trainer.load)):
                 found[other] = loaded
         configs = asked(lambda: [RunConfig.from_flat(each.config) for each in found.values()])
-        self.make_room(len(found), sum(estimate(config).model_bytes for config in configs))
+        self.make_room(len(found), sum(estimate(config).model_bytes for config in configs), run_id)
         order = [name for name in stored.group if name in found] or [run_id]
         group: list[HostedRun] = []
+        account = Account(cost=cost)
         for name in order:
-            group.append(self._woken(name, found[name], group, cost))
+            group.append(self._woken(name, found[name], group, account))
             group[-1].playing = stored.playing
+            self.resting.pop(name, None)
         self.runs |= {run.id: run for run in group}
+        self._share_out()
         for run in group:
             event(log, "run_resumed", run=run.id, step=run.trainer.step_number, runs=len(self.runs))
 
@@ -115,21 +129,22 @@ class Roster:
         """From the store. Raises RunRefused where the process has died of this run again and again."""
         if self.crashes.too_many(run_id):
             raise RunRefused(
-                N_("This run has ended the training process several times, so it is not started again. Start a new one.")
+                N_(
+                    "This run has ended the training process several times, so it is not started again. Start a new one."
+                )
             )
         with self.crashes.blaming(run_id):
             return self.store.load(run_id, load)
 
-    def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], cost: float) -> HostedRun:
-        trainer = stored.trainer or asked(lambda: self._trainer(RunConfig.from_flat(stored.config)))
-        run = self._hosted(run_id, trainer, stored.playing, group, cost)
-        lost = N_("The checkpoint of this run could not be read: it starts again from step 0.")
-        run.notices.append(lost if stored.trainer is None else N_("Brought back from its last checkpoint."))
+    def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], account: Account) -> HostedRun:
+        trainer = stored.trainer or asked(lambda: self.trainer(RunConfig.from_flat(stored.config)))
+        run = self._hosted(run_id, trainer, stored.playing, group, account)
+        run.notices.append(stored.notice)
         run.saved = run.state_to_save
         return run
 
-    def _hosted(self, run_id: str, trainer: Any, playing: bool, group: list[HostedRun], cost: float) -> HostedRun:
-        run = HostedRun(run_id, trainer, playing, self._clock(), self.store.milestones(run_id), cost)
+    def _hosted(self, run_id: str, trainer: Any, playing: bool, group: list[HostedRun], account: Account) -> HostedRun:
+        run = HostedRun(run_id, trainer, playing, self._clock(), self.store.milestones(run_id), account)
         run.group = group
         return run
 
@@ -139,31 +154,30 @@ class Roster:
         refuse_costly(wanted, self.limits.model_bytes, self.limits.largest_step)
         self.make_room(0, max(estimate(wanted).model_bytes - estimate(config).model_bytes, 0))
 
-    def make_room(self, count: int, model_bytes: float = 0) -> None:
-        """Where the host is full, let the runs unread for longest go (to the store). Raises EngineError where all are being read."""
-        while self._lacks(count, model_bytes):
-            oldest = min(self.runs.values(), key=lambda run: run.seen, default=None)
-            if oldest is None or oldest.seen >= self._clock() - self.limits.lease_s or not self.let_go(oldest):
-                raise EngineError(
-                    N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self.runs)
-                )
-
-    def _lacks(self, count: int, model_bytes: float) -> bool:
-        held = sum(estimate(run.trainer.config).model_bytes for run in self.runs.values()) if model_bytes else 0
-        return len(self.runs) + count > self.limits.max_runs or held + model_bytes > self.limits.model_bytes
-
     def let_go(self, run: HostedRun) -> bool:
         """From memory to the store, with its whole group; False where that cannot be."""
-        if not all(self.save(member) for member in run.group):
+        for member in run.group:
+            if member.healthy:
+                member.saved = (
+                    None  # once more, its history for long; and another process may have removed what was there
+                )
+        if not all(self.save(member, for_long=True) for member in run.group):
             return False
         for member in run.group:
             del self.runs[member.id]
             event(log, "run_released", run=member.id, step=member.trainer.step_number, runs=len(self.runs))
+        self._share_out()
         return True
+
+    def _share_out(self) -> None:
+        """Give each run in memory an equal part of the room for histories, and of half the store for milestones."""
+        for run in self.runs.values():
+            run.trainer.history.budget(self.limits.history_bytes // len(self.runs))
+            run.milestones.most_bytes = min(MOST_BYTES, self.store.max_bytes // (2 * len(self.runs)))
 
     def keep_house(self, now: float) -> None:
         """At most one checkpoint or release per tick, so that no answer waits for thirty of them."""
-        if now - self._pruned_at >= PRUNE_S:
+        if now - self._pruned_at >= (OVER_S if self.store.is_over else PRUNE_S):
             self.store.prune(keep=set(self.runs))
             self._pruned_at = now
         for run in self.runs.values():
@@ -177,25 +191,36 @@ class Roster:
                     self.save(run)
                 return
 
-    def save(self, run: HostedRun) -> bool:
+    def save(self, run: HostedRun, for_long: bool = False) -> bool:
         """Checkpoint a run; True where what is stored is as good as it gets (a broken run keeps its last good one)."""
         if not run.unsaved:
             return True
         started, run.saved_at = self._cpu(), self._clock()
         try:
             ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
-            self.store.save(run.id, run.trainer, run.playing, ids)
+            self.store.save(run.id, run.trainer, run.playing, ids, for_long)
         except Exception as error:
             if not run.unsaved_reported:
                 event(log, "checkpoint_failed", logging.ERROR, error, run=run.id)
-                run.notices.append(N_("This run cannot be saved on the server at the moment."))
+                run.notices.append(_DISK_FULL if is_full(error) else _UNSAVED)
             run.unsaved_reported = True
             return False
         finally:
-            run.cost += self._cpu() - started
+            run.charge(self._cpu() - started)
+        if run.unsaved_reported:
+            event(log, "checkpoint_again", run=run.id)
+            run.notices.append(N_("This run is saved on the server again."))
         run.saved, run.unsaved_reported = run.state_to_save, False
         self.crashes.got_to(run.id, run.trainer.step_number)
         return True
+
+
+_UNSAVED = N_(
+    "This run cannot be saved on the server at the moment. It goes on; saving is tried again every few seconds."
+)
+_DISK_FULL = N_(
+    "The server's disk is full: this run goes on, but cannot be saved now. Saving is tried again every few seconds."
+)
 
 
 def asked(request: Callable[[], Any]) -> Any:

@@ -1,0 +1,141 @@
+"""A full host: who gets room, in which order, and what a session may hold, with a clock that only the test moves."""
+
+import pytest
+
+from moe_viz.engine.line import PATIENCE_S
+from moe_viz.engine.protocol import Full
+from moe_viz.engine.room import AWAY_S, REST_S
+from moe_viz.engine.roster import Limits
+from tests.engine.test_host import clock, config, make, serve, steps  # noqa: F401
+
+
+def ask(host, owner):
+    """What a waiting page does: the run it got, or its place in line."""
+    try:
+        return host.open(config(), owner=owner)
+    except Full as full:
+        return full.position
+
+
+def read(host, clock, runs, seconds):  # noqa: F811
+    """Pages read their runs once a second."""
+    for _ in range(round(seconds)):
+        clock.now += 1
+        for run in runs:
+            host.read(run)
+
+
+def test_first_come_first_served_when_a_page_closes(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=2))
+    one, two = ask(host, "a"), ask(host, "b")
+    assert [ask(host, who) for who in "cdec"] == [1, 2, 3, 1]
+    assert host.status()["waiting"] == 3
+    host.release(one)
+    assert ask(host, "d") == 2 and ask(host, "e") == 3, "c came first, though it asks last"
+    assert host.read(ask(host, "c")).snapshot.step == 0
+    assert [ask(host, "d"), ask(host, "e")] == [1, 2] and host.read(two)
+
+
+def test_two_places_at_once_let_the_second_in_before_the_first_asks_again(make):  # noqa: F811
+    host = make(limits=Limits(max_runs=2))
+    runs = [ask(host, "a"), ask(host, "b")]
+    assert [ask(host, "c"), ask(host, "d"), ask(host, "e")] == [1, 2, 3]
+    for run in runs:
+        host.release(run)
+    assert isinstance(ask(host, "d"), str) and ask(host, "e") == 2 and isinstance(ask(host, "c"), str)
+
+
+def test_who_closes_the_page_leaves_the_line(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    run = ask(host, "a")
+    assert [ask(host, "gone"), ask(host, "c")] == [1, 2]
+    for _ in range(6):
+        clock.now += PATIENCE_S / 4
+        host.read(run)
+        place = ask(host, "c")
+    assert place == 1
+
+
+def test_an_unread_run_gives_its_room_away_and_comes_back_through_the_line(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1, lease_s=30))
+    one = ask(host, "a")
+    serve(host, clock, 5, [one])
+    reached = steps(host, one)
+    assert reached > 0 and ask(host, "b") == 1
+    clock.now += 31
+    two = ask(host, "b")
+    with pytest.raises(Full) as full:
+        host.read(one)
+    assert full.value.position == 1
+    host.release(two)
+    assert steps(host, one) == reached, "nothing lost"
+
+
+def test_the_wait_is_estimated_from_those_who_entered_before(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    run = ask(host, "a")
+    expected = []
+    for n in range(4):
+        with pytest.raises(Full) as full:
+            host.open(config(), owner=str(n))
+        expected.append(full.value.wait_s)
+        read(host, clock, [run], 9)
+        host.release(run)
+        run = ask(host, str(n))
+    assert expected == [None, None, 9, 9]
+
+
+def test_a_paused_run_makes_room_and_is_still_seen_until_it_is_played_again(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    one = ask(host, "a")
+    serve(host, clock, 2, [one])
+    host.play(one, False)
+    reached = steps(host, one)
+    assert ask(host, "b") == 1, "just paused: perhaps only to look"
+    for _ in range(round(REST_S) + 1):
+        read(host, clock, [one], 1)
+        got = ask(host, "b")
+        if isinstance(got, str):
+            break
+    two = got
+    update = host.read(one)
+    assert update.snapshot.step == reached and not update.playing and len(update.history) > 1
+    assert host.read(one, (0, reached)).history.empty
+    with pytest.raises(Full):
+        host.play(one, True)
+    host.release(two)
+    host.play(one, True)
+    serve(host, clock, 1, [one])
+    assert steps(host, one) > reached
+
+
+def test_a_playing_run_that_is_read_never_leaves(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    one = ask(host, "a")
+    for _ in range(200):
+        read(host, clock, [one], 1)
+        assert ask(host, "b") == 1
+
+
+def test_sessions_share_evenly_however_many_runs_they_have(make, clock):  # noqa: F811
+    host = make()
+    many = [host.open(config(), owner="many") for _ in range(4)]
+    single = [host.open(config(), owner=f"single {n}") for n in range(2)]
+    serve(host, clock, 12, [*many, *single])
+    each = [steps(host, run) for run in many]
+    shares = [sum(each), *(steps(host, run) for run in single)]
+    assert min(shares) >= 0.95 * max(shares)
+    assert min(each) >= 0.95 * max(each), "the runs of one session take turns"
+
+
+def test_a_session_beyond_its_share_lets_its_left_pages_go_first(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=16))
+    own = [host.open(config(), owner="a") for _ in range(4)]
+    for n in range(3):
+        host.open(config(), owner=f"other {n}")
+    clock.now += AWAY_S + 1
+    for run in [*own[1:], *(set(host._runs) - set(own))]:
+        host.read(run)
+    new = host.open(config(), owner="a")
+    assert set(host._runs) >= {*own[1:], new} and own[0] not in host._runs
+    assert host.read(own[0]).snapshot.step == 0, "it is in the store"
