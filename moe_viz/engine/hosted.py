@@ -123,8 +123,8 @@ class HostedRun:
 
     @property
     def unsaved(self) -> bool:
-        """Whether a checkpoint would add anything. A broken run keeps its last good one."""
-        return self.healthy and self.saved != self.state_to_save
+        """Whether a checkpoint would add anything. A broken run keeps its last good one, where there is one."""
+        return self.saved is None or (self.healthy and self.saved != self.state_to_save)
 
     def next_step(self, leased_since: float) -> float:
         """When its group may take its next step (-inf: at once), infinite where it may not (paused, unread since `leased_since`, failed),

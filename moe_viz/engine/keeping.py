@@ -138,4 +138,4 @@ class KeepingClient:
 
 def clean(name: str) -> str:
     """A name as it is kept: one line of at most `LONGEST_NAME` characters, nothing invisible."""
-    return UNPRINTABLE.sub(" ", str(name)).strip()[:LONGEST_NAME]
+    return " ".join(UNPRINTABLE.sub(" ", str(name)).split())[:LONGEST_NAME]

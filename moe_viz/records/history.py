@@ -74,7 +74,7 @@ class History:
     @property
     def max_rows(self) -> int:
         """Rows held at most: `MAX_ROWS`, fewer where rows are so wide that they would pass their share of the budget."""
-        fitting = self._row_bytes // (4 * max(len(self.columns), 1))
+        fitting = self._row_bytes // (4 * len(self.columns) + 24)
         return min(self._limits[0], max(fitting, FEWEST_ROWS))
 
     def budget(self, max_bytes: int) -> None:

@@ -64,11 +64,7 @@ class Keyframes:
             self._frames.pop()
         packed = [pack(trace, self._batch_id({name: getattr(trace, name) for name in LABELS})) for trace in traces]
         self._frames.append(Frame(epoch, step, packed))
-        size = self.nbytes
-        while size > self.max_bytes and len(self._frames) > 1:
-            self._frames.pop(self._most_crowded())
-            self._forget_unused_batches()
-            size = self.nbytes
+        self._thin()
 
     def shrink(self, max_bytes: int) -> None:
         """Another budget. Of every two older keyframes one may go, the most crowded first, so that the whole run stays covered."""
@@ -88,6 +84,7 @@ class Keyframes:
             if not gone:
                 break
         self._forget_unused_batches()
+        self._thin()
 
     def steps(self, epoch: int | None = None) -> list[tuple[int, int]]:
         """(epoch, step) of each keyframe held, oldest first; of one epoch where given."""
@@ -133,6 +130,11 @@ class Keyframes:
     def _forget_unused_batches(self) -> None:
         used = {packed.batch for frame in self._frames for packed in frame.layers}
         self._batches = {key: batch for key, batch in self._batches.items() if key in used}
+
+    def _thin(self) -> None:
+        while self.nbytes > self.max_bytes and len(self._frames) > 1:
+            self._frames.pop(self._most_crowded())
+            self._forget_unused_batches()
 
     def _most_crowded(self) -> int:
         """Index of the keyframe whose removal leaves the smallest gap in time; the first of an epoch only when nothing else is left."""
