@@ -1,0 +1,213 @@
+"""Experts of the classical mixtures: each is a density of y given x, with its own way to be refitted to the points it is responsible for.
+
+`log_prob` [N, E], `mean` [N, E, O] and `maximise(x, y, h)`: the M-step of all experts with responsibilities `h` [N, E]. `free` holds the parameters,
+stacked over experts, free of constraints (scales as logarithms), so that a gradient can climb them too. Sources: Jacobs et al. 1991, Jordan & Jacobs
+1994 (Gaussian, logistic, multinomial), Chamroukhi 2016-17 (Laplace, t), Collobert, Bengio & Bengio 2002 and Sollich 2002 (margin).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from moe_viz.mixtures.newton import climb, log_softmax_pinned, softmax_newton, weighted_least_squares, with_ones
+
+ALIVE = 1e-8
+"""An expert responsible for less than this many points keeps its parameters: there is nothing to fit it to."""
+FLOOR = 1e-6
+"""Smallest squared scale, in parts of the variance of y: without it the likelihood of a single point grows without bound."""
+
+
+class Expert:
+    """What all kinds share. `classes` is None for regression, else how many classes y has."""
+
+    def __init__(self, n_experts: int, nu: float) -> None:
+        self.n_experts, self.nu = n_experts, nu
+        self.free: dict[str, Tensor] = {}
+
+    def start(self, x: Tensor, y: Tensor, h: Tensor) -> None:
+        """Begin, fitted to a first guess `h` [N, E] of who is responsible. `x` [N, D], `y` [N, O]."""
+        self.free = self._blank(x, y)
+        self.maximise(x, y, h)
+
+    def maximise(self, x: Tensor, y: Tensor, h: Tensor) -> None:
+        """Raise sum_n h_ne log p_e(y_n | x_n) for each expert e that is responsible for anything."""
+        inputs = self._inputs(x)
+        own = [{name: value[e] for name, value in self.free.items()} for e in range(self.n_experts)]
+        fitted = [self._refit(inputs, y, h[:, e], one) if h[:, e].sum() > ALIVE else one for e, one in enumerate(own)]
+        self.free = {name: torch.stack([one[name] for one in fitted]) for name in self.free}
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        return with_ones(x)
+
+
+class Regression(Expert):
+    """y = x B + b + noise of one scale per expert, alike in all outputs."""
+
+    classifies = False
+
+    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        self.floor = math.log(FLOOR * float(y.var(0, correction=0).mean().clamp_min(1e-12)))
+        weight = y.new_zeros(self.n_experts, self._inputs(x[:1]).shape[1], y.shape[1])
+        weight[:, -1] = y.mean(0)
+        return {
+            "weight": weight,
+            "log_scale": y.var(0, correction=0).mean().clamp_min(1e-12).log().expand(self.n_experts),
+        }
+
+    def mean(self, x: Tensor) -> Tensor:
+        """[N, E, O]."""
+        return torch.einsum("np,epo->neo", self._inputs(x), self.free["weight"])
+
+    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+        """[N, E]; `log_scale` is the logarithm of the squared scale."""
+        return self._log_density(y.unsqueeze(1) - self.mean(x), self.free["log_scale"].clamp_min(self.floor))
+
+    def _scale(self, squared: Tensor) -> Tensor:
+        return squared.clamp_min(math.exp(self.floor)).log()
+
+
+class LinearGaussian(Regression):
+    """log N(y; x B + b, s^2 I): weighted least squares."""
+
+    def _log_density(self, residual: Tensor, log_scale: Tensor) -> Tensor:
+        outputs = residual.shape[-1]
+        return -0.5 * (residual.square().sum(-1) / log_scale.exp() + outputs * (log_scale + math.log(2 * math.pi)))
+
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        weight = weighted_least_squares(inputs, y, h)
+        squared = (h.unsqueeze(1) * (y - inputs @ weight).square()).sum() / (h.sum() * y.shape[1])
+        return {"weight": weight, "log_scale": self._scale(squared)}
+
+
+class ConstantGaussian(LinearGaussian):
+    """log N(y; c, s^2 I): every expert is one point, as a component of a Gaussian mixture, but gated by x."""
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        return x.new_ones(len(x), 1)
+
+
+class StudentT(Regression):
+    """Student's t with `nu` degrees of freedom: far points count less, u = (nu + O) / (nu + r^2 / s^2). nu -> infinity is the Gaussian."""
+
+    def _log_density(self, residual: Tensor, log_scale: Tensor) -> Tensor:
+        nu, outputs = self.nu, residual.shape[-1]
+        constant = math.lgamma((nu + outputs) / 2) - math.lgamma(nu / 2) - outputs / 2 * math.log(nu * math.pi)
+        ratio = residual.square().sum(-1) / (nu * log_scale.exp())
+        return constant - outputs / 2 * log_scale - (nu + outputs) / 2 * ratio.log1p()
+
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        outputs = y.shape[1]
+        squared = (y - inputs @ own["weight"]).square().sum(1)
+        u = (self.nu + outputs) / (self.nu + squared / own["log_scale"].clamp_min(self.floor).exp())
+        weight = weighted_least_squares(inputs, y, h * u)
+        left = (y - inputs @ weight).square().sum(1)
+        return {"weight": weight, "log_scale": self._scale((h * u * left).sum() / (h.sum() * outputs))}
+
+
+class Laplace(Regression):
+    """log density -|r|/b - log 2b: the weighted median's kin, by least squares reweighted with 1/|r|."""
+
+    STEPS = 3
+
+    def _log_density(self, residual: Tensor, log_scale: Tensor) -> Tensor:
+        b = (log_scale / 2).exp()
+        return -residual.abs().sum(-1) / b - residual.shape[-1] * (math.log(2) + log_scale / 2)
+
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        weight = own["weight"]
+        tiny = math.exp(self.floor / 2)
+        for _ in range(self.STEPS):
+            columns = []
+            for o in range(y.shape[1]):
+                old = weight[:, o : o + 1]
+                near = (y[:, o : o + 1] - inputs @ old).abs().clamp_min(tiny).squeeze(1)
+                new = weighted_least_squares(inputs, y[:, o : o + 1], h / near)
+                columns.append(
+                    climb(old, new - old, lambda w, o=o: -(h * (y[:, o] - (inputs @ w).squeeze(1)).abs()).sum())
+                )
+            weight = torch.cat(columns, 1)
+        b = (h.unsqueeze(1) * (y - inputs @ weight).abs()).sum() / (h.sum() * y.shape[1])
+        return {"weight": weight, "log_scale": self._scale(b.square())}
+
+
+class Multinomial(Expert):
+    """softmax(x B + b) over the classes of y, the last one's logit pinned to 0. `y` [N, C], one-hot."""
+
+    classifies = True
+    STEPS = 3
+
+    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        return {"weight": y.new_zeros(self.n_experts, x.shape[1] + 1, y.shape[1] - 1)}
+
+    def _log_classes(self, x: Tensor) -> Tensor:
+        inputs = with_ones(x)
+        return torch.stack([log_softmax_pinned(inputs, weight) for weight in self.free["weight"]], 1)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Class probabilities [N, E, C]."""
+        return self._log_classes(x).exp()
+
+    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+        """[N, E]."""
+        return (self._log_classes(x) * y.unsqueeze(1)).sum(-1)
+
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"weight": softmax_newton(inputs, h.unsqueeze(1) * y, own["weight"], self.STEPS)}
+
+
+class Logistic(Multinomial):
+    """sigmoid(x B + b): two classes."""
+
+
+class Margin(Multinomial):
+    """A linear support vector machine as an expert: class scores are hinge losses, p(y | x) = e^-l(yf) / (e^-l(f) + e^-l(-f)), f = x B + b, y = ±1.
+
+    The M-step aims at the machine of largest margin (squared hinge, weighted by h, by Newton on its support vectors) and goes as far towards it as the
+    likelihood allows. Sollich 2002 gives the probability, Chapelle 2007 the Newton step.
+    """
+
+    PENALTY = 1e-2
+    """Weight of ||B||^2 / 2 beside the mean of the squared hinge losses; the bias is free."""
+
+    def _log_classes(self, x: Tensor) -> Tensor:
+        f = torch.einsum("np,epo->neo", with_ones(x), self.free["weight"])
+        return self._of(f)
+
+    @staticmethod
+    def _of(f: Tensor) -> Tensor:
+        losses = torch.cat([(1 - f).clamp_min(0), (1 + f).clamp_min(0)], -1)
+        return (-losses).log_softmax(-1)
+
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        old, signs, share = own["weight"], y[:, :1] - y[:, 1:], h / h.sum()
+        ridge = torch.diag(
+            torch.cat([inputs.new_full((inputs.shape[1] - 1,), self.PENALTY), inputs.new_full((1,), 1e-9)])
+        )
+
+        def badness(weight: Tensor) -> Tensor:
+            short = (1 - signs * (inputs @ weight)).clamp_min(0).squeeze(1)
+            return 0.5 * (share * short.square()).sum() + 0.5 * (weight * (ridge @ weight)).sum()
+
+        aim = old
+        for _ in range(self.STEPS):
+            inside = share * ((signs * (inputs @ aim)).squeeze(1) < 1)
+            hessian = inputs.T @ (inside.unsqueeze(1) * inputs) + ridge
+            best = torch.linalg.solve(hessian, inputs.T @ (inside.unsqueeze(1) * signs))
+            aim = climb(aim, best - aim, lambda weight: -badness(weight))
+        likelihood = lambda weight: (h.unsqueeze(1) * y * self._of(inputs @ weight)).sum()  # noqa: E731
+        return {"weight": climb(old, aim - old, likelihood)}
+
+
+EXPERTS = {
+    "constant_gaussian": ConstantGaussian,
+    "linear_gaussian": LinearGaussian,
+    "laplace": Laplace,
+    "student_t": StudentT,
+    "logistic": Logistic,
+    "multinomial": Multinomial,
+    "svm": Margin,
+}
+TWO_CLASSES = ("logistic", "svm")

@@ -1,0 +1,72 @@
+"""Newton steps for the multinomial logit with soft targets: the inner loop of softmax gates and of classifying experts ("IRLS" in the papers)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+HALVINGS = 30
+RIDGE = 1e-8
+"""Added to the Hessian, in parts of its largest diagonal entry: keeps the step defined where classes are separable."""
+
+
+def with_ones(x: Tensor) -> Tensor:
+    """`x` [N, D] -> [N, D+1], a column of ones last: every linear part has a bias."""
+    return torch.cat([x, x.new_ones(len(x), 1)], 1)
+
+
+def climb(old: Tensor, step: Tensor, goal: Callable[[Tensor], Tensor]) -> Tensor:
+    """`old + t * step` with the first t of 1, 1/2, 1/4, … at which `goal` is not below its value at `old`; `old` where there is none.
+
+    This is what keeps EM's likelihood from falling: a plain Newton step may overshoot (Jordan & Jacobs 1994 take it anyway).
+    """
+    before = goal(old)
+    for halving in range(HALVINGS):
+        new = old + step * 0.5**halving
+        if goal(new) >= before:
+            return new
+    return old
+
+
+def log_softmax_pinned(inputs: Tensor, weight: Tensor) -> Tensor:
+    """log softmax [N, C] of `inputs` [N, P] @ `weight` [P, C-1], the last class's logit pinned to 0."""
+    logits = inputs @ weight
+    return torch.cat([logits, logits.new_zeros(len(logits), 1)], 1).log_softmax(1)
+
+
+def softmax_newton(inputs: Tensor, targets: Tensor, weight: Tensor, steps: int) -> Tensor:
+    """Climb sum(targets * log softmax) from `weight`; returns the new weight [P, C-1].
+
+    `inputs` [N, P]; `targets` [N, C] >= 0: rows need not sum to 1 (their sum is the row's weight). With g the softmax and m the row sums,
+    gradient = X^T (targets - m g), minus Hessian block (a, b) = X^T diag(m g_a ([a = b] - g_b)) X.
+    """
+    n_classes = targets.shape[1]
+    if n_classes == 1:
+        return weight
+    mass = targets.sum(1, keepdim=True)
+
+    def goal(candidate: Tensor) -> Tensor:
+        return (targets * log_softmax_pinned(inputs, candidate)).sum()
+
+    for _ in range(steps):
+        g = log_softmax_pinned(inputs, weight).exp()[:, :-1]
+        gradient = inputs.T @ (targets[:, :-1] - mass * g)
+        blocks = torch.diag_embed(mass * g) - (mass * g).unsqueeze(2) * g.unsqueeze(1)
+        hessian = torch.einsum("np,nab,nq->apbq", inputs, blocks, inputs)
+        size = gradient.numel()
+        hessian = hessian.reshape(size, size)
+        hessian = hessian + torch.eye(size, dtype=hessian.dtype) * (RIDGE * hessian.diagonal().max() + 1e-300)
+        step = torch.linalg.lstsq(hessian, gradient.T.reshape(size, 1), driver="gelsd").solution
+        new = climb(weight, step.reshape(n_classes - 1, -1).T, goal)
+        if torch.equal(new, weight):
+            break
+        weight = new
+    return weight
+
+
+def weighted_least_squares(inputs: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+    """Minimise sum_n weight_n ||y_n - inputs_n B||^2: B [P, O] of least norm. `inputs` [N, P], `y` [N, O], `weight` [N] >= 0."""
+    root = weight.sqrt().unsqueeze(1)
+    return torch.linalg.lstsq(root * inputs, root * y, driver="gelsd").solution
