@@ -28,10 +28,11 @@ PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     "low_memory": {
         "max_runs": 6,
-        "history_bytes": 36_000_000,
-        "store_bytes": 300_000_000,
-        "upload_bytes": 1_000_000,
         "release_s": 120.0,
+        "history_bytes": 40_000_000,
+        "model_bytes": 150_000_000,
+        "store_bytes": 300_000_000,
+        "upload_bytes": 8_000_000,
     },
     "classroom": {"max_runs": 48, "release_s": 1200.0, "store_bytes": 5_000_000_000},
 }
@@ -82,14 +83,25 @@ class Settings(BaseSettings):
         json_schema_extra={"unit": "bytes"},
     )
     history_bytes: int = Field(
-        400_000_000,
+        300_000_000,
         ge=8_000_000,
         le=10**12,
         description="histories and keyframes of all runs in memory",
         json_schema_extra={"unit": "bytes"},
     )
+    model_bytes: int = Field(
+        1_000_000_000,
+        ge=50_000_000,
+        le=10**13,
+        description="models and optimisers of all runs in memory, and what one step may take on top",
+        json_schema_extra={"unit": "bytes"},
+    )
     upload_bytes: int = Field(
-        2_000_000, ge=10_000, le=2 * 2**20, description="one uploaded file", json_schema_extra={"unit": "bytes"}
+        16_000_000,
+        ge=1_000_000,
+        le=200_000_000,
+        description="one exported run that is imported",
+        json_schema_extra={"unit": "bytes"},
     )
     passphrase: SecretStr | None = Field(
         None, min_length=4, max_length=200, description="asked from everyone who opens the lab; none: open to all"

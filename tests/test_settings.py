@@ -9,6 +9,7 @@ import pytest
 
 from moe_viz.engine.client import home
 from moe_viz.engine.local import Settings as WorkerSettings
+from moe_viz.engine.roster import Limits
 from moe_viz.settings import PROFILES, BadSettings, Settings, load, settings, settings_or_exit, unknown_variables
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +134,8 @@ def test_the_worker_gets_its_share(monkeypatch, tmp_path):
     assert mine is settings() and mine.home == Path.home() / "somewhere"
     worker = WorkerSettings.of(mine, tmp_path)
     assert (worker.limits.max_runs, worker.limits.lease_s, worker.store) == (5, 7.0, str(tmp_path))
+    assert (worker.limits.history_bytes, worker.limits.import_bytes) == (mine.history_bytes, mine.upload_bytes)
+    assert WorkerSettings.of(load(max_runs=64, lease_s=30), tmp_path).limits == Limits()
     assert (worker.log_format, worker.log_to, worker.log_level) == ("json", "file", "info")
 
 
