@@ -218,12 +218,23 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
     return PlotlyChart(figure, shown)
 
 
+STAMP_LINE = 50
+"""Characters that fit on a phone."""
+
+
 def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
-    """The chart with a small line at the foot that says what made it, so that a saved picture does, too."""
+    """The chart with small lines at the foot that say what made it, so that a saved picture does, too. " · " in `text` is where a line may end."""
     figure = go.Figure(chart.figure)
-    below = (figure.layout.margin.b or 44) + 20
+    lines = [""]
+    for part in text.split(" · "):
+        if lines[-1] and len(lines[-1]) + len(part) > STAMP_LINE:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} · {part}" if lines[-1] else part
+    below = (figure.layout.margin.b or 44) + 6 + 14 * len(lines)
     figure.add_annotation(
-        text=escape(text),
+        text="<br>".join(escape(line) for line in lines),
+        align="right",
         xref="paper",
         yref="paper",
         x=1,
@@ -234,7 +245,7 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
         showarrow=False,
         font={"size": 10, "color": NEUTRAL},
     )
-    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 20)
+    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 6 + 14 * len(lines))
     figure.update_xaxes(title_standoff=4)
     return PlotlyChart(figure, chart.table)
 

@@ -148,21 +148,6 @@ def compared(
     return _lines(joined, {label: label for label in histories}, title, translate, limit=None, **more)
 
 
-def marked(chart: VegaChart, step: int | None) -> VegaChart:
-    """The chart with a line at one step (the time machine's position). None: no line, same spec, so that nothing remounts."""
-    at = np.full(len(chart.data), np.nan)
-    if step is not None and len(at):
-        at[0] = step
-    spec = copy.deepcopy(chart.spec)
-    line = {
-        "transform": [{"filter": "isValid(datum.at)"}],
-        "mark": {"type": "rule", "color": NEUTRAL, "strokeWidth": 2},
-        "encoding": {"x": {"field": "at", "type": "quantitative"}},
-    }
-    spec["layer"].append(line)
-    return VegaChart(spec, chart.data.assign(at=at))
-
-
 def without_time_axis(chart: VegaChart) -> VegaChart:
     """The chart without numbers on its time axis, for a strip that stands above another one with the same rows."""
     spec = copy.deepcopy(chart.spec)
@@ -217,7 +202,7 @@ def _lines(
     legend = (
         None
         if len(names) == 1
-        else {"orient": "top", "title": None, "offset": 2, "symbolType": "stroke", "columns": 8, "labelLimit": 400}
+        else {"orient": "top", "title": None, "offset": 2, "symbolType": "stroke", "columns": _columns(names), "labelLimit": 400}
     )
     layer = {
         "transform": [{"fold": names, "as": ["series", "value"]}, *([{"filter": "isValid(datum.value)"}] if sparse else [])],
@@ -241,6 +226,11 @@ def _lines(
             }
         )
     return VegaChart(_strip(layers, title, translate), _rows(history, columns, limit))
+
+
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    """As many legend entries beside one another as fit; the chart knows its width only on the page."""
+    return {"expr": f"max(1, floor(width / {30 + 7 * max(map(len, names), default=1)}))"}
 
 
 def _strip(layers: list[dict], title: str, translate: Translate) -> dict[str, Any]:

@@ -92,13 +92,8 @@ def overlay(
     sparse: bool = False,
 ) -> VegaChart:
     """One history column of several runs (label -> history), multiplied by `scale`, as lines on one pair of axes."""
-    # the legend in two columns: four names do not fit beside one another on a phone
     scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
-    chart = compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
-    for channel in ("color", "strokeDash"):
-        if legend := chart.spec["layer"][0]["encoding"].get(channel, {}).get("legend"):
-            legend["columns"] = 2
-    return chart
+    return compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
 
 
 def _frame(layer: dict, title: str, height: int) -> dict:

@@ -43,9 +43,12 @@ def scrubber(
     span: tuple[int, int],
     checkpoints: Sequence[int] = (),
     pins: Mapping[str, int | None] | None = None,
+    axes: Sequence[tuple[int, int]] = (),
     labels: Mapping[str, str] | None = None,
 ) -> None:
     """Draw the track. steps: the kept moments, rising;  shown: the one on screen;  span: first and last step of the time axis below it.
+
+    axes: first and last step of each chart in the container with the key `strips`; a line on each of them moves with the track.
 
     What the reader asks for next is `asked(key)`; it is there before the script runs, so a page can draw that moment in the same run.
     """
@@ -58,6 +61,7 @@ def scrubber(
             "last": span[1],
             "checkpoints": list(checkpoints),
             "pins": dict(pins or {}),
+            "axes": [list(axis) for axis in axes],
             "labels": {**LABELS, **(labels or {})},
         },
         default={"at": None},

@@ -1,4 +1,4 @@
-"""Below the time machine's picture: two pinned moments compared, and branches that start from an earlier moment."""
+"""Beside and below the time machine's picture: branches that start from an earlier moment, and two pinned moments compared."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _settled(source: Source, found: Machine) -> None:
 def fork() -> None:
     """Start again from an earlier moment with one knob changed."""
     run, found = current(), machine()
-    st.subheader(_("Fork from the moment shown"), anchor=False)
+    st.markdown("**" + _("Fork from the moment shown") + "**")
     if run.run is None or run.lost:
         st.info(
             _(

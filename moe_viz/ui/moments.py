@@ -61,10 +61,8 @@ class Machine:
     read_at: float = 0.0
     sources: dict[str, Source] = field(default_factory=dict)
     """Run id -> its source as of the last reading: between two readings nothing is asked twice."""
-    marked: int | None = None
-    """Where the line stands on those charts."""
     strips: tuple[Any, list[Any]] | None = None
-    """What the charts below the picture were made from, and the charts: a move of the track only moves their line."""
+    """What the charts below the picture were made from, and the charts: a move of the track does not touch them."""
 
     def begin(self, epoch: int) -> None:
         """Forget positions of an earlier (re)start: its steps mean other moments."""

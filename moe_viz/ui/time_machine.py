@@ -24,6 +24,8 @@ SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
 SECONDS_PAUSED = 1.0
 TRACK = "track"
+Strips = list[tuple[str, charts.VegaChart, str]]
+"""Key, chart, and what it shows in words."""
 
 
 def live() -> None:
@@ -55,16 +57,12 @@ def _draw() -> None:
     if not shown.steps:
         st.info(_("No moment of this run is kept yet. One is kept whenever a page looks at the run."))
         return
-    moved = found.move(asked(TRACK), shown.steps[-1])
+    found.move(asked(TRACK), shown.steps[-1])
     step = shown.nearest(found.at)
-    if not moved or found.marked is None:
-        # while the track moves the charts stay as they are: redrawing them would cost the picture its tenth of a second; the next look,
-        # at most a second later, brings their line along
-        found.marked = step
     _buttons(found, source, branch, step, len(shown.steps))
     traces = shown.traces_at(step)
     found.layer = min(found.layer, len(traces) - 1)
-    history = source.update.history
+    history, stack = source.update.history, _stack(found, source, branch)
     last = int(history["step"].iloc[-1]) if len(history) else shown.steps[-1]
     scrubber(
         shown.steps,
@@ -73,12 +71,13 @@ def _draw() -> None:
         span=(min(shown.steps[0], 1), max(last, shown.steps[-1])),
         checkpoints=[] if shown is not source else shown.checkpoints,
         pins=found.pins,
+        axes=[(int(chart.data["step"].min()), int(chart.data["step"].max())) for _key, chart, _alt in stack],
         labels={name: _(text) for name, text in LABELS.items()},
     )
     if len(shown.steps) == 1:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
     _picture(found, source, shown, traces)
-    _strips(found, source, branch)
+    _strips(stack)
     _take(found, source, shown, branch, traces)
 
 
@@ -182,18 +181,14 @@ def _lit(found: Machine, source: Source) -> list[int] | None:
     return who_moved(then, now)["index"].tolist()
 
 
-def _strips(found: Machine, source: Source, branch: Source | None) -> None:
-    """The run's load, loss and drops, with a line at the shown moment; a branch stands beside the original on the same scales."""
-    if source.update.history.empty:
+def _strips(stack: Strips) -> None:
+    """The run's load, loss and drops; the track draws a line at the shown moment over them."""
+    if not stack:
         st.info(_("The run has no history yet: train a few steps."))
         return
-    made_from = (source.update, branch and branch.update, found.layer, language())
-    if found.strips is None or any(old is not new for old, new in zip(found.strips[0], made_from)):
-        found.strips = (made_from, _stack(found.layer, source, branch))
-    stack = found.strips[1]
     with st.container(key="strips", gap=None):
         for key, chart, alt in stack:
-            draw(charts.marked(chart, found.marked), f"moment_{key}", alt)
+            draw(chart, f"moment_{key}", alt)
     table_twin([chart for _key, chart, _alt in stack], "moment_tables")
 
 
@@ -214,7 +209,17 @@ def _take(found: Machine, source: Source, shown: Source, branch: Source | None, 
     take(tables, "time-machine", config, step, recorded_metrics(source.update.history), others)
 
 
-def _stack(layer: int, source: Source, branch: Source | None) -> list[tuple[str, charts.VegaChart, str]]:
+def _stack(found: Machine, source: Source, branch: Source | None) -> Strips:
+    """The strips as of the last reading: a branch stands beside the original on the same scales. None without a history."""
+    if source.update.history.empty:
+        return []
+    made_from = (source.update, branch and branch.update, found.layer, language())
+    if found.strips is None or any(old is not new for old, new in zip(found.strips[0], made_from)):
+        found.strips = (made_from, _made(found.layer, source, branch))
+    return found.strips[1]
+
+
+def _made(layer: int, source: Source, branch: Source | None) -> Strips:
     """The strips from top to bottom: key, chart, and what it shows in words. Only the lowest has numbers on its time axis."""
     history = source.update.history
     n_experts = source.update.snapshot.config["n_experts"]

@@ -11,6 +11,7 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.records.export import flat_frame
 from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
+from moe_viz.ui import pace
 from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _
 from moe_viz.ui.inert import inert
@@ -30,7 +31,11 @@ SECONDS_PAUSED = 4.0
 def controls() -> None:
     """The knob, its second value, how many pairs, and the buttons."""
     found = session_twins()
-    with st.container(horizontal=True, vertical_alignment="bottom", key="twins_form"):
+    with st.sidebar:
+        with st.container(horizontal=True, gap="xsmall", key="buttons"):
+            label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
+            st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
+            st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         words = found.words()
         st.session_state["twin_word"] = found.word
         st.selectbox(
@@ -50,9 +55,6 @@ def controls() -> None:
             required=True,
             on_change=lambda: found.choose(n_pairs=st.session_state["n_pairs"]),
         )
-        label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
-        st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
-        st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         if found.base != lab_config():
             st.button(_("Take the lab's knobs"), key="take_lab", on_click=lambda: _take_lab(found))
 
@@ -60,8 +62,8 @@ def controls() -> None:
 def live() -> None:
     """Draw the live part and keep it ticking."""
     found = session_twins()
-    pace = SECONDS if found.n_pairs < 3 else SECONDS_MANY
-    st.fragment(_tick, run_every=pace if found.playing or not found.latest else SECONDS_PAUSED)()
+    playing = SECONDS if found.n_pairs < 3 else SECONDS_MANY
+    pace.ticking(_tick, playing if found.playing or not found.latest else SECONDS_PAUSED)
 
 
 def _choose_word(found: Twins, word: str) -> None:
@@ -102,6 +104,7 @@ def _take_lab(found: Twins) -> None:
 
 
 def _tick() -> None:
+    pace.keep()
     found = session_twins()
     found.poll()
     if found.lost:

@@ -33,6 +33,11 @@ def owners(page):
     )
 
 
+def lines(page):
+    """The steps at which the line stands on the charts below."""
+    return page.evaluate("() => [...document.querySelectorAll('.st-key-strips .moment-line')].map(line => line.dataset.step)")
+
+
 def wait_for_owners(page, expected):
     for _ in range(200):
         if owners(page) == expected:
@@ -53,10 +58,12 @@ def test_the_recording_is_scrubbed_compared_and_not_forked(address, page):
     page.locator(".st-key-moment .tok").first.wait_for(timeout=SLOW)
     expect(page.locator(".st-key-story")).to_contain_text("recorded")
     assert at(page) == steps[-1]
+    page.locator(".st-key-strips .moment-line").nth(2).wait_for(timeout=SLOW)
     page.locator(TRACK).focus()
     for step in reversed(steps[:-1]):
         page.keyboard.press("ArrowLeft")
         assert at(page) == step
+        assert lines(page) == [str(step)] * 3, "the line on the charts moves with the track"
         wait_for_owners(page, shown_experts(history.nearest_keyframe(step).traces[0]))
     page.locator(".st-key-pin_both button").click()
     then, now = (history.nearest_keyframe(step).traces[0] for step in (steps[0], steps[-1]))

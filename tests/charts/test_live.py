@@ -32,7 +32,6 @@ def charts_of(rows, trace, n_experts=4):
         "entropies": live.entropies_over_time(rows, 0, n_experts),
         "bias": live.per_expert_over_time(rows, "bias", 0, n_experts, "Bias"),
         "twins": live.compared({"this": rows, "twin": rows}, "loss", "Loss"),
-        "marked": live.marked(live.curve(rows, {"loss": "loss"}, "Loss"), 20),
         "bare": live.without_time_axis(live.load_over_time(rows, 0, n_experts)),
         "per token": counts.experts_per_token(trace),
         "capacity": counts.drops_by_capacity(trace, [0.5, 1, 2], 1.0),
@@ -84,12 +83,6 @@ def test_load_has_the_experts_colours_and_the_fair_borders():
 def test_entropies_share_one_scale():
     data = live.entropies_over_time(history(), 0, 4).data
     assert data.iloc[0, 1] == pytest.approx(0.5) and data.iloc[0, 2] == 0.9
-
-
-def test_a_mark_moves_without_changing_the_spec():
-    chart = live.curve(history(), {"loss": "loss"}, "Loss")
-    at, none = live.marked(chart, 20), live.marked(chart, None)
-    assert at.spec == none.spec and at.data["at"].dropna().tolist() == [20] and none.data["at"].isna().all()
 
 
 def test_texts_are_translated():

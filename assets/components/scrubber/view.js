@@ -13,13 +13,14 @@ export default function scrubber(component) {
   return () => requestAnimationFrame(() => {
     if (root.isConnected) return;
     clearInterval(bar.timer);
+    bar.lines.forEach((line) => line.remove());
     bars.delete(root);
   });
 }
 
 function make(root) {
   const part = (name) => root.querySelector(name);
-  const bar = { root, track: part("input"), marks: part(".marks"), label: part("output"), steps: [], at: null, asked: null, wish: null, way: 0, timer: 0 };
+  const bar = { root, track: part("input"), marks: part(".marks"), label: part("output"), steps: [], at: null, asked: null, wish: null, way: 0, timer: 0, axes: [], lines: [] };
   bar.buttons = { "-1": part(".back"), 1: part(".forth") };
   bar.track.addEventListener("input", () => choose(bar, nearest(bar.steps, Number(bar.track.value))));
   bar.track.addEventListener("keydown", (event) => {
@@ -35,6 +36,7 @@ function make(root) {
 function receive(bar, data) {
   bar.steps = data.steps;
   bar.words = data.labels;
+  bar.axes = data.axes;
   bar.track.min = data.first;
   bar.track.max = data.last;
   bar.track.disabled = data.steps.length < 2;
@@ -91,7 +93,30 @@ function nearest(steps, value) {
   return best;
 }
 
+// The line at the shown moment on every chart of the strips below. It is drawn here, over the charts, because a chart that is drawn anew for
+// each move would come long after the track.
+function drawLines(bar) {
+  const strips = document.querySelector(".st-key-strips");
+  const charts = strips && bar.at !== null ? [...strips.querySelectorAll(".marks .role-frame > g > .background")].slice(0, bar.axes.length) : [];
+  while (bar.lines.length > charts.length) bar.lines.pop().remove();
+  if (!charts.length) return;
+  strips.style.position = "relative";
+  const home = strips.getBoundingClientRect(), boxes = charts.map((chart) => chart.getBoundingClientRect());
+  charts.forEach((chart, i) => {
+    const line = (bar.lines[i] ??= document.createElement("div")), [first, last] = bar.axes[i], box = boxes[i];
+    const share = last > first ? Math.min(1, Math.max(0, (bar.at - first) / (last - first))) : 1;
+    if (line.parentNode !== strips) strips.append(line);
+    line.className = "moment-line";
+    line.dataset.step = bar.at;
+    Object.assign(line.style, {
+      position: "absolute", width: "2px", pointerEvents: "none", background: "var(--st-text-color, currentColor)", opacity: 0.6,
+      left: `${box.left - home.left + share * box.width - 1}px`, top: `${box.top - home.top}px`, height: `${box.height}px`,
+    });
+  });
+}
+
 function show(bar) {
+  drawLines(bar);
   if (bar.at !== null) bar.track.value = bar.at;
   const text = bar.words.step.replace("{step}", bar.at ?? "–");
   bar.label.textContent = text;
