@@ -27,7 +27,7 @@ APART = frozenset({"config", "chromium"})
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     "low_memory": {
-        "max_runs": 6,
+        "max_runs": 12,
         "release_s": 120.0,
         "history_bytes": 40_000_000,
         "model_bytes": 150_000_000,
@@ -74,6 +74,13 @@ class Settings(BaseSettings):
     )
     checkpoint_s: float = Field(
         4.0, ge=0.5, le=600, description="time between checkpoints of a run", json_schema_extra={"unit": "s"}
+    )
+    updates_per_second: float = Field(
+        30.0,
+        ge=1,
+        le=1000,
+        description="pictures drawn a second, for all readers together; they share them",
+        json_schema_extra={"unit": "updates"},
     )
     store_bytes: int = Field(
         1_000_000_000,

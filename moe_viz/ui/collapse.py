@@ -14,8 +14,10 @@ from moe_viz.engine.protocol import Update
 from moe_viz.lessons.scenes import BUFFERS, PATIENCE, SCENES, Act
 from moe_viz.records.collapse import ledger
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui import pace
 from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _
+from moe_viz.ui.notices import tell
 from moe_viz.ui.outcome import in_short, outcome
 from moe_viz.ui.scene_run import SceneRun, scene_run
 from moe_viz.ui.session import in_words
@@ -92,15 +94,14 @@ def _leak(run: SceneRun, act: Act) -> str:
 
 def live(run: SceneRun) -> None:
     """Draw the live part and keep it ticking."""
-    st.fragment(_tick, run_every=SECONDS)()
+    pace.ticking(_tick, SECONDS)
 
 
 def _tick() -> None:
+    pace.keep()
     run = scene_run()
     shown = run.poll() or run.latest
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     if run.lost:
         with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
             st.warning(_("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:")  # fmt: skip

@@ -11,13 +11,13 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.client import engine
-from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.engine.protocol import EngineError, Full, Update, WorkerLost
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change, changed, needs_restart, plain
 from moe_viz.spec.describe import optional
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _
-from moe_viz.ui.session import lease
+from moe_viz.ui.session import lease, owner
 
 STATE = "comparison"
 MOST = 4
@@ -50,6 +50,8 @@ class Comparison:
     layer: int = 0
     latest: list[Update] = field(default_factory=list)
     notices: list[EngineError | Sentence | str] = field(default_factory=list)
+    waiting: Full | None = None
+    """The place in line, while the server is full."""
 
     @property
     def configs(self) -> list[RunConfig]:
@@ -76,9 +78,13 @@ class Comparison:
             if not engine().ready():
                 return False
             if not self.runs:
-                self.runs = engine().open_group(self.configs, playing=self.playing)
+                self.runs = engine().open_group(self.configs, playing=self.playing, owner=owner())
                 lease(self.runs[0])
             self.latest = engine().read_group(self.runs)
+            self.waiting = None
+        except Full as full:
+            self.waiting = full
+            return False
         except WorkerLost:
             self.lost = True
             return False

@@ -11,8 +11,10 @@ from moe_viz.charts import experts as charts
 from moe_viz.charts import frozen
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Ablation
+from moe_viz.ui import pace
 from moe_viz.ui.i18n import _
-from moe_viz.ui.session import LabRun, current, in_words
+from moe_viz.ui.notices import tell
+from moe_viz.ui.session import LabRun, current
 from moe_viz.ui.specialise import (
     Side,
     columns,
@@ -34,7 +36,7 @@ PROGRESS = 0.1
 def experts(run: LabRun) -> None:
     """Draw the page for the session's run."""
     seen = study()
-    st.fragment(_head, run_every=SECONDS)()
+    pace.ticking(_head, SECONDS)
     controls(run, seen)
     if seen.learned is None:
         st.info(seen.refusal or _("Your model is starting; its experts appear in a moment."))
@@ -58,15 +60,14 @@ def experts(run: LabRun) -> None:
 
 def _head() -> None:
     """Keeps the run alive, says where it is, and lets the page be redrawn once there is something new to draw."""
+    pace.keep()
     run, seen = current(), study()
     update = run.poll()
     if run.lost:
         with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
             st.warning(_("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."))
             st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     shown = update or run.latest
     with st.container(key="live_step", width="content"):
         st.markdown(_("step {step}").format(step=shown.snapshot.step) if shown else _("starting…"))

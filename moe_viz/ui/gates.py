@@ -15,9 +15,11 @@ from moe_viz.records.differences import ROWS, values, written
 from moe_viz.records.export import flat_frame
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
+from moe_viz.ui import pace
 from moe_viz.ui.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
+from moe_viz.ui.notices import tell
 from moe_viz.ui.session import in_words
 from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import METRIC_NAMES, draw
@@ -59,15 +61,14 @@ def rail(found: Comparison) -> None:
 def live(found: Comparison) -> None:
     """Draw the comparison and keep it ticking."""
     st.html(CSS)
-    st.fragment(_tick, run_every=SECONDS if found.playing or not found.latest else SECONDS_PAUSED)()
+    pace.ticking(_tick, SECONDS if found.playing or not found.latest else SECONDS_PAUSED)
 
 
 def _tick() -> None:
+    pace.keep()
     found = comparison()
     found.poll()
-    for notice in found.notices:
-        st.toast(in_words(notice))
-    found.notices.clear()
+    tell(found)
     if found.lost:
         _lost(found)
     if not found.routers:

@@ -9,8 +9,9 @@ from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
 from moe_viz.records.narration import Story, narrate
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
-from moe_viz.ui import views
+from moe_viz.ui import pace, views
 from moe_viz.ui.i18n import _
+from moe_viz.ui.notices import tell
 from moe_viz.ui.recorded import recorded
 from moe_viz.ui.session import LabRun, current, in_words
 
@@ -26,18 +27,17 @@ STOPPED = ("diverged", "failed")
 
 def live(run: LabRun) -> None:
     """Draw the live part and keep it ticking."""
-    st.fragment(_tick, run_every=SECONDS if run.playing or run.latest is None else SECONDS_PAUSED)()
+    pace.ticking(_tick, run.tick_s(SECONDS, SECONDS_PAUSED))
 
 
 def _tick() -> None:
     run = current()
+    pace.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
     first, run.seen = not run.seen, True
     update = None if first else run.poll()
     is_live = update is not None
     shown = update or run.latest or recorded()
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     if run.lost:
         _lost(run)
     if shown.snapshot.state in STOPPED and shown.snapshot.message:
@@ -87,7 +87,8 @@ def _head(run: LabRun, shown: Update, is_live: bool) -> int:
         with st.container(key="loss_now", width="content"):
             st.caption(_("loss {loss}").format(loss=_number(moment.metrics.get("loss"))))
         with st.container(key="pace", width="content"):
-            st.caption(_("{n} tokens/s").format(n=_number(moment.metrics.get("tokens_per_second"), "{:,.0f}")))
+            rate = _("{n} tokens/s").format(n=_number(moment.metrics.get("tokens_per_second"), "{:,.0f}"))
+            st.caption(f"{rate} · {pace.in_words()}" if is_live else rate)
     return run.layer
 
 

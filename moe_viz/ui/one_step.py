@@ -11,7 +11,9 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui import pace
 from moe_viz.ui.i18n import _
+from moe_viz.ui.notices import tell
 from moe_viz.ui.session import LabRun, current, engine, in_words
 from moe_viz.ui.step_panels import HIDE, PANELS, panel_title
 from moe_viz.ui.take import take
@@ -65,15 +67,14 @@ def make_step() -> None:
 
 def head(run: LabRun) -> None:
     """Which run and step, kept fresh; asks for the first story as soon as there is a run."""
-    st.fragment(_head, run_every=SECONDS)()
+    pace.ticking(_head, SECONDS)
 
 
 def _head() -> None:
+    pace.keep()
     run, view = current(), one_step()
     update = run.poll() or run.latest
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     if run.lost:
         with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
             st.warning(_("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:")  # fmt: skip

@@ -16,7 +16,7 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.analysis import Ablation, Analysis
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session import LabRun, engine, in_words, lease
+from moe_viz.ui.session import LabRun, engine, in_words, lease, owner
 
 STATE = "study"
 NOT_COMPARED = ("speed", "freeze_router")
@@ -91,7 +91,7 @@ class Study:
         if self.twin is not None:
             engine().release(self.twin)
         config = RunConfig.from_flat({**wanted, "speed": "full", "freeze_router": True})
-        self.twin, self.twin_config = engine().open(config, playing=False), wanted
+        self.twin, self.twin_config = engine().open(config, playing=False, owner=owner()), wanted
         lease(self.twin)
 
     def ablate(self, run: LabRun, layer: int, which: str, progress: Callable[[float], Any]) -> None:

@@ -17,7 +17,7 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError, Update, WorkerLost
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
-from moe_viz.ui.session import current, engine, lease
+from moe_viz.ui.session import current, engine, lease, owner
 
 STATE = "twins"
 MOST_PAIRS = 5
@@ -135,7 +135,7 @@ class Twins:
         for pair in range(self.n_pairs):
             seeded = {"seed": (self.base.seed + pair) % 2**31}
             configs += [change(self.base, **seeded), change(self.second, **seeded)]
-        self.runs = engine().open_group(configs, playing=False)
+        self.runs = engine().open_group(configs, playing=False, owner=owner())
         lease(self.runs[0])
         self._compare(engine().read_group(self.runs[:2]))
         if not self.searching:

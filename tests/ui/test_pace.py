@@ -1,0 +1,68 @@
+"""How often pages tick, by how many there are, with a clock that only the test moves."""
+
+import pytest
+
+from moe_viz.ui.pace import CALM_S, CALM_SHARE, GONE_S, INTERVALS, Crowd
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.mark.parametrize("readers", [1, 4, 7, 12, 30, 60, 200])
+def test_a_class_shares_the_updates(clock, readers):
+    crowd = Crowd(30, clock)
+    for n in range(readers):
+        crowd.tick(str(n), 0.25)
+    interval = crowd.interval(0.25)
+    assert interval in INTERVALS
+    assert readers / interval <= 30 + 1e-9
+    assert interval == 0.25 or readers / INTERVALS[INTERVALS.index(interval) - 1] > 30, "no slower than it must be"
+
+
+def test_one_reader_has_four_a_second_and_thirty_have_one(clock):
+    crowd = Crowd(30, clock)
+    crowd.tick("one", 0.25)
+    assert crowd.interval(0.25) == 0.25
+    for n in range(29):
+        crowd.tick(str(n), 0.25)
+    assert crowd.interval(0.25) == 1.0 and crowd.interval(2.0) == 2.0
+
+
+def test_seventy_paused_pages_do_not_slow_thirty_that_train(clock):
+    crowd = Crowd(30, clock)
+    for n in range(100):
+        crowd.tick(str(n), 0.25 if n < 30 else 2.0)
+    assert crowd.interval(0.25) == 1.0
+    assert 70 / crowd.interval(2.0) <= 30 * CALM_SHARE + 2 and crowd.interval(2.0) > CALM_S
+
+
+def test_closed_pages_are_forgotten(clock):
+    crowd = Crowd(30, clock)
+    for n in range(60):
+        crowd.tick(str(n), 0.25)
+    clock.now += GONE_S + 1
+    crowd.tick("one", 0.25)
+    assert crowd.count(True) == 1 and crowd.interval(0.25) == 0.25
+
+
+def test_a_page_does_not_flutter_around_a_border(clock):
+    crowd = Crowd(30, clock)
+    now = 0.25
+    changes = 0
+    for wave in range(20):
+        for n in range(7 + wave % 2):  # seven fit, eight do not
+            crowd.tick(str(n), 0.25)
+        due = crowd.due(0.25, now)
+        changes += due != now
+        now = due
+        clock.now += GONE_S + 1
+    assert changes == 1 and now == 0.5
