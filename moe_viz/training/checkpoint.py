@@ -34,7 +34,7 @@ HISTORY = "history."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One moment of a run. Tensor names: `model.<name>`, `optimizer.<moment>.<parameter name>`. stopped: why it had diverged, or ""."""
+    """One moment of a run. Tensor names: `model.<name>`, `optimizer.<moment>.<parameter name>`, and others. stopped: why it had diverged, or ""."""
 
     config: RunConfig
     step: int

@@ -54,6 +54,8 @@ def imported(kind: type[Trainer], data: bytes, allow: Callable[[RunConfig], None
     """The run of such a file, on a device of this machine, and its name. Raises ValueError (a `Sentence`) for anything else."""
     try:
         found = Checkpoint.from_bytes(data, "the file")
+        own = {name: tensor for name, tensor in found.tensors.items() if name.startswith(("model.", "optimizer."))}
+        found = replace(found, tensors=own)
         _check(found)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(Sentence(_REFUSED, why=_short(error))) from error

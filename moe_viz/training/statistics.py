@@ -56,6 +56,28 @@ class StepRows:
         """[N] bool: loss and gradient were finite, so the parameters after that step are too."""
         return np.isfinite(self.loss) & np.isfinite(self.grad_norm)
 
+    def to_tensors(self, prefix: str) -> dict[str, Tensor]:
+        """These rows for a checkpoint: `<prefix><field>`. Numbers were float32 on the device, so nothing is lost."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__ if getattr(self, name) is not None}
+        return {
+            prefix + n: torch.from_numpy(a if a.dtype == np.int64 else a.astype(np.float32)) for n, a in found.items()
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], prefix: str, n_layers: int, n_experts: int) -> StepRows | None:
+        """What `to_tensors` made; None where there is none of it. Raises ValueError where it is of another shape."""
+        given = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        if not given:
+            return None
+        per_expert, wanted = (n_layers, n_experts), dict.fromkeys(("step", "tokens", "loss", "grad_norm"), ())
+        wanted |= dict.fromkeys(("asked", "kept", "mass", "gates"), per_expert)
+        wanted |= dict.fromkeys(("token_entropy", "z"), (n_layers,)) | {"norms": (n_layers, 2, n_experts)}
+        count = len(given["step"]) if "step" in given and given["step"].ndim else 0
+        forms = {name: tuple(tensor.shape) for name, tensor in given.items()}
+        if forms != {name: (count, *form) for name, form in wanted.items() if name != "norms" or name in given}:
+            raise ValueError(f"the last steps in the checkpoint do not fit its config: {forms}")
+        return cls(**{n: t.numpy() if t.dtype == torch.int64 else t.double().numpy() for n, t in given.items()})
+
     @classmethod
     def join(cls, parts: Sequence[StepRows]) -> StepRows:
         columns = ([getattr(part, name) for part in parts] for name in cls.__dataclass_fields__)

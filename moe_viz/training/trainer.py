@@ -36,6 +36,8 @@ from moe_viz.training.measure import LEDGER, WINDOW, as_matrix, columns_of, meas
 from moe_viz.training.statistics import Statistics, StepRows
 from moe_viz.training.step import make_optimizer, train_step
 
+LAST_STEPS = "last_steps."
+"""How the names of what a checkpoint holds of the last steps begin: metrics over a moving window go on where they were."""
 KEEP_EVERY = 100
 """Steps between the copies of the run that a divergence falls back to."""
 
@@ -264,6 +266,8 @@ class Trainer:
         """The run as it stands, sharing its parameters: to be written before the next step. said: what else its file shall say."""
         self.collect()
         tensors = views_of(self.model, self.optimizer)
+        if self._window is not None:
+            tensors |= self._window.to_tensors(LAST_STEPS)
         kept = self.history if history else None
         return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said)
 
@@ -290,6 +294,11 @@ class Trainer:
         trainer.history.epoch = found.epoch
         if found.stopped:
             trainer.state, trainer.message = "diverged", found.stopped
+        trainer._window = StepRows.from_tensors(
+            found.tensors, LAST_STEPS, len(trainer.model.moe_layers), found.config.n_experts
+        )
+        if trainer._window is not None:
+            trainer._metrics = newest(measure(trainer._window, 1))
         trainer._keep()
         return trainer
 

@@ -111,6 +111,17 @@ def test_no_flipped_bit_goes_unnoticed():
             Trainer.from_bytes(bytes(broken))
 
 
+def test_metrics_over_a_window_go_on_where_they_were():
+    straight, first = Trainer(small("clusters")), Trainer(small("clusters"))
+    straight.run(10)
+    first.run(4)
+    second = Trainer.from_bytes(first.checkpoint())
+    assert second.snapshot().metrics["loss"] == first.snapshot().metrics["loss"], "also before its next step"
+    second.run(6)
+    columns = ["loss", "balance_loss.0", "max_load.0", "cv.0", "load.0.0"]
+    assert (straight.history.rows()[columns] == second.history.rows()[columns]).all().all()
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="cannot read the checkpoint"):
         Trainer.load(tmp_path / "nothing")
