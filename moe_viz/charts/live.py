@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
 from moe_viz.spec.knobs import N_
@@ -28,14 +30,29 @@ Translate = Callable[[str], str]
 
 @dataclass(frozen=True)
 class VegaChart:
-    """A Vega-Lite spec without data, and its data: `st.vega_lite_chart(chart.data, chart.spec)`. `data` is the table twin as well."""
+    """A Vega-Lite spec without data, and its data: `st.vega_lite_chart(chart.arrow, chart.spec)`.
+
+    values: the data as a table, or as columns of equal length: these go straight to Arrow, ten times cheaper than by way of a table.
+    """
 
     spec: dict[str, Any]
-    data: pd.DataFrame
+    values: pd.DataFrame | dict[str, np.ndarray]
+
+    @cached_property
+    def data(self) -> pd.DataFrame:
+        """The table twin."""
+        return self.values if isinstance(self.values, pd.DataFrame) else pd.DataFrame(self.values)
 
     @property
     def table(self) -> pd.DataFrame:
         return self.data
+
+    @property
+    def arrow(self) -> pa.Table:
+        """The data as it goes to the page; NaN becomes null, which Vega-Lite leaves blank."""
+        if isinstance(self.values, pd.DataFrame):
+            return pa.Table.from_pandas(self.values)
+        return pa.table({name: pa.array(column, from_pandas=True) for name, column in self.values.items()})
 
 
 def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
@@ -103,14 +120,12 @@ def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: T
 
 def entropies_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
     """Both entropies of one layer on one scale, as parts of log E: how unsure about a token, and how even over the experts."""
-    parts = history.assign(
-        **{f"token_entropy.{layer}": history.get(f"token_entropy.{layer}", np.nan) / max(np.log(n_experts), 1e-12)}
-    )
-    columns = {
-        f"token_entropy.{layer}": translate(N_("token entropy: how unsure")),
-        f"load_entropy.{layer}": translate(N_("load entropy: how even")),
-    }
-    return _lines(parts, columns, translate(N_("Entropies, in parts of log E")), translate, domain=(0, 1), form="%")
+    unsure = translate(N_("token entropy: how unsure"))
+    columns = {f"token_entropy.{layer}": unsure, f"load_entropy.{layer}": translate(N_("load entropy: how even"))}
+    title = translate(N_("Entropies, in parts of log E"))
+    chart = _lines(history, columns, title, translate, domain=(0, 1), form="%")
+    parts = {unsure: chart.values[unsure] / np.float32(max(np.log(n_experts), 1e-12))}
+    return VegaChart(chart.spec, chart.values | parts)
 
 
 def curve(
@@ -142,7 +157,7 @@ def compared(
     histories: Mapping[str, pd.DataFrame], column: str, title: str, translate: Translate = str, **more: Any
 ) -> VegaChart:
     """The same column of several runs (label -> history) on one scale: twins, or a branch beside its original."""
-    frames = [_rows(frame, {column: label}).set_index("step") for label, frame in histories.items()]
+    frames = [pd.DataFrame(_rows(frame, {column: label})).set_index("step") for label, frame in histories.items()]
     joined = pd.concat(frames, axis=1).sort_index().reset_index()
     joined.insert(0, "epoch", 0)
     return _lines(joined, {label: label for label in histories}, title, translate, limit=None, **more)
@@ -154,28 +169,35 @@ def without_time_axis(chart: VegaChart) -> VegaChart:
     for layer in spec["layer"]:
         if "axis" in layer["encoding"].get("x", {}):
             layer["encoding"]["x"]["axis"] = {"labels": False, "ticks": False, "title": None, "grid": False}
-    return VegaChart(spec, chart.data)
+    return VegaChart(spec, chart.values)
 
 
 def thin(frame: pd.DataFrame, limit: int = MAX_POINTS) -> pd.DataFrame:
     """At most `limit` rows: steps that are multiples of a power of two times their common spacing, and the newest one."""
-    if len(frame) <= limit:
-        return frame
-    steps = frame["step"].to_numpy()
+    return frame if len(frame) <= limit else frame[_thinned(frame["step"].to_numpy(), limit)]
+
+
+def _thinned(steps: np.ndarray, limit: int) -> np.ndarray:
+    """[N] bool: which of more than `limit` steps stay."""
     spacing = int(np.gcd.reduce(np.diff(steps).astype(np.int64))) or 1
     while ((steps - steps[0]) % spacing == 0).sum() >= limit:
         spacing *= 2
     keep = (steps - steps[0]) % spacing == 0
     keep[-1] = True
-    return frame[keep]
+    return keep
 
 
-def _rows(history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS) -> pd.DataFrame:
+def _rows(history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS) -> dict[str, np.ndarray]:
     """Step and the named columns of the newest epoch, thinned; a column that the history lacks is blank, infinities too."""
-    present = history[history["epoch"] == history["epoch"].max()]
-    present = present if limit is None else thin(present, limit)
-    table = present.reindex(columns=["step", *columns]).rename(columns=dict(columns))
-    return table.replace([np.inf, -np.inf], np.nan).reset_index(drop=True)
+    epochs, steps = history["epoch"].to_numpy(), history["step"].to_numpy()
+    where = np.flatnonzero(epochs == epochs.max()) if len(epochs) else np.empty(0, int)
+    if limit is not None and len(where) > limit:
+        where = where[_thinned(steps[where], limit)]
+    table, known = {"step": steps[where]}, set(history.columns)
+    for name, label in columns.items():
+        values = history[name].to_numpy()[where] if name in known else np.full(len(where), np.nan, np.float32)
+        table[label] = np.where(np.isfinite(values), values, np.nan)
+    return table
 
 
 def _lines(
@@ -202,7 +224,14 @@ def _lines(
     legend = (
         None
         if len(names) == 1
-        else {"orient": "top", "title": None, "offset": 2, "symbolType": "stroke", "columns": _columns(names), "labelLimit": 400}
+        else {
+            "orient": "top",
+            "title": None,
+            "offset": 2,
+            "symbolType": "stroke",
+            "columns": _columns(names),
+            "labelLimit": 400,
+        }
     )
     layer = {
         "transform": [{"fold": names, "as": ["series", "value"]}, *([{"filter": "isValid(datum.value)"}] if sparse else [])],

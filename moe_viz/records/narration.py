@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from moe_viz.records.metrics import requested_counts
@@ -233,18 +234,24 @@ def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]
     found = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
     if history is None or history.empty:
         return found
-    rows = history[(history["epoch"] == history["epoch"].max()) & (history["step"] <= step)]
-    before = rows[rows["step"] <= step - LOOK_BACK]
+    epochs, steps = (
+        history["epoch"].to_numpy(),
+        history["step"].to_numpy(),
+    )  # arrays: this is read at every tick of every page
+    present = (epochs == epochs.max()) & (steps <= step)
+    before = np.flatnonzero(present & (steps <= step - LOOK_BACK))
     names = {"max_load": "max_load", "dead_then": "dead_experts", "dropped_then": "drop_rate"}
     for key, name in names.items():
-        if len(before) and f"{name}.{layer}" in before and pd.notna(before[f"{name}.{layer}"].iloc[-1]):
-            found[key] = float(before[f"{name}.{layer}"].iloc[-1])
-    recent = rows[rows["step"] >= max(step - MEMORY, SETTLED)]
-    dead = recent.get(f"dead_experts.{layer}", pd.Series(dtype=float)).dropna()
-    if len(dead):
-        # the latest of equally bad moments: the collapse must not sound longer ago than it was
-        worst = dead[dead == dead.max()].index[-1]
-        found |= {"worst_dead": int(dead.max()), "worst_step": int(recent.loc[worst, "step"])}
+        if len(before) and f"{name}.{layer}" in history:
+            value = float(history[f"{name}.{layer}"].to_numpy()[before[-1]])
+            found[key] = None if np.isnan(value) else value
+    recent = np.flatnonzero(present & (steps >= max(step - MEMORY, SETTLED)))
+    if len(recent) and f"dead_experts.{layer}" in history:
+        dead = history[f"dead_experts.{layer}"].to_numpy()[recent].astype(float)
+        if not np.isnan(dead).all():
+            most = np.nanmax(dead)
+            # the latest of equally bad moments: the collapse must not sound longer ago than it was
+            found |= {"worst_dead": int(most), "worst_step": int(steps[recent[dead == most][-1]])}
     return found
 
 

@@ -29,7 +29,7 @@ METRIC_NAMES = {
 
 def draw(chart: VegaChart, key: str, alt: str) -> None:
     """A chart that updates in place; `alt` says in words what it shows, for readers who do not see it."""
-    st.vega_lite_chart(chart.data, chart.spec, key=key, alt=alt, height="content")
+    st.vega_lite_chart(chart.arrow, chart.spec, key=key, alt=alt, height="content")
 
 
 def strips(shown: Update, layer: int) -> None:
