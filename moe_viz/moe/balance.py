@@ -20,20 +20,20 @@ def precise(x: Tensor) -> Tensor:
 
 
 def balance_loss(probs: Tensor, share: Tensor, convention: str = "switch", k: int = 1) -> Tensor:
-    """E * sum_i f_i P_i, the balancing loss of Switch (eq. 4), averaged over groups. 1 = balanced, E = everything on one expert.
+    """E * sum_i f_i P_i, the balancing loss of Switch (eq. 4), averaged over groups. 1 = balanced, E = everything on one expert; 0 without tokens.
 
     probs [T, E] full distribution with gradient; share [E], or [G, E] for G groups of T/G consecutive tokens: f, the share of routes each
     expert was asked for (sums to 1; detached here). Raises ValueError where the groups do not divide the tokens.
     """
     n_tokens, n_experts = probs.shape
-    share = share.detach().to(precise(probs).dtype)
+    probs = precise(probs)
+    share, scale = share.detach().to(probs.dtype), n_experts / max(1, n_tokens)
     if share.dim() == 1:
-        value = torch.dot(precise(probs).mean(0), share * n_experts)
+        value = torch.dot(probs.sum(0), share * scale)
     else:
         if n_tokens % share.shape[0]:
             raise ValueError(f"{n_tokens} tokens cannot be split into {share.shape[0]} groups of one size")
-        mean_probs = precise(probs).reshape(share.shape[0], -1, n_experts).mean(1)
-        value = (share * mean_probs).sum() * (n_experts / share.shape[0])
+        value = (share * probs.reshape(share.shape[0], n_tokens // share.shape[0], n_experts).sum(1)).sum() * scale
     if convention == "switch":
         return value
     if convention in ("hf", "flaxformer"):
@@ -48,28 +48,34 @@ def routed_share(
 ) -> Tensor:
     """f: the share of routes each expert was asked for. expert, requested [T, K] -> [G, E] float32; an empty group counts as even."""
     n_tokens = expert.shape[0]
-    group_size = group_size or n_tokens
+    group_size = group_size or max(1, n_tokens)
     if n_tokens % group_size:
         raise ValueError(f"{n_tokens} tokens cannot be balanced in groups of {group_size}: not a multiple")
-    picked = expert.reshape(n_tokens // group_size, -1)
+    picked = expert.reshape(max(1, n_tokens // group_size), expert.shape[1] * min(n_tokens, group_size))
     ones = (
         torch.ones_like(picked, dtype=torch.float32) if requested is None else requested.reshape(picked.shape).float()
     )
     return as_share(ones.new_zeros(picked.shape[0], n_experts).scatter_add_(1, picked, ones))
 
 
-def as_share(counts: Tensor) -> Tensor:
-    """counts [..., E] -> shares that sum to 1; all zero becomes even, so that an empty batch is neither NaN nor a penalty."""
+def as_share(counts: Tensor, total: int | None = None) -> Tensor:
+    """counts [..., E] -> shares that sum to 1; all zero becomes even, so that an empty batch is neither NaN nor a penalty.
+
+    total: their sum, where it follows from shapes.
+    """
+    if total:
+        return counts / total
     # Adding a sliver to every count makes empty even, and changes no other share within float32.
     counts = counts + 1e-9
     return counts / counts.sum(-1, keepdim=True)
 
 
 def z_loss(logits: Tensor) -> Tensor:
-    """Mean of logsumexp(logits)^2 over tokens (ST-MoE, Zoph et al. 2022, eq. 5). logits [T, E]."""
+    """Mean of logsumexp(logits)^2 over tokens (ST-MoE, Zoph et al. 2022, eq. 5); 0 without tokens. logits [T, E]."""
     logits = precise(logits).t()
     # logsumexp as logit - log probability of the likeliest expert: half the operations of torch.logsumexp, and as exact.
-    return (logits.amax(0) - logits.log_softmax(0).amax(0)).square().mean()
+    log_sum = logits.amax(0) - logits.log_softmax(0).amax(0)
+    return torch.dot(log_sum, log_sum) / max(1, logits.shape[1])
 
 
 def cv_squared(x: Tensor, eps: float = 1e-10) -> Tensor:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from moe_viz.moe.routing import numbers
+
 ROUNDING: dict[str, Callable[[float], int]] = {"ceil": math.ceil, "floor": math.floor, "round": round}
 
 
@@ -105,8 +107,8 @@ def fill_buckets(bucket: Tensor, n_buckets: int, priority: Tensor | None = None)
     """
     queue = bucket if priority is None else bucket[priority]
     ordered, order = queue.sort(stable=True)
-    start = torch.searchsorted(ordered, torch.arange(n_buckets + 1, device=bucket.device))
-    place = torch.arange(bucket.shape[0], device=bucket.device) - start[ordered]
+    start = torch.searchsorted(ordered, numbers(n_buckets + 1, bucket.device))
+    place = numbers(bucket.shape[0], bucket.device) - start[ordered]
     if priority is not None:
         order = priority[order]
     return Buckets(torch.empty_like(place).scatter_(0, order, place), start.diff(), order)
@@ -130,7 +132,7 @@ def priority_order(policy: str, gates: Tensor, n_groups: int) -> Tensor | None:
         return torch.rand(n_tokens * k, device=gates.device).argsort()
     if policy == "batch_priority":
         tokens = gates.amax(-1).argsort(dim=0, descending=True, stable=True)
-        return (torch.arange(k, device=gates.device)[:, None] * n_tokens + tokens).reshape(-1)
+        return (numbers(k, gates.device)[:, None] * n_tokens + tokens).reshape(-1)
     raise ValueError(
         f"drop_policy = {policy!r} is not known; it can be: position, probability, random, batch_priority, reroute"
     )
@@ -140,6 +142,7 @@ class Slots(NamedTuple):
     """Where routes landed, [T, K] each: expert, slot (>= n_groups * capacity: overflow), kept; counts [G, E] routes asked for.
 
     slot and kept are None where every route is kept; then order [T*K] has the routes, token by token, sorted by expert.
+    counts are in the dtype of the gates there, else int64.
     """
 
     expert: Tensor
@@ -165,12 +168,13 @@ def assign_slots(
     """
     n_tokens, k = expert.shape
     if capacity is None and requested is None:
-        ordered, order = expert.reshape(-1).sort(stable=True)
-        start = torch.searchsorted(ordered, torch.arange(n_experts + 1, device=expert.device))
-        return Slots(expert, None, None, start.diff()[None], order)
+        routes = expert.reshape(-1)
+        # Sums of ones are exact in floating point; as numbers of their final type they need no conversion.
+        counts = gates.new_zeros(n_experts).scatter_add_(0, routes, gates.new_ones(()).expand_as(routes))
+        return Slots(expert, None, None, counts[None], routes.argsort(stable=True))
     if capacity is None:
         n_groups = 1  # without a limit nothing is decided within groups
-    group = torch.arange(n_tokens, device=expert.device).div(max(1, n_tokens // n_groups), rounding_mode="floor")
+    group = numbers(n_tokens, expert.device).div(max(1, n_tokens // n_groups), rounding_mode="floor")
     bucket = expert if n_groups == 1 else expert + group[:, None] * n_experts
     if requested is not None:
         bucket = bucket.masked_fill(~requested, n_groups * n_experts)
@@ -212,7 +216,7 @@ def reroute_slots(
     settled = asked == 0
     slot = torch.full_like(expert, n_groups * capacity)
     used = torch.zeros(n_groups, 1, n_experts, dtype=torch.int64, device=ranking.device)
-    offset = torch.arange(n_tokens, device=ranking.device).div(in_groups[1], rounding_mode="floor") * capacity
+    offset = numbers(n_tokens, ranking.device).div(in_groups[1], rounding_mode="floor") * capacity
     for i in range(n_experts):
         wish = wishes[:, i : i + 1]
         column = torch.full_like(wish, i) if i < k else settled.int().argmin(-1, keepdim=True)

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from moe_viz.moe.experts import ACTIVATIONS, Experts
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import Routing, numbers
 
 
 class Plan(NamedTuple):
@@ -48,10 +48,9 @@ def plan_sorted(routing: Routing) -> Plan:
         kept = routing.kept
         expert, order = routing.route_expert.masked_fill(~kept, n_experts).sort(stable=True)
         live = expert < n_experts
-    numbers = torch.arange(n_routes, device=device)
     token = order.div(routing.per_token, rounding_mode="floor") if routing.per_token else routing.route_token[order]
-    ends = routing.post_counts.cumsum(0).to(torch.int32)
-    place = torch.empty_like(order).scatter_(0, order, numbers)
+    ends = routing.post_counts.cumsum(0, dtype=torch.int32)
+    place = torch.empty_like(order).scatter_(0, order, numbers(n_routes, device))
     return Plan(token, order, place, live, kept, ends, routing.per_token)
 
 
@@ -62,9 +61,8 @@ def plan_buffers(routing: Routing) -> Plan:
     slots = max(1, min(slots, n_routes))
     place = routing.route_expert * slots + routing.route_slot
     spare = n_experts * slots
-    numbers = torch.arange(n_routes, device=place.device)
     owner = torch.full((spare + 1,), -1, device=place.device)
-    owner = owner.scatter_(0, torch.where(routing.kept, place, spare), numbers)[:spare]
+    owner = owner.scatter_(0, torch.where(routing.kept, place, spare), numbers(n_routes, place.device))[:spare]
     live = owner >= 0
     route = owner.clamp(min=0)
     place = place.masked_fill(~routing.kept, 0)
@@ -72,10 +70,11 @@ def plan_buffers(routing: Routing) -> Plan:
 
 
 def run_experts(experts: Experts, x: Tensor, weight: Tensor, in_weight: Tensor | None, plan: Plan) -> Tensor:
-    """y [T, D]: y_t = sum over t's routes of weight * f_expert(in_weight * x_t); weight, in_weight [M]."""
-    return _RunExperts.apply(
-        x, weight, in_weight, experts.w1, experts.b1, experts.w2, experts.b2, plan, experts.activation
-    )
+    """y [T, D]: y_t = sum over t's routes of weight * f_expert(in_weight * x_t); weight, in_weight [M]. Computes in the type of x."""
+    w1, b1, w2, b2 = experts.w1, experts.b1, experts.w2, experts.b2
+    if w1.dtype != x.dtype:
+        w1, b1, w2, b2 = (None if p is None else p.to(x.dtype) for p in (w1, b1, w2, b2))
+    return _RunExperts.apply(x, weight, in_weight, w1, b1, w2, b2, plan, experts.activation)
 
 
 def _product(rows: Tensor, weights: Tensor, ends: Tensor | None) -> Tensor:
@@ -94,10 +93,10 @@ def _outer(left: Tensor, right: Tensor, ends: Tensor | None, n_experts: int) -> 
 
 def _row_expert(plan: Plan, n_experts: int) -> Tensor:
     """[N] the expert of each row; only biases need it."""
-    numbers = torch.arange(plan.row_token.shape[0], device=plan.row_token.device)
+    row = numbers(plan.row_token.shape[0], plan.row_token.device)
     if plan.ends is None:
-        return numbers // (numbers.shape[0] // n_experts)
-    return torch.searchsorted(plan.ends, numbers.int(), right=True).clamp(max=n_experts - 1)
+        return row // (row.shape[0] // n_experts)
+    return torch.searchsorted(plan.ends, row.int(), right=True).clamp(max=n_experts - 1)
 
 
 def _per_expert(rows: Tensor, plan: Plan, n_experts: int) -> Tensor:
@@ -109,12 +108,10 @@ def _per_token(rows: Tensor, weight: Tensor | None, plan: Plan, n_tokens: int) -
     if plan.kept is not None:
         weight = plan.kept.to(rows.dtype) if weight is None else weight.masked_fill(~plan.kept, 0)
     if plan.per_token:
-        return F.embedding_bag(
-            plan.route_row.view(n_tokens, -1),
-            rows,
-            mode="sum",
-            per_sample_weights=None if weight is None else weight.detach().view(n_tokens, -1),
-        )
+        # torch's own entry, given the offsets: the functional form takes twice as long as the sum for few tokens.
+        first = numbers(plan.route_row.shape[0], rows.device, plan.per_token)
+        weight = None if weight is None else weight.detach()
+        return torch.embedding_bag(rows, plan.route_row, first, per_sample_weights=weight)[0]
     if weight is not None:
         rows = rows * weight[plan.row_route][:, None]
         if plan.row_live is not None:

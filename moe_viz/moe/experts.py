@@ -55,5 +55,6 @@ class Experts(nn.Module):
         return torch.baddbmm(self.b2[:, None], act(torch.baddbmm(self.b1[:, None], x, self.w1)), self.w2)
 
     def can_group(self, x: Tensor) -> bool:
-        """Whether torch's grouped product takes these rows: float32, of whole multiples of 16 bytes."""
-        return x.dtype == self.w1.dtype == torch.float32 and self.d_model % 4 == 0 and self.d_hidden % 4 == 0
+        """Whether torch's grouped product takes these rows: at most 32 bits a number, rows of whole multiples of 16 bytes."""
+        rows = [width * x.element_size() % 16 for width in (self.d_model, self.d_hidden)]
+        return x.dtype in (torch.float32, torch.bfloat16, torch.float16) and not any(rows)

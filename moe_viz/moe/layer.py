@@ -74,13 +74,19 @@ class MoELayer(nn.Module):
         """The experts' part of the output, [T, D], for any routing of x."""
         if routing.combine is not None:
             return self._blend(x, routing)
+        device = x.device.type
+        if torch.is_autocast_enabled(device):
+            # Autocast sees no further than the one operation that the experts are to it, so the type is chosen here.
+            x = x.to(torch.get_autocast_dtype(device))
+            with torch.autocast(device, enabled=False):
+                return self.mix(x, routing)
         weight = routing.route_weight.to(x.dtype)
         if self.disabled:
             weight = weight * self._alive(weight)[routing.route_expert]
         if x.shape[0] == 0 or weight.shape[0] == 0:
             return torch.zeros_like(x)
         # Buffers cost padding, so on CPU a grouped product over the kept routes alone is faster; an accelerator likes them better.
-        grouped = self.experts.can_group(x) and (routing.capacity is None or x.device.type == "cpu")
+        grouped = self.experts.can_group(x) and (routing.capacity is None or device == "cpu")
         plan = plan_sorted(routing) if grouped else plan_buffers(routing)
         in_weight = routing.route_in_weight
         return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)

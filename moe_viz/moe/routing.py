@@ -11,11 +11,18 @@ forces the host to wait for the accelerator; the contract's flat list of kept ro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@lru_cache(maxsize=64)
+def numbers(stop: int, device: torch.device, step: int = 1) -> Tensor:
+    """0, step, 2 step, ... below stop, int64. Kept, since every layer asks for the same few at each step: never change one in place."""
+    with torch.inference_mode(False):
+        return torch.arange(0, stop, step, device=device)
 
 
 @dataclass
@@ -127,12 +134,12 @@ class Routing:
 def _slots_in_order(routing: Routing) -> Tensor:
     """[M] a route's place among its expert's, first come first."""
     order, counts = routing.route_order, routing.post_counts.long()
-    place = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts)[routing.route_expert[order]]
+    place = numbers(len(order), order.device) - (counts.cumsum(0) - counts)[routing.route_expert[order]]
     return torch.empty_like(place).scatter_(0, order, place)
 
 
 _FOLLOW_FROM_ORDER = {
-    "route_token": lambda r: torch.arange(len(r.route_expert), device=r.route_expert.device) // r.per_token,
+    "route_token": lambda r: numbers(len(r.route_expert), r.route_expert.device) // r.per_token,
     "route_slot": _slots_in_order,
     "requested": lambda r: torch.ones_like(r.route_expert, dtype=torch.bool),
     "kept": lambda r: torch.ones_like(r.route_expert, dtype=torch.bool),

@@ -1,7 +1,7 @@
 """What all routers share: `Router`, the interface, and `TokenChoiceRouter`, from which every router is made in which each
 token picks its k experts. Such a router is a short subclass that overrides one or two of the steps
 
-    scores -> probabilities -> ranking -> select -> (slots) -> weights -> aux_terms
+    gate_input -> scores -> probabilities -> ranking -> select -> (slots) -> weights -> finish -> aux_terms
 
 Axes: T tokens, D width, E experts, K chosen per token.
 """
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
 from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.gates import GateValues, with_gradient
+from moe_viz.moe.routing import Routing, numbers
 from moe_viz.spec import RouterOptions
 
 
@@ -64,17 +65,24 @@ class Router(nn.Module):
     ) -> Tensor:
         """Balancing loss over whatever `balance_group` and `global_counts` say; 1 = balanced.
 
-        probs [T, E]; expert, requested [T, K'] the routes whose shares count (e.g. only first choices); counts [E] of them, where known.
+        probs [T, E]; the other arguments as in `share`.
+        """
+        return balance_loss(probs, self.share(expert, requested, counts))
+
+    def share(self, expert: Tensor, requested: Tensor | None = None, counts: Tensor | None = None) -> Tensor:
+        """f of the balancing loss, [E] or [G, E].
+
+        expert, requested [T, K'] the routes whose shares count (e.g. only first choices); counts [E] of them, where known.
         """
         if self.balance_group is not None and self.global_counts is None:
-            return balance_loss(probs, routed_share(expert, self.n_experts, requested, self.balance_group))
+            return routed_share(expert, self.n_experts, requested, self.balance_group)
         if counts is None:
             ones = torch.ones_like(expert, dtype=torch.float32) if requested is None else requested.float()
             counts = ones.new_zeros(self.n_experts).scatter_add_(0, expert.reshape(-1), ones.reshape(-1))
         if self.global_counts is not None and self.training and torch.is_grad_enabled():
             self.global_counts += counts
-            counts = self.global_counts.clone()
-        return balance_loss(probs, as_share(counts))
+            return as_share(self.global_counts.clone())
+        return as_share(counts, expert.numel() if requested is None else None)
 
 
 def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:
@@ -116,20 +124,25 @@ def top_k(scores: Tensor, k: int) -> Tensor:
 class Choice:
     """What is known so far while a token-choice router works; each step may read what the steps before it left here.
 
-    x [T, D], token_ids [T] | None, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
-    expert [T, K], requested [T, K] bool | None (= all), counts [E] float routes asked for, info: for display (goes into `Routing.info`),
+    x [T, D], token_ids [T] | None, seen [T, D] what the gate sees of x, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
+    expert [T, K], requested [T, K] bool | None (= all), counts [E] float routes asked for, norm [T, 1] and counted [T, K] | None as in `finish`,
+    share [E] or [G, E] as in `charged`, info: for display (goes into `Routing.info`),
     extra: whatever a subclass wants to hand from one of its steps to another.
     """
 
     x: Tensor
     token_ids: Tensor | None
     group_size: int
+    seen: Tensor | None = None
     logits: Tensor | None = None
     probs: Tensor | None = None
     ranking: Tensor | None = None
     expert: Tensor | None = None
     requested: Tensor | None = None
     counts: Tensor | None = None
+    norm: Tensor | None = None
+    counted: Tensor | None = None
+    share: Tensor | None = None
     info: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -139,7 +152,18 @@ class TokenChoiceRouter(Router):
 
     As it stands this is plain softmax top-k with a linear gate. Override the steps that differ; they run in this order.
     Options that the declaration does not have (`noise`, `capacity_factor`, ...) count as switched off.
+
+    one_gradient: gates are the softmax of the logits, weighted and charged as they stand here, so that their gradient is the one step of
+    gates.py; a subclass that overrides one of the steps that have a gradient loses it, and autograd follows its steps instead.
     """
+
+    one_gradient: bool = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        steps = ("scores", "probabilities", "weights", "finish", "norm", "aux_terms")
+        if "one_gradient" not in cls.__dict__:
+            cls.one_gradient = all(getattr(cls, step) is getattr(TokenChoiceRouter, step) for step in steps)
 
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
         super().__init__(d_model, n_experts, options)
@@ -147,9 +171,13 @@ class TokenChoiceRouter(Router):
 
     # -- the steps ---------------------------------------------------------------------------------------------------------
 
+    def gate_input(self, c: Choice) -> Tensor:
+        """What the gate sees of the tokens, [T, D]."""
+        return c.x
+
     def scores(self, c: Choice) -> Tensor | None:
-        """Raw logits [T, E] of c.x, in float32 or more (`full_precision`). None for routers without scores, which then override all below."""
-        return full_precision(self.gate, c.x)
+        """Raw logits [T, E] of c.seen, in float32 or more (`full_precision`). None for routers without scores, which then override all below."""
+        return full_precision(self.gate, c.seen)
 
     def probabilities(self, c: Choice) -> Tensor:
         """Full distribution [T, E] with gradient; rows sum to 1. Balance is charged on it."""
@@ -173,41 +201,56 @@ class TokenChoiceRouter(Router):
 
         Weights of routes not kept are set to 0 afterwards.
         """
-        renormalize = getattr(self.options, "renormalize", "never")
-        if renormalize == "never":
+        c.norm = c.counted = None
+        if getattr(self.options, "renormalize", "never") == "never":
             return gates
-        counted = gates
-        if renormalize == "after_drop" and kept is not None:
-            counted = gates.masked_fill(~kept, 0)
-        elif c.requested is not None:
-            counted = gates.masked_fill(~c.requested, 0)
-        return gates / self.norm(counted)
+        c.counted = self.counted(c, kept)
+        c.norm = self.norm(gates if c.counted is None else gates.masked_fill(~c.counted, 0))
+        return gates / c.norm
+
+    def counted(self, c: Choice, kept: Tensor | None) -> Tensor | None:
+        """Which gates [T, K] are renormalised to sum to 1, None: all that were chosen."""
+        return kept if self.options.renormalize == "after_drop" and kept is not None else c.requested
 
     def norm(self, gates: Tensor) -> Tensor:
         """What renormalised gates are divided by, [T, 1]. gates [T, K], 0 where they do not count."""
         # Added rather than clamped: it vanishes beside any real sum, and costs no operation on the way back.
         return gates.sum(-1, keepdim=True) + 1e-20
 
+    def charged(self, c: Choice) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The routes whose shares the balancing loss counts: the arguments of `share`."""
+        return c.expert, c.requested, c.counts
+
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         """Unweighted loss terms by name."""
-        terms = {"balance": self.balance(c.probs, c.expert, c.requested, c.counts)}
+        c.share = self.share(*self.charged(c))
+        terms = {"balance": balance_loss(c.probs, c.share)}
         return terms if c.logits is None else {**terms, "z": z_loss(c.logits)}
 
     # -- what is the same for all ------------------------------------------------------------------------------------------
 
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
         c = Choice(x, token_ids, group_size)
-        c.logits = self.scores(c)
-        c.probs = self.probabilities(c)
-        with torch.no_grad():
+        c.seen = self.gate_input(c)
+        one_gradient = self.one_gradient and torch.is_grad_enabled()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not one_gradient):
+            c.logits = self.scores(c)
+            c.probs = self.probabilities(c)
             c.ranking = self.ranking(c)
-        c.expert, c.requested = self.select(c)
-        limit, slots = self._slots(c)
-        c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)
-        gates = self.weights(c, slots.expert)
-        weight = self.finish(c, gates, slots.kept)
-        if slots.kept is not None:
-            weight = weight.masked_fill(~slots.kept, 0)
+            c.expert, c.requested = self.select(c)
+            limit, slots = self._slots(c)
+            c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)
+            gates = self.weights(c, slots.expert)
+            asked = None if limit is None else self.finish(c, gates.detach(), None).reshape(-1)
+            weight = self.finish(c, gates, slots.kept)
+            if slots.kept is not None:
+                weight = weight.masked_fill(~slots.kept, 0)
+            weight = weight.reshape(-1)
+        aux = self.aux_terms(c)
+        if one_gradient:
+            kept, found = slots.kept, (c.logits, c.probs, weight, aux["balance"], aux["z"])
+            values = GateValues(*found, slots.expert, kept, c.norm, c.counted, c.share)
+            c.logits, c.probs, weight, aux["balance"], aux["z"] = with_gradient(c.seen, self.gate.weight, values)
         n_tokens, k = c.expert.shape
         n_groups = n_tokens // group_size
         if n_groups > 1:
@@ -217,20 +260,20 @@ class TokenChoiceRouter(Router):
         return Routing(
             logits=c.logits,
             probs=c.probs,
-            route_token=None if complete else torch.arange(n_tokens * k, device=x.device) // k,
+            route_token=None if complete else numbers(n_tokens * k, x.device) // k,
             route_expert=slots.expert.reshape(-1),
-            route_weight=weight.reshape(-1),
+            route_weight=weight,
             route_slot=None if complete else slots.slot.reshape(-1),
             requested=None if complete else requested.reshape(-1),
             kept=None if complete else slots.kept.reshape(-1),
             capacity=None if limit is None else limit * max(1, n_groups),
             pre_counts=c.counts,
             post_counts=self._post_counts(c, slots, limit),
-            aux=self.aux_terms(c),
+            aux=aux,
             info=c.info,
             per_token=k,
             complete=complete,
-            asked_weight=None if limit is None else self.finish(c, gates.detach(), None).reshape(-1),
+            asked_weight=asked,
             route_order=slots.order,
         )
 

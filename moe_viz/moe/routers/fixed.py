@@ -8,6 +8,7 @@ import heapq
 import torch
 from torch import Tensor
 
+from moe_viz.moe.balance import as_share, balance_loss, z_loss
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
 from moe_viz.moe.routing import Routing
 from moe_viz.spec import RouterOptions
@@ -24,8 +25,8 @@ class DenseRouter(TokenChoiceRouter):
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         # With every expert asked by every token, counts say nothing; what can be uneven is the gate mass.
-        share = c.probs.detach().mean(0)
-        return {**super().aux_terms(c), "balance": self.n_experts * (share * c.probs.mean(0)).sum()}
+        share = as_share(c.probs.detach().sum(0))
+        return {"balance": balance_loss(c.probs, share), "z": z_loss(c.logits)}
 
 
 class HardRouter(TokenChoiceRouter):

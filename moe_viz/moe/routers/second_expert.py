@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from moe_viz.moe.balance import precise, z_loss
+from moe_viz.moe.balance import precise
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, top_k
 from moe_viz.moe.routing import Routing
 from moe_viz.spec import RouterOptions
@@ -25,13 +25,11 @@ class SecondExpertRouter(TokenChoiceRouter):
         gates = c.probs.detach().gather(1, expert)
         return gates / self.norm(gates) if self.options.renormalize == "before_drop" else gates
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
-        if self.options.renormalize == "before_drop":
-            return gates / self.norm(gates)
-        return super().finish(c, gates, kept)
+    def counted(self, c: Choice, kept: Tensor | None) -> Tensor | None:
+        return None if self.options.renormalize == "before_drop" else super().counted(c, kept)
 
-    def aux_terms(self, c: Choice) -> dict[str, Tensor]:
-        return {"balance": self.balance(c.probs, c.expert[:, :1]), "z": z_loss(c.logits)}
+    def charged(self, c: Choice) -> tuple[Tensor, None, None]:
+        return c.expert[:, :1], None, None
 
 
 def keep_with(chance: Tensor) -> Tensor:
@@ -67,6 +65,8 @@ class STMoERouter(SecondExpertRouter):
 
 def budget_loss(gates: Sequence[Tensor], budget: float) -> Tensor:
     """|mean gate - budget| over all tokens of all layers together: one layer may use its experts more if another uses them less."""
+    if not sum(gate.numel() for gate in gates):
+        return torch.stack([gate.sum() for gate in gates]).sum()
     return (torch.stack([gate.mean() for gate in gates]).mean() - budget).abs()
 
 

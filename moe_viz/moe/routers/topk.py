@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, softmax
+from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, softmax
 
 
 class TopKRouter(TokenChoiceRouter):
     """Top-k of a linear gate; gates are softmax over all experts, or a sigmoid for each expert."""
+
+    @property
+    def one_gradient(self) -> bool:
+        return self.options.score == "softmax"
 
     def probabilities(self, c: Choice) -> Tensor:
         if self.options.score == "softmax":
@@ -24,11 +28,11 @@ class TopKRouter(TokenChoiceRouter):
 class SwitchRouter(TokenChoiceRouter):
     """Fedus et al. 2021: one expert per token, weighted by its probability. In training the router, and only it, sees x times 1 +- jitter."""
 
-    def scores(self, c: Choice) -> Tensor:
+    def gate_input(self, c: Choice) -> Tensor:
         jitter = self.options.jitter
         if not (jitter and self.training):
-            return super().scores(c)
-        return full_precision(self.gate, c.x * torch.empty_like(c.x).uniform_(1 - jitter, 1 + jitter))
+            return c.x
+        return c.x * torch.empty_like(c.x).uniform_(1 - jitter, 1 + jitter)
 
 
 class MixtralRouter(TokenChoiceRouter):
