@@ -6,7 +6,7 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 import streamlit as st
 from starlette.middleware import Middleware
 
-from moe_viz.ui import door, housekeeping, mishaps, server, timers, uploads
+from moe_viz.ui import door, housekeeping, mishaps, remembered, server, timers, uploads
 from moe_viz.ui.i18n import _, picker
 
 if __name__ != "__main__":
@@ -32,10 +32,12 @@ else:
             st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
             st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
             st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+            st.Page("pages/runs.py", title=_("My runs"), icon=":material/folder_open:"),
             st.Page("pages/status.py", title=_("Status"), icon=":material/monitor_heart:", visibility="hidden"),
         ],
         position="top",
     )
     door.ask()
     page.run()
+    remembered.write_back()
     picker()

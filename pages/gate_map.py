@@ -2,10 +2,11 @@
 
 from moe_viz.ui import gate_map, style
 from moe_viz.ui.notices import explain_link
+from moe_viz.ui.session import write_link
 
 run = gate_map.plane_run()
 style.apply()
 gate_map.rail(run)
 explain_link(run)
 gate_map.live(run)
-gate_map.write_link(run)
+write_link(run)

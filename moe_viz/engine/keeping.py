@@ -92,7 +92,7 @@ class Keeping:
         kept = self._roster.store.describe(run)
         live = self._runs.get(run)
         if kept is None or live is None:
-            return kept
+            return kept and replace(kept, playing=False)
         playing = live.playing and live.healthy and live.seen >= self._clock() - self.limits.lease_s
         return replace(kept, step=live.trainer.step_number, config=live.trainer.config.flat(), playing=playing)
 

@@ -76,8 +76,8 @@ class Update:
 
 @dataclass(frozen=True)
 class KeptRun:
-    """A run as a list of runs shows it. config: flat; step: None where its checkpoint cannot be read; seen: when it was last saved (Unix
-    time); bytes: on disk."""
+    """A run as a list of runs shows it. config: flat; step: None where its checkpoint cannot be read; playing: whether it trains at this
+    moment; seen: when it was last saved (Unix time); bytes: on disk."""
 
     run: str
     name: str

@@ -48,7 +48,7 @@ class Limits:
     checkpoint_s: float = 4.0
     slice_s: float = 0.004
     history_bytes: int = 300_000_000
-    import_bytes: int = 16_000_000
+    import_bytes: int = 12_000_000
     model_bytes: float = 1e9
     largest_step: float = 8e9
 

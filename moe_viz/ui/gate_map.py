@@ -14,10 +14,12 @@ from moe_viz.engine.protocol import Update
 from moe_viz.records.gate_map import GateMap, regions, to_frame
 from moe_viz.records.narration import narrate
 from moe_viz.spec import RunConfig, plain
+from moe_viz.ui import pace
 from moe_viz.ui.controls import control
-from moe_viz.ui.i18n import _, language
-from moe_viz.ui.permalink import decode, encode
-from moe_viz.ui.session import LabRun, in_words
+from moe_viz.ui.i18n import _
+from moe_viz.ui.notices import tell
+from moe_viz.ui.permalink import NOT_KNOBS, decode
+from moe_viz.ui.session import LabRun, from_link, in_words
 from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.views import draw
 
@@ -65,17 +67,10 @@ class PlaneRun(LabRun):
 def plane_run() -> PlaneRun:
     """The session's run of this page; the first call makes it, from the link if that says anything."""
     if STATE not in st.session_state:
-        params = {word: text for word, text in st.query_params.to_dict().items() if word not in ("v", "lang", "page")}
+        params = {word: text for word, text in st.query_params.to_dict().items() if word not in NOT_KNOBS}
         config, found = decode({**params, "task": "plane"}) if params else (RunConfig(**START), [])
-        st.session_state[STATE] = PlaneRun(config=config, problems=found)
+        st.session_state[STATE] = from_link(PlaneRun, config, found)
     return st.session_state[STATE]
-
-
-def write_link(run: PlaneRun) -> None:
-    """Keep the address bar in step with the config."""
-    params = encode(run.config, language())
-    if st.query_params.to_dict() != params:
-        st.query_params.from_dict(params)
 
 
 def rail(run: PlaneRun) -> None:
@@ -101,16 +96,15 @@ def _turn(word: str) -> None:
 
 def live(run: PlaneRun) -> None:
     """Draw the live part and keep it ticking."""
-    st.fragment(_tick, run_every=SECONDS if run.playing or run.latest is None else SECONDS_PAUSED)()
+    pace.ticking(_tick, run.tick_s(SECONDS, SECONDS_PAUSED))
 
 
 def _tick() -> None:
     run = plane_run()
+    pace.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
     run.take_painting()
     shown = run.poll() or run.latest
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     if run.lost:
         with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
             st.warning(

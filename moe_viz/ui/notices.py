@@ -49,15 +49,15 @@ def explain_link(run: LabRun) -> None:
 def _explain_sharing(run: LabRun) -> None:
     if not run.shared:
         return
-    with st.container(key="shared_run", border=True):
+    with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
         st.markdown(
             _(
                 "**You opened this run by its link.** Everyone who has the link sees the same run and can turn its knobs."
-            )
+            ),
+            width="stretch",
         )
-        with st.container(horizontal=True):
-            st.button(_("Make a copy of my own"), key="copy_run", on_click=run.become_own_copy, type="primary")
-            st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing)
+        st.button(_("Make a copy of my own"), key="copy_run", on_click=run.become_own_copy)
+        st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing, type="tertiary")
 
 
 def _explain_problems(run: LabRun) -> None:

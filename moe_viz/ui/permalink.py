@@ -18,7 +18,9 @@ from moe_viz.spec.describe import allowed, read, write
 from moe_viz.ui.inert import clean
 
 VERSION = "1"
-NOT_KNOBS = ("v", "lang", "page")
+RUN = "run"
+"""The word for a run's id. The settings stand beside it: should the run be gone, a new one begins with them."""
+NOT_KNOBS = ("v", "lang", "page", RUN)
 LONGEST = 100
 """Characters of a bad value that are shown back."""
 MOST_WORDS = 100
@@ -35,9 +37,15 @@ class Problem:
     used: str = ""
 
 
-def encode(config: RunConfig, language: str = "en") -> dict[str, str]:
-    """The query parameters of a run, in a fixed order."""
-    return {"v": VERSION, **{word: write(value) for word, value in config.flat().items()}, "lang": language}
+def encode(config: RunConfig, language: str = "en", run: str | None = None) -> dict[str, str]:
+    """The query parameters of a run's settings, in a fixed order; with `run`, its id, those of the run itself."""
+    settings = {word: write(value) for word, value in config.flat().items()}
+    return {"v": VERSION, **settings, "lang": language, **({RUN: run} if run else {})}
+
+
+def run_of(params: Mapping[str, str]) -> str | None:
+    """The id of the run that a link names, None where it names none."""
+    return params.get(RUN, "")[:LONGEST] or None
 
 
 def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:

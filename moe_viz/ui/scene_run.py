@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import streamlit as st
 
@@ -40,6 +40,7 @@ class SceneRun(LabRun):
     opening: Act | None = None
     """The act with which the run begins once the training process is there."""
     _seen: tuple[int, int] | None = None
+    kept: ClassVar[bool] = False
 
     def poll(self) -> Update | None:
         """As `LabRun.poll`; measures the newest act by every row since the last time."""

@@ -6,28 +6,41 @@ holds its id; the page renews its lease by reading and releases it when the sess
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.cost import TooCostly
-from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
+from moe_viz.engine.protocol import Continuation, EngineError, Full, UnknownRun, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart, plain
+from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _, is_ours, language
 from moe_viz.ui.inert import inert
-from moe_viz.ui.permalink import Problem, decode, encode
+from moe_viz.ui.permalink import Problem, decode, encode, run_of
+from moe_viz.ui.remembered import is_id, remembered
 
-STATE = "lab_run"
+STATE, OWNER = "lab_run", "owner"
+WAITS = ("set", "play", "step_once", "reset")
+"""What a reader does to a run that can be done later, when a full server has room for it again."""
 LONGEST_SENTENCE = 500
 """Characters of a refusal that are shown."""
 
 
+Run = TypeVar("Run", bound="LabRun")
+_GONE = EngineError(N_("This run is not kept on this server any more. A new one begins with the same settings."))
+
+
 @dataclass
 class LabRun:
-    """One reader's run. `run` is None until the engine has opened it; `lost`: the training process died; `seen`: the page has painted once."""
+    """One reader's run. `run` is None until the engine has opened it; `lost`: the training process died; `seen`: the page has painted once.
+
+    waiting: the place in line, while the server is full; wanted: what the reader did meanwhile, done in this order once there is room.
+    shared: it was opened by a link that somebody else may have, too; changed: the rest of the page (address, controls) has not heard of it.
+    """
 
     config: RunConfig
     problems: list[Problem] = field(default_factory=list)
@@ -39,6 +52,16 @@ class LabRun:
     notices: list[EngineError | Sentence | str] = field(default_factory=list)
     latest: Update | None = None
     continuation: Continuation | None = None
+    waiting: Full | None = None
+    wanted: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+    shared: bool = False
+    changed: bool = False
+    kept: ClassVar[bool] = True
+    """Whether the browser remembers such runs, and their id stands in the address."""
+
+    def tick_s(self, playing: float, paused: float) -> float:
+        """Seconds between two looks at this run that its page would like, in line as while paused."""
+        return playing if self.waiting is None and (self.playing or self.latest is None) else paused
 
     def poll(self) -> Update | None:
         """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""
@@ -48,10 +71,18 @@ class LabRun:
             if not engine().ready():
                 return None
             if self.run is None:
-                self.run = _open(self.config, self.playing)
+                self._begin()
+            self._do_wanted()
             self.latest = engine().read(self.run)
+            self.waiting = None if not self.wanted else self.waiting
+        except Full as full:
+            self.waiting = full
+            return None
         except WorkerLost:
             self.lost = True
+            return None
+        except UnknownRun:
+            self._is_gone()
             return None
         except TooCostly as error:  # what a link asks for; the next look opens what this server can run
             self.notices.append(error)
@@ -60,9 +91,44 @@ class LabRun:
         except EngineError as error:
             self.notices.append(error)
             return None
-        self.playing = self.latest.playing
+        if not self.wanted:
+            self.playing = self.latest.playing
         self.notices.extend(self.latest.notices)
+        self._follow()
         return self.latest
+
+    def _begin(self) -> None:
+        self.run = _open(self.config, self.playing)
+        self.shared, self.changed = False, True
+        if self.kept:
+            remembered().keep(self.run, own=True)
+
+    def _is_gone(self) -> None:
+        """The next look opens a new run with the same settings."""
+        self.notices.append(_GONE)
+        if self.kept:
+            remembered().forget(self.run)
+        self.run, self.latest, self.shared, self.changed = None, None, False, True
+        self.wanted.clear()
+
+    def _follow(self) -> None:
+        """Take over the settings that the run has: those of a link may be older, and others may have turned its knobs meanwhile."""
+        shown = self.latest.snapshot
+        if shown.state != "failed" and not self.wanted and shown.config != self.config.flat():
+            self.config, self.changed = RunConfig.from_flat(shown.config), True
+
+    def _do_wanted(self) -> None:
+        """What had to wait for room, as far as there is some now."""
+        while self.wanted:
+            call, args, kwargs = self.wanted[0]
+            try:
+                getattr(engine(), call)(self.run, *args, **kwargs)
+            except Full as full:
+                self.waiting = full
+                return
+            except EngineError as error:
+                self.notices.append(error)
+            self.wanted.pop(0)
 
     def turn(self, **knobs: Any) -> None:
         """Turn knobs: the config first (it validates), then the running model. A knob that either refuses stays where it was."""
@@ -80,6 +146,20 @@ class LabRun:
             self.layer = min(self.layer, wanted.n_layers - 1)
         self.config = wanted
 
+    def become_own_copy(self) -> None:
+        """Go on with a copy of this run, which nobody else has."""
+        copy = self._ask("copy")
+        if copy is None:
+            return
+        lease(copy)
+        remembered().keep(copy, own=True)
+        self.run, self.shared, self.latest = copy, False, None
+        self._ask("play", self.playing)
+
+    def accept_sharing(self) -> None:
+        """The reader knows that others have this run."""
+        self.shared = False
+
     def toggle(self) -> None:
         self.playing = not self.playing
         self._ask("play", self.playing)
@@ -96,19 +176,32 @@ class LabRun:
         """Start the training process again and continue from the last checkpoint."""
         try:
             if self.run is None:
-                self.run = _open(self.config, self.playing)
+                self._begin()
             else:
                 engine().resume(self.run)
+            self.lost = False
+        except UnknownRun:
+            self._is_gone()
             self.lost = False
         except EngineError as error:
             self.notices.append(error)
 
     def _ask(self, call: str, *args: Any, **kwargs: Any) -> Any:
-        """One request about this run; a refusal becomes a notice, a dead worker the lost state."""
+        """One request about this run; a refusal becomes a notice, a dead worker the lost state, a full server a place in line."""
         if self.run is None:
             return None
         try:
-            return getattr(engine(), call)(self.run, *args, **kwargs)
+            if not self.wanted or call not in WAITS:
+                return getattr(engine(), call)(self.run, *args, **kwargs)
+            self.wanted.append((call, args, kwargs))  # behind what waits already
+            return []
+        except Full as full:
+            if not full.position or call not in WAITS:
+                self.notices.append(full)
+                return None
+            self.waiting = full
+            self.wanted.append((call, args, kwargs))
+            return []
         except WorkerLost:
             self.lost = True
         except EngineError as error:
@@ -117,9 +210,14 @@ class LabRun:
 
 
 def _open(config: RunConfig, playing: bool) -> str:
-    run = engine().open(config, playing=playing)
+    run = engine().open(config, playing=playing, owner=owner())
     lease(run)
     return run
+
+
+def owner() -> str:
+    """This session's token with the engine: all its runs share one part of the CPU, and it holds the place in line."""
+    return st.session_state.setdefault(OWNER, secrets.token_urlsafe(16))
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=lambda run: engine().release(run))
@@ -131,14 +229,28 @@ def lease(run: str) -> str:
 def current() -> LabRun:
     """The session's run; the first call makes it from the link that opened the page."""
     if STATE not in st.session_state:
-        config, found = decode(st.query_params.to_dict())
-        st.session_state[STATE] = LabRun(config=config, problems=found)
+        st.session_state[STATE] = from_link(LabRun, *decode(st.query_params.to_dict()))
     return st.session_state[STATE]
 
 
-def write_link() -> None:
-    """Keep the address bar in step with the config, so that the page's address is always its permalink."""
-    params = encode(current().config, language())
+def from_link(kind: type[Run], config: RunConfig, problems: list[Problem]) -> Run:
+    """A session's run with these settings, or the very run that the page's address names."""
+    run = run_of(st.query_params.to_dict())
+    if run is None:
+        return kind(config=config, problems=problems)
+    if not is_id(run):
+        return kind(config=config, problems=problems, notices=[_GONE])
+    lease(run)
+    found = kind(config=config, run=run, shared=run not in remembered().runs)
+    if found.shared:
+        remembered().keep(run, own=False)
+    return found
+
+
+def write_link(run: LabRun | None = None) -> None:
+    """Keep the address bar in step: the run's id, so that a reload finds it, and its settings."""
+    run = run or current()
+    params = encode(run.config, language(), run.run if run.kept else None)
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
 

@@ -16,6 +16,7 @@ CSS = """
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
+.st-key-remember { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }
 [data-testid="stTooltipHoverTarget"] > button { min-width: 24px; min-height: 24px; margin: -4px; }
 </style>

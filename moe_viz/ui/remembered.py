@@ -1,0 +1,72 @@
+"""Which runs are this browser's: there are no accounts, so their ids lie in a cookie of the browser that opened them.
+
+The ids are the keys to the runs; the cookie goes to this server alone and to no other site. A session reads it once, when it begins, and
+keeps its own account from then on; a small script writes what changes back, so that several tabs do not undo each other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from moe_viz.components.bundle import ASSETS
+
+STATE, COOKIE = "remembered_runs", "moe_viz_runs"
+MOST = 60
+"""A cookie holds 4 kB."""
+ENTRY = re.compile(r"(!?)([A-Za-z0-9_-]{16,64})")
+"""An id; "!" before it: opened by a link, so others have it too."""
+_mount = st.components.v2.component(
+    "moe_viz_remember", js=(ASSETS / "remember" / "view.js").read_text(encoding="utf-8")
+)
+
+
+@dataclass
+class Remembered:
+    """runs: id -> whether this browser began it (otherwise it was opened by a link), newest first. add, drop: for the cookie."""
+
+    runs: dict[str, bool]
+    add: dict[str, bool] = field(default_factory=dict)
+    drop: set[str] = field(default_factory=set)
+
+    def keep(self, run: str, own: bool) -> None:
+        """Remember a run; one of ours stays ours."""
+        own = own or self.runs.get(run, False)
+        self.add = {run: own} | {other: is_own for other, is_own in self.add.items() if other != run}
+        self.runs = {run: own} | {other: is_own for other, is_own in self.runs.items() if other != run}
+        self.drop.discard(run)
+
+    def forget(self, run: str) -> None:
+        """Forget a run."""
+        self.add.pop(run, None)
+        self.runs.pop(run, None)
+        self.drop.add(run)
+
+
+def remembered() -> Remembered:
+    """This session's account of its browser's runs."""
+    if STATE not in st.session_state:
+        st.session_state[STATE] = Remembered(read(st.context.cookies.get(COOKIE, "")))
+    return st.session_state[STATE]
+
+
+def read(cookie: str) -> dict[str, bool]:
+    """The runs that a cookie names; whatever else it holds is passed over."""
+    found = (ENTRY.fullmatch(part) for part in cookie[:8192].split(".")[:MOST])
+    return {match[2]: not match[1] for match in found if match}
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be a run's id at all."""
+    return bool(match := ENTRY.fullmatch(text)) and not match[1]
+
+
+def write_back() -> None:
+    """Let the browser know what has changed in this session. Draws nothing; to be called once per page run."""
+    known = remembered()
+    if known.add or known.drop:
+        add = [run if own else f"!{run}" for run, own in known.add.items()]
+        with st.container(key="remember"):
+            _mount(key="remember_runs", data={"add": add[:MOST], "drop": sorted(known.drop)[-MOST:], "most": MOST})
