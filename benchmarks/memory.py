@@ -1,6 +1,6 @@
-"""Memory of the whole lab, web server and training process together, while no, one and three sessions train.
+"""Memory of the whole lab, web server and training process together, while no, one and several sessions train.
 
-Run `python -m benchmarks.memory [--profile low_memory] [--seconds 40]`. Resident memory as the system counts it, the most that was seen;
+Run `python -m benchmarks.memory [--profile low_memory] [--sessions 3] [--seconds 40]`. Resident memory as the system counts it, the most that was seen;
 pages that both processes share count twice, so the true sum is a little lower. Ratio: against the 1 GB of a small free host.
 """
 
@@ -17,23 +17,23 @@ from benchmarks.table import Row, show
 from tests.browser.lab import server
 from tests.websocket import Reader
 
-MB = 2**20
-SMALL_HOST_MB = 1e9 / MB
 LINKS = ("", "v=1&task=digits", "v=1&task=photo")
 """What the sessions train: text, digits, photographs, each with its defaults."""
 
 
-async def main(profile: str, seconds: float) -> None:
+async def main(profile: str, sessions: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as home:
         env = {"MOE_VIZ_HOME": home, "MOE_VIZ_PROFILE": profile}
         with server(env=env) as (address, process):
             await _until_started(process.pid)
             rows, readers = _rows("no session", await _most(process.pid, 5)), []
-            for link in LINKS:
-                readers.append(await Reader(address, query=link).open())
+            for number in range(sessions):
+                readers.append(await Reader(address, query=LINKS[number % len(LINKS)]).open())
                 await readers[-1].until(lambda reader: any(map(str.isdigit, reader.text("live_step") or "")), 120)
-                if len(readers) in (1, len(LINKS)):
-                    rows += _rows(f"{len(readers)} sessions", await _most(process.pid, seconds))
+                if len(readers) in (1, sessions):
+                    rows += _rows(
+                        f"{len(readers)} session" + "s" * (len(readers) > 1), await _most(process.pid, seconds)
+                    )
             for reader in readers:
                 await reader.close()
     show(f"memory with the profile {profile} (ratio: against 1 GB)", rows)
@@ -45,7 +45,7 @@ async def _until_started(pid: int) -> None:
     while time.monotonic() < end:
         await asyncio.sleep(3)
         now = sum(_resident(pid))
-        if now - before < MB and len(psutil.Process(pid).children(recursive=True)):
+        if now - before < 2**20 and len(psutil.Process(pid).children(recursive=True)):
             return
         before = now
     raise TimeoutError("the training process has not started")
@@ -67,12 +67,13 @@ def _resident(pid: int) -> tuple[int, int]:
 
 def _rows(name: str, found: tuple[int, int]) -> list[Row]:
     parts = zip(("web server", "training process", "together"), (*found, sum(found)), strict=True)
-    return [Row(f"{name}: {part}", size / MB, "MB", size / MB / SMALL_HOST_MB) for part, size in parts]
+    return [Row(f"{name}: {part}", size / 2**20, "MiB", size / 1e9) for part, size in parts]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", default="low_memory")
+    parser.add_argument("--sessions", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=40, help="how long each number of sessions is watched")
     asked = parser.parse_args()
-    asyncio.run(main(asked.profile, asked.seconds))
+    asyncio.run(main(asked.profile, asked.sessions, asked.seconds))
