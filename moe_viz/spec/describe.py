@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Refused
+
+Translate = Callable[[str], str]
 
 
 def choices(info: FieldInfo) -> list[Any] | None:
@@ -33,23 +39,27 @@ def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
     return low, high
 
 
-def allowed(info: FieldInfo) -> str:
-    """The allowed values in a few words: '1 to 64', 'ceil, floor, round', '0.05 to 16, or none'."""
+def allowed(info: FieldInfo, translate: Translate = str) -> str:
+    """The allowed values in a few words: '1 to 64', 'ceil, floor, round', '0.05 to 16, or none'. Words that are values stay as they are."""
     values = choices(info)
     if values is not None:
         return ", ".join(write(value) for value in values)
     if _members(info.annotation) == [str]:
         longest = next((rule.max_length for rule in _rules(info) if getattr(rule, "max_length", None)), None)
-        return "text" if longest is None else f"text of at most {longest} characters"
+        if longest is None:
+            return translate(N_("text"))
+        return translate(N_("text of at most {n} characters")).format(n=longest)
     low, high = bounds(info)
-    above = "above " if any(getattr(rule, "gt", None) is not None for rule in _rules(info)) else ""
-    text = f"{above}{write(low)} to {write(high)}"
+    is_open = any(getattr(rule, "gt", None) is not None for rule in _rules(info))
+    span = translate(N_("above {low} to {high}")) if is_open else translate(N_("{low} to {high}"))
+    text = span.format(low=write(low), high=write(high))
     multiple = next((rule.multiple_of for rule in _rules(info) if getattr(rule, "multiple_of", None)), None)
     if multiple:
-        text += f", a multiple of {multiple}"
+        text += ", " + translate(N_("a multiple of {n}")).format(n=multiple)
     words = [write(v) for kind in _members(info.annotation) if get_origin(kind) is Literal for v in get_args(kind)]
     words += ["none"] if optional(info) else []
-    return f"{text}, or {' or '.join(words)}" if words else text
+    either = " " + translate(N_("or")) + " "
+    return f"{text},{either}{either.join(words)}" if words else text
 
 
 def write(value: Any) -> str:
@@ -68,19 +78,26 @@ def read(text: Any) -> Any:
     return None if text == "none" else text
 
 
-def problems(error: ValidationError) -> list[tuple[str, Any, str]]:
+def problems(error: ValidationError, translate: Translate = str) -> list[tuple[str, Any, str]]:
     """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
-    return [
-        (str(e["loc"][-1]) if e["loc"] else "", e.get("input"), e["msg"].removeprefix("Value error, "))
-        for e in error.errors()
-    ]
+    found = []
+    for e in error.errors():
+        cause = e.get("ctx", {}).get("error")
+        what = _said(cause, translate) if isinstance(cause, Refused) else e["msg"].removeprefix("Value error, ")
+        found.append((str(e["loc"][-1]) if e["loc"] else "", e.get("input"), what))
+    return found
 
 
-def plain(error: ValueError) -> str:
+def plain(error: ValueError, translate: Translate = str) -> str:
     """A refusal in one line: which word, which value, what is wrong with it."""
     if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
-    return "; ".join(f"{word} = {value!r}: {what}" if word else what for word, value, what in problems(error))
+        return " ".join(_said(error, translate).split())
+    said = problems(error, translate)
+    return "; ".join(f"{word} = {value!r}: {what}" if word else what for word, value, what in said)
+
+
+def _said(error: Exception, translate: Translate) -> str:
+    return translate(error.template).format(**error.values) if isinstance(error, Refused) else str(error)
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Sentence: a text for the reader that is made in the worker and can still be translated on the page."""
+"""Texts for the reader that are made where nobody knows the language, and can still be translated on the page."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class Sentence(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.template, self.values)
+
+
+class Refused(ValueError):
+    """A refusal that remembers its `template` (marked with `N_`) and `values`, as `Sentence` does."""
+
+    def __init__(self, template: str, **values: Any):
+        super().__init__(template.format(**values))
+        self.template, self.values = template, values
 
 
 def _again(template: str, values: dict[str, Any]) -> Sentence:

@@ -101,7 +101,7 @@ class Comparison:
             base = change(self.base, **{word: value})
             before, after = self.configs, [config_of(router, base) for router in self.routers]
         except ValueError as error:
-            self.notices.append(plain(error))
+            self.notices.append(plain(error, _))
             return
         self.base = base
         if any(needs_restart(old, new) for old, new in zip(before, after, strict=True)):

@@ -121,7 +121,7 @@ def _options(options: type[RouterOptions]) -> None:
         default = write(info.get_default(call_default_factory=True))
         live = "" if is_live(info) else " " + _("Changing it restarts the run.")
         text = f"{_(info.description or '')}{live}".replace("|", "\\|")
-        lines.append(f"| **{_(info.title or word)}** `{word}` | {allowed(info)} | {default} | {text} |")
+        lines.append(f"| **{_(info.title or word)}** `{word}` | {allowed(info, _)} | {default} | {text} |")
     st.markdown("\n".join(lines))
 
 

@@ -57,7 +57,7 @@ class PlaneRun(LabRun):
         try:
             painted = asked_points(KEY)
         except ValueError as error:
-            self.notices.append(plain(error))
+            self.notices.append(plain(error, _))
             return
         if painted is not None and painted[0] != self.config.task.points:
             self.turn(points=painted[0])
@@ -68,7 +68,7 @@ def plane_run() -> PlaneRun:
     """The session's run of this page; the first call makes it, from the link if that says anything."""
     if STATE not in st.session_state:
         params = {word: text for word, text in st.query_params.to_dict().items() if word not in NOT_KNOBS}
-        config, found = decode({**params, "task": "plane"}) if params else (RunConfig(**START), [])
+        config, found = decode({**params, "task": "plane"}, _) if params else (RunConfig(**START), [])
         st.session_state[STATE] = from_link(PlaneRun, config, found)
     return st.session_state[STATE]
 

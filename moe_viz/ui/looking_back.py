@@ -161,7 +161,7 @@ def _turn(run: LabRun, found: Machine, word: str) -> None:
     try:
         found.draft = change(run.config, **{word: st.session_state[word]})
     except ValueError as error:
-        found.problem = EngineError(plain(error))
+        found.problem = EngineError(plain(error, _))
 
 
 def _branch(run: LabRun, found: Machine) -> None:

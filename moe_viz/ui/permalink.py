@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
-from moe_viz.spec.describe import allowed, read, write
+from moe_viz.spec.describe import Translate, allowed, read, write
 from moe_viz.ui.inert import clean
 
 VERSION = "1"
@@ -48,8 +48,8 @@ def run_of(params: Mapping[str, str]) -> str | None:
     return params.get(RUN, "")[:LONGEST] or None
 
 
-def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
-    """The run a link asks for, and what of the link could not be used. Never raises on any text."""
+def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunConfig, list[Problem]]:
+    """The run a link asks for, and what of the link could not be used (its rules `translate`d). Never raises on any text."""
     found: list[Problem] = []
     params = dict(islice(params.items(), MOST_WORDS))
     if params.get("v", VERSION) != VERSION:
@@ -68,20 +68,20 @@ def decode(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
             values[word] = read(text)
         else:
             found.append(Problem(_short(word), _short(text), ""))
-    return _settle(values, base, found), found
+    return _settle(values, base, found, translate), found
 
 
-def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem]) -> RunConfig:
+def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem], translate: Translate) -> RunConfig:
     """Drop the words that validation refuses, one at a time, until the rest fits together."""
     fields = base.fields()
     while True:
         try:
             return RunConfig.from_flat(values)
         except ValidationError as error:
-            word, _, message = problems(error)[0]
+            word, _, message = problems(error, translate)[0]
             culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
             text = _short(write(values.pop(culprit)))
-            rule = allowed(fields[culprit])
+            rule = allowed(fields[culprit], translate)
             found.append(
                 Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit]))
             )

@@ -135,7 +135,7 @@ class LabRun:
         try:
             wanted = change(self.config, **knobs)
         except ValueError as error:
-            self.notices.append(plain(error))
+            self.notices.append(plain(error, _))
             return
         if self.run is not None:
             said = self._ask("set", **knobs)
@@ -229,7 +229,7 @@ def lease(run: str) -> str:
 def current() -> LabRun:
     """The session's run; the first call makes it from the link that opened the page."""
     if STATE not in st.session_state:
-        st.session_state[STATE] = from_link(LabRun, *decode(st.query_params.to_dict()))
+        st.session_state[STATE] = from_link(LabRun, *decode(st.query_params.to_dict(), _))
     return st.session_state[STATE]
 
 

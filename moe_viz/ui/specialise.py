@@ -86,6 +86,12 @@ def controls(run: LabRun, seen: Study) -> None:
                 "Whatever it specialises in was not learned by the router."
             ),
         )
+    if seen.frozen_router:
+        st.caption(
+            _(
+                "The frozen run trains with the settings of now from step 0 on; knobs that you turned on the way are not turned in it again."
+            )
+        )
 
 
 def _switch(seen: Study, word: str, label: str, text: str) -> None:

@@ -87,7 +87,7 @@ def _choose_value(found: Twins, value: object) -> None:
     try:
         change(found.base, **{found.word: value})
     except ValueError as error:
-        st.toast(inert(plain(error)))
+        st.toast(inert(plain(error, _)))
         return
     found.choose(value=value)
 

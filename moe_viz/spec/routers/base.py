@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import model_validator
 
 from moe_viz.spec.knobs import N_, Knob, Spec
+from moe_viz.spec.sentence import Refused
 
 
 class Facts(Spec):
@@ -47,7 +48,11 @@ class RouterOptions(Spec):
         """Raise ValueError where an option cannot hold with this many experts."""
         k = getattr(self, "k", None)
         if k is not None and k > n_experts:
-            raise ValueError(f"k = {k} is more than the {n_experts} experts there are; k must be 1 to {n_experts}")
+            raise Refused(
+                N_("k = {k} is more than the {n_experts} experts there are; k must be 1 to {n_experts}"),
+                k=k,
+                n_experts=n_experts,
+            )
 
 
 def k_knob(
@@ -116,9 +121,11 @@ class TokenChoice(RouterOptions):
     @model_validator(mode="after")
     def _gate_must_learn(self) -> TokenChoice:
         if self.k == 1 and self.renormalize != "never":
-            raise ValueError(
-                f"renormalize = '{self.renormalize}' with k = 1 makes every gate exactly 1, so the router gets no gradient; "
-                "use renormalize = 'never' or k >= 2"
+            raise Refused(
+                N_(
+                    "renormalize = '{renormalize}' with k = 1 makes every gate exactly 1, so the router gets no gradient; use renormalize = 'never' or k >= 2"
+                ),
+                renormalize=self.renormalize,
             )
         return self
 

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from moe_viz.spec.knobs import N_, Knob
 from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice
+from moe_viz.spec.sentence import Refused
 
 
 class DBRX(RenormalisedByDefault):
@@ -119,20 +120,37 @@ class DeepSeekV3(RenormalisedByDefault):
     @model_validator(mode="after")
     def _groups_exist(self) -> DeepSeekV3:
         if self.topk_group > self.n_group:
-            raise ValueError(f"topk_group = {self.topk_group} is more than n_group = {self.n_group} groups")
+            raise Refused(
+                N_("topk_group = {topk_group} is more than n_group = {n_group} groups"),
+                topk_group=self.topk_group,
+                n_group=self.n_group,
+            )
         return self
 
     def check_experts(self, n_experts: int) -> None:
         """Also: the groups must divide the experts and hold at least k of them (two per group for the top-2 score)."""
         super().check_experts(n_experts)
         if n_experts % self.n_group:
-            raise ValueError(f"n_group = {self.n_group} does not divide the {n_experts} experts into equal groups")
+            raise Refused(
+                N_("n_group = {n_group} does not divide the {n_experts} experts into equal groups"),
+                n_group=self.n_group,
+                n_experts=n_experts,
+            )
         size = n_experts // self.n_group
         if self.k > size * self.topk_group:
-            raise ValueError(
-                f"k = {self.k} is more than the {size * self.topk_group} experts in topk_group = {self.topk_group} groups of {size}"
+            raise Refused(
+                N_("k = {k} is more than the {n} experts in topk_group = {topk_group} groups of {size}"),
+                k=self.k,
+                n=size * self.topk_group,
+                topk_group=self.topk_group,
+                size=size,
             )
         if self.n_group > 1 and self.group_score == "top2" and size < 2:
-            raise ValueError(
-                f"group_score = 'top2' needs two experts in each group; n_group = {self.n_group} leaves {size} of {n_experts}"
+            raise Refused(
+                N_(
+                    "group_score = 'top2' needs two experts in each group; n_group = {n_group} leaves {size} of {n_experts}"
+                ),
+                n_group=self.n_group,
+                size=size,
+                n_experts=n_experts,
             )

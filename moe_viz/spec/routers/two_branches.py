@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from moe_viz.spec.knobs import N_, Knob
 from moe_viz.spec.routers.base import Facts, TokenChoice, k_knob
+from moe_viz.spec.sentence import Refused
 
 
 class Hierarchical(TokenChoice):
@@ -56,12 +57,25 @@ class Hierarchical(TokenChoice):
 
     def check_experts(self, n_experts: int) -> None:
         if n_experts % self.n_groups:
-            raise ValueError(f"n_groups = {self.n_groups} does not divide the {n_experts} experts there are")
+            raise Refused(
+                N_("n_groups = {n_groups} does not divide the {n_experts} experts there are"),
+                n_groups=self.n_groups,
+                n_experts=n_experts,
+            )
         if self.k_groups > self.n_groups:
-            raise ValueError(f"k_groups = {self.k_groups} is more than n_groups = {self.n_groups}")
+            raise Refused(
+                N_("k_groups = {k_groups} is more than n_groups = {n_groups}"),
+                k_groups=self.k_groups,
+                n_groups=self.n_groups,
+            )
         inside = n_experts // self.n_groups
         if self.k > inside:
-            raise ValueError(f"k = {self.k} is more than the {inside} experts in each of the {self.n_groups} groups")
+            raise Refused(
+                N_("k = {k} is more than the {n} experts in each of the {n_groups} groups"),
+                k=self.k,
+                n=inside,
+                n_groups=self.n_groups,
+            )
 
 
 class Residual(TokenChoice):
