@@ -18,7 +18,7 @@ import numpy as np
 from moe_viz.engine.analysing import Analysing
 from moe_viz.engine.cost import estimate
 from moe_viz.engine.dissecting import Dissecting
-from moe_viz.engine.hosted import HostedRun, failure
+from moe_viz.engine.hosted import Detail, HostedRun, failure
 from moe_viz.engine.keeping import Keeping
 from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
 from moe_viz.engine.roster import Limits, Roster, asked
@@ -87,7 +87,7 @@ class Host(Analysing, Dissecting, Keeping):
             found.failure = None  # worth another try, if it was the machine's fault
             found.lead.hurry(self._clock())
         for member in found.group:
-            member.playing = playing
+            member.playing = bool(playing)
 
     def step_once(self, run: str) -> None:
         found = self._find(run)
@@ -104,14 +104,15 @@ class Host(Analysing, Dissecting, Keeping):
         if run in self._roster.resting and run not in self._runs:
             return _since(self._roster.resting[run], since)
         found = self._find(run, looks=True)
-        started = self._cpu()
+        started, now = self._cpu(), self._clock()
+        detail = Detail.among(sum(run.next_step(now - self.limits.lease_s) < math.inf for run in self._runs.values()))
         try:
-            return found.update(since)
+            return found.update(since, now, detail)
         except EngineError:
             raise
         except Exception as error:
             self._fail(found, error)
-            return found.update(since)
+            return found.update(since, now, detail)
         finally:
             found.lead.charge(self._cpu() - started)
 

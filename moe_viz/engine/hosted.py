@@ -21,8 +21,20 @@ CATCH_UP_S = 0.25
 VISIBLE_S = 0.1
 """Two steps closer than this look like one: only slower runs must be kept from catching up in a burst."""
 RATE_WINDOW_S = 5.0
-HISTORY_ROWS = 200
-"""Points per series of one answer."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much an answer holds. rows: points per series; evaluate_s: least time between two measurements on held-out data while a run
+    trains, which cost as much as several steps."""
+
+    rows: int = 200
+    evaluate_s: float = 0.0
+
+    @classmethod
+    def among(cls, active: int) -> Detail:
+        """What all get where so many runs train: everything up to a handful, less for each of a class."""
+        return cls() if active <= 4 else cls(200 if active <= 12 else 100, min(active / 8, 8.0))
 
 
 @dataclass
@@ -66,6 +78,7 @@ class HostedRun:
     group: list[HostedRun] = field(default_factory=list, repr=False)
     """The runs that advance in lock-step, this one among them: one list, shared. The first keeps the pace and pays for all."""
     _shown: tuple[Any, Snapshot] | None = None
+    _evaluated: tuple[Any, float] = (None, -math.inf)
     _rate: deque[tuple[float, int, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -174,11 +187,15 @@ class HostedRun:
             "ms_per_step": 1000 * sum(item[2] for item in recent) / steps if steps else None,
         }
 
-    def snapshot(self, paused: bool) -> Snapshot:
+    def snapshot(self, paused: bool, now: float = math.inf, detail: Detail = Detail()) -> Snapshot:
         """The newest snapshot, computed once per version; one that fails leaves the last good one with a message."""
-        if self.failure is None and (self._shown is None or self._shown[0] != self.version):
-            snapshot = self.trainer.snapshot()
+        evaluate = paused or now - self._evaluated[1] >= detail.evaluate_s
+        known = self._shown is not None and self._shown[0] == self.version
+        if self.failure is None and not (known and (self._evaluated[0] == self.version or not evaluate)):
+            snapshot = self.trainer.snapshot() if evaluate else self.trainer.snapshot(evaluate=False)
             self._shown = (self.version, snapshot)  # in this order: looking may be what finds a divergence
+            if evaluate:
+                self._evaluated = (self.version, now)
             if self.trainer.state == "diverged":
                 event(log, "run_diverged", run=self.id, step=self.trainer.step_number)
         if self._shown is None:
@@ -190,10 +207,10 @@ class HostedRun:
             return snapshot
         return replace(snapshot, state="paused" if paused else "running")
 
-    def update(self, since: tuple[int, int] | None = None) -> Update:
+    def update(self, since: tuple[int, int] | None = None, now: float = math.inf, detail: Detail = Detail()) -> Update:
         """The answer to a reader."""
-        snapshot = self.snapshot(paused=not self.playing)
-        history = self.trainer.history.rows(since, limit=HISTORY_ROWS)
+        snapshot = self.snapshot(not self.playing, now, detail)
+        history = self.trainer.history.rows(since, limit=detail.rows)
         return Update(snapshot, history, self.playing and self.healthy, self.trainer.epoch, self.take_notices())
 
     def take_notices(self) -> list[str]:

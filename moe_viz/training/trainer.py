@@ -181,14 +181,17 @@ class Trainer:
 
     # -- looking -----------------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        """This moment: metrics of the last steps, the task's metric on held-out data, and how the probe batch is routed."""
+    def snapshot(self, evaluate: bool = True) -> Snapshot:
+        """This moment: metrics of the last steps, the task's metric on held-out data, and how the probe batch is routed.
+
+        evaluate: measure the task's metric now; otherwise it is what was measured last (None: never), and the history has no new value of it.
+        """
         self.collect()
         traces, extras = observe.probe(self.model, self.task, self.config, self.step_number, self.device)
         if self._trained_seconds > 0:
             self._rate = self._trained_tokens / self._trained_seconds
             self._trained_tokens, self._trained_seconds = 0, 0.0
-        metric = self._evaluate()
+        metric = self._evaluate(evaluate)
         metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
         metrics["tokens_per_second"] = self._rate
         if self.state != "diverged":
@@ -198,8 +201,10 @@ class Trainer:
             self.history.amend(list(bias), list(bias.values()))
         return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
 
-    def _evaluate(self) -> float:
+    def _evaluate(self, anew: bool) -> float:
         now = (self.epoch, self.step_number, self.config)
+        if not anew:
+            return self._task_metric[1] if self._task_metric else math.nan
         if self._task_metric is None or self._task_metric[0] != now:
             with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
                 self._task_metric = (now, self.task.evaluate(self.model))

@@ -17,7 +17,7 @@ class FakeTrainer:
 
     def __init__(self, config, clock=None):
         self.config, self.clock = config, clock
-        self.step_number = self.snapshots = 0
+        self.step_number = self.snapshots = self.evaluations = 0
         self.state, self.message = "running", ""
         self.history = History()
 
@@ -50,10 +50,11 @@ class FakeTrainer:
         self.step_number, self.state = 0, "running"
         self.history.restart()
 
-    def snapshot(self):
+    def snapshot(self, evaluate=True):
         if self.config.seed == 103:
             raise RuntimeError("no picture")
         self.snapshots += 1
+        self.evaluations += evaluate
         return Snapshot(self.step_number, self.config.flat(), {"loss": 1.0}, [], self.state, self.message)
 
     def route_text(self, text):

@@ -139,3 +139,25 @@ def test_a_session_beyond_its_share_lets_its_left_pages_go_first(make, clock):  
     new = host.open(config(), owner="a")
     assert set(host._runs) >= {*own[1:], new} and own[0] not in host._runs
     assert host.read(own[0]).snapshot.step == 0, "it is in the store"
+
+
+def test_a_class_is_measured_on_held_out_data_more_rarely_but_always_when_it_pauses(make, clock):  # noqa: F811
+    host = make([0.0001])
+    runs = [host.open(config(speed=10), owner=str(n)) for n in range(30)]
+    serve(host, clock, 20, runs)
+    trainers = [host._runs[run].trainer for run in runs]
+    assert all(trainer.snapshots == 20 and 4 <= trainer.evaluations <= 6 for trainer in trainers)
+    host.play(runs[0], False)
+    before = trainers[0].evaluations
+    host.read(runs[0])
+    host.read(runs[0])
+    assert trainers[0].evaluations == before + 1
+    assert len(host.read(runs[1]).history) <= 100 < trainers[1].step_number
+
+
+def test_a_few_readers_see_everything(make, clock):  # noqa: F811
+    host = make([0.0001])
+    runs = [host.open(config(speed=50), owner=str(n)) for n in range(3)]
+    serve(host, clock, 10, runs, every=0.25)
+    trainer = host._runs[runs[0]].trainer
+    assert trainer.evaluations == trainer.snapshots >= 40 and len(host.read(runs[0]).history) > 100
