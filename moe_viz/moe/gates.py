@@ -1,6 +1,7 @@
-"""The gradient of softmax gates as one step: scores, softmax, choice, renormalisation, balancing loss and z-loss seen as one function
-of the tokens and the gate's weights. The router's steps compute the values; only the way back is written here, by hand, because some
-thirty small autograd nodes cost more than the mathematics where tokens are few. Axes as in routing.py; K chosen per token, G groups.
+"""From probabilities to what a router hands on, as one differentiable step: choice, renormalisation, balancing loss and z-loss.
+
+The router's steps compute the values; only the way back is written here, by hand, because some twenty small autograd nodes cost
+more than the mathematics where tokens are few. Axes as in routing.py; K chosen per token, G groups.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from torch.autograd.function import once_differentiable
 class GateValues(NamedTuple):
     """What a router's steps found without gradient.
 
-    logits [T, E];  probs [T, E] their softmax;  weight [T*K] combine weights, 0 where not kept;  balance, z: `balance_loss` and `z_loss`
+    weight [T*K] combine weights, 0 where not kept;  balance, z: `balance_loss` and `z_loss`
     expert [T, K];  kept [T, K] bool, None where all are;  norm [T, 1] what gates were divided by, None where by nothing
     counted [T, K] bool: the gates whose sum is `norm`, None where all are;  share [E] or [G, E]: f of the balancing loss
     """
 
-    logits: Tensor
-    probs: Tensor
     weight: Tensor
     balance: Tensor
     z: Tensor
@@ -32,45 +31,38 @@ class GateValues(NamedTuple):
     share: Tensor
 
 
-def with_gradient(x: Tensor, gate: Tensor, values: GateValues) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """logits, probs, weight, balance and z of `values`, now differentiable (once) with respect to x [T, D] and gate [E, D], logits = x gate^T."""
-    return _SoftmaxGates.apply(x, gate, values)
+def with_gradient(logits: Tensor, probs: Tensor, values: GateValues) -> tuple[Tensor, Tensor, Tensor]:
+    """weight, balance and z of `values`, now differentiable (once): the first two by probs [T, E], z by logits [T, E]."""
+    return _Gates.apply(logits, probs, values)
 
 
-class _SoftmaxGates(torch.autograd.Function):
+class _Gates(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, gate, values):
+    def forward(ctx, logits, probs, values):
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, gate, *values[:3], *values[5:])
-        return values[:5]
+        ctx.save_for_backward(logits, probs, values.weight, *values[3:])
+        return values[:3]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_logits, grad_probs, grad_weight, grad_balance, grad_z):
-        x, gate, logits, probs, weight, expert, kept, norm, counted, share = ctx.saved_tensors
-        # Experts first, as everywhere here: short reductions want tokens contiguous.
-        probs = probs.t()
-        n_experts, n_tokens = probs.shape
-        grad = (
-            probs.new_zeros(probs.shape)
-            if grad_probs is None
-            else grad_probs.t().clone(memory_format=torch.contiguous_format)
-        )
-        if grad_weight is not None:
-            chosen = _of_gates(grad_weight.view_as(expert), weight.view_as(expert), kept, norm, counted)
-            grad.scatter_add_(0, expert.t(), chosen.t())
-        if grad_balance is not None:
-            # The same for all tokens of a group: E f_i / T.
-            of_share, scale = (share.to(probs.dtype) * grad_balance).t()[..., None], n_experts / max(1, n_tokens)
-            grad.view(n_experts, *share.shape[:-1], -1).add_(of_share, alpha=scale)
-        grad = torch._softmax_backward_data(grad, probs, 0, probs.dtype)
-        if grad_z is not None and n_tokens:
-            log_sum = logits.amax(1) - probs.amax(0).log()
-            grad.addcmul_(probs, log_sum * (grad_z * (2 / n_tokens)))
-        if grad_logits is not None:
-            grad.add_(grad_logits.t())
-        grad_x = (grad.t() @ gate.to(grad.dtype)).to(x.dtype) if ctx.needs_input_grad[0] else None
-        return grad_x, (grad @ x.to(grad.dtype)).to(gate.dtype) if ctx.needs_input_grad[1] else None, None
+    def backward(ctx, grad_weight, grad_balance, grad_z):
+        logits, probs, weight, expert, kept, norm, counted, share = ctx.saved_tensors
+        grad_logits = grad_probs = None
+        if grad_weight is not None or grad_balance is not None:
+            # Experts first, as everywhere here: short reductions want tokens contiguous.
+            grad_probs = probs.new_zeros(probs.shape[::-1])
+            if grad_weight is not None:
+                chosen = _of_gates(grad_weight.view_as(expert), weight.view_as(expert), kept, norm, counted)
+                grad_probs.scatter_add_(0, expert.t(), chosen.t())
+            if grad_balance is not None and len(probs):
+                # E f_i / T, the same for all tokens of a group.
+                of_share = (share.to(probs.dtype) * grad_balance).t()[..., None]
+                grad_probs.view(*of_share.shape[:-1], -1).add_(of_share, alpha=probs.shape[1] / len(probs))
+            grad_probs = grad_probs.t()
+        if grad_z is not None:
+            log_sum = logits.logsumexp(1, keepdim=True)
+            grad_logits = (logits - log_sum).exp_().mul_(log_sum * (grad_z * (2 / max(1, len(logits)))))
+        return grad_logits, grad_probs, None
 
 
 def _of_gates(grad: Tensor, weight: Tensor, kept: Tensor | None, norm: Tensor | None, counted: Tensor | None) -> Tensor:

@@ -25,6 +25,7 @@ CASES = [
     ("st_moe", {"renormalize": "never"}),
     ("nllb", {}),
     ("residual", {}),
+    ("cosine", {"k": 2}),
 ]
 
 
@@ -37,10 +38,11 @@ def _outcome(router, x, group_size, plain, monkeypatch):
         routing = router(x, group_size=group_size)
     outputs = [routing.logits, routing.probs, routing.route_weight, routing.aux["balance"], routing.aux["z"]]
     cotangents = [torch.sin(torch.arange(o.numel(), dtype=o.dtype) + i).view(o.shape) for i, o in enumerate(outputs)]
-    wanted = [x, router.gate.weight]
+    wanted = [x, routing.logits, next(router.parameters())]
+    through_probs = torch.autograd.grad(outputs[1:4], routing.probs, cotangents[1:4], retain_graph=True)
     each = [torch.autograd.grad(o, wanted, c, retain_graph=True) for o, c in zip(outputs, cotangents)]
     together = torch.autograd.grad(outputs, wanted, cotangents)
-    return [*outputs, *(gradient for pair in each for gradient in pair), *together]
+    return [*outputs, *through_probs, *(gradient for pair in each for gradient in pair), *together]
 
 
 @pytest.mark.parametrize("group_size", [None, 4])
@@ -48,7 +50,7 @@ def _outcome(router, x, group_size, plain, monkeypatch):
 def test_the_gradient_is_that_of_the_steps(name, options, group_size, monkeypatch):
     torch.manual_seed(0)
     router = make_router(name, D, E, **options).double().train()
-    torch.nn.init.normal_(router.gate.weight)
+    torch.nn.init.normal_(next(router.parameters()))
     assert router.one_gradient
     router.balance_group = group_size
     x = torch.randn(T, D, dtype=torch.float64, requires_grad=True)
@@ -71,7 +73,7 @@ def test_the_gradient_by_finite_differences():
 
 def test_a_router_with_steps_of_its_own_is_left_to_autograd():
     own = [name for name in ROUTERS if not getattr(make_router(name, 4, 4), "one_gradient", False)]
-    assert {"dense", "dbrx", "noisy_topk", "deepseek_v3", "cosine", "kmeans", "hierarchical", "remoe"} <= set(own)
+    assert {"dense", "dbrx", "noisy_topk", "deepseek_v3", "kmeans", "hierarchical", "remoe"} <= set(own)
     assert not make_router("topk", 4, 4, score="sigmoid").one_gradient
 
     class Halved(TokenChoiceRouter):

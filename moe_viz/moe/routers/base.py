@@ -1,7 +1,7 @@
 """What all routers share: `Router`, the interface, and `TokenChoiceRouter`, from which every router is made in which each
 token picks its k experts. Such a router is a short subclass that overrides one or two of the steps
 
-    gate_input -> scores -> probabilities -> ranking -> select -> (slots) -> weights -> finish -> aux_terms
+    scores -> probabilities -> ranking -> select -> (slots) -> weights -> finish -> aux_terms
 
 Axes: T tokens, D width, E experts, K chosen per token.
 """
@@ -124,7 +124,7 @@ def top_k(scores: Tensor, k: int) -> Tensor:
 class Choice:
     """What is known so far while a token-choice router works; each step may read what the steps before it left here.
 
-    x [T, D], token_ids [T] | None, seen [T, D] what the gate sees of x, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
+    x [T, D], token_ids [T] | None, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
     expert [T, K], requested [T, K] bool | None (= all), counts [E] float routes asked for, norm [T, 1] and counted [T, K] | None as in `finish`,
     share [E] or [G, E] as in `charged`, info: for display (goes into `Routing.info`),
     extra: whatever a subclass wants to hand from one of its steps to another.
@@ -133,7 +133,6 @@ class Choice:
     x: Tensor
     token_ids: Tensor | None
     group_size: int
-    seen: Tensor | None = None
     logits: Tensor | None = None
     probs: Tensor | None = None
     ranking: Tensor | None = None
@@ -153,15 +152,15 @@ class TokenChoiceRouter(Router):
     As it stands this is plain softmax top-k with a linear gate. Override the steps that differ; they run in this order.
     Options that the declaration does not have (`noise`, `capacity_factor`, ...) count as switched off.
 
-    one_gradient: gates are the softmax of the logits, weighted and charged as they stand here, so that their gradient is the one step of
-    gates.py; a subclass that overrides one of the steps that have a gradient loses it, and autograd follows its steps instead.
+    one_gradient: all that is differentiable after `probabilities` is as it stands here, so that its gradient is the one step of gates.py.
+    A subclass that overrides such a step loses that, and autograd follows its steps instead.
     """
 
     one_gradient: bool = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        steps = ("scores", "probabilities", "weights", "finish", "norm", "aux_terms")
+        steps = ("weights", "finish", "norm", "aux_terms")
         if "one_gradient" not in cls.__dict__:
             cls.one_gradient = all(getattr(cls, step) is getattr(TokenChoiceRouter, step) for step in steps)
 
@@ -171,13 +170,9 @@ class TokenChoiceRouter(Router):
 
     # -- the steps ---------------------------------------------------------------------------------------------------------
 
-    def gate_input(self, c: Choice) -> Tensor:
-        """What the gate sees of the tokens, [T, D]."""
-        return c.x
-
     def scores(self, c: Choice) -> Tensor | None:
-        """Raw logits [T, E] of c.seen, in float32 or more (`full_precision`). None for routers without scores, which then override all below."""
-        return full_precision(self.gate, c.seen)
+        """Raw logits [T, E] of c.x, in float32 or more (`full_precision`). None for routers without scores, which then override all below."""
+        return full_precision(self.gate, c.x)
 
     def probabilities(self, c: Choice) -> Tensor:
         """Full distribution [T, E] with gradient; rows sum to 1. Balance is charged on it."""
@@ -231,26 +226,25 @@ class TokenChoiceRouter(Router):
 
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
         c = Choice(x, token_ids, group_size)
-        c.seen = self.gate_input(c)
-        one_gradient = self.one_gradient and torch.is_grad_enabled()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not one_gradient):
-            c.logits = self.scores(c)
-            c.probs = self.probabilities(c)
-            c.ranking = self.ranking(c)
-            c.expert, c.requested = self.select(c)
-            limit, slots = self._slots(c)
-            c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)
-            gates = self.weights(c, slots.expert)
-            asked = None if limit is None else self.finish(c, gates.detach(), None).reshape(-1)
-            weight = self.finish(c, gates, slots.kept)
-            if slots.kept is not None:
-                weight = weight.masked_fill(~slots.kept, 0)
-            weight = weight.reshape(-1)
-        aux = self.aux_terms(c)
+        logits = c.logits = self.scores(c)
+        probs = c.probs = self.probabilities(c)
+        one_gradient = self.one_gradient and logits is not None and probs.requires_grad
         if one_gradient:
-            kept, found = slots.kept, (c.logits, c.probs, weight, aux["balance"], aux["z"])
-            values = GateValues(*found, slots.expert, kept, c.norm, c.counted, c.share)
-            c.logits, c.probs, weight, aux["balance"], aux["z"] = with_gradient(c.seen, self.gate.weight, values)
+            c.logits, c.probs = logits.detach(), probs.detach()
+        with torch.no_grad():
+            c.ranking = self.ranking(c)
+        c.expert, c.requested = self.select(c)
+        limit, slots = self._slots(c)
+        c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)
+        gates = self.weights(c, slots.expert)
+        asked = None if limit is None else self.finish(c, gates.detach(), None).reshape(-1)
+        weight = self.finish(c, gates, slots.kept)
+        if slots.kept is not None:
+            weight = weight.masked_fill(~slots.kept, 0)
+        weight, aux = weight.reshape(-1), self.aux_terms(c)
+        if one_gradient:
+            values = weight, aux["balance"], aux["z"], slots.expert, slots.kept, c.norm, c.counted, c.share
+            weight, aux["balance"], aux["z"] = with_gradient(logits, probs, GateValues(*values))
         n_tokens, k = c.expert.shape
         n_groups = n_tokens // group_size
         if n_groups > 1:
@@ -258,8 +252,8 @@ class TokenChoiceRouter(Router):
         complete = slots.order is not None
         requested = None if complete else torch.ones_like(slots.kept) if c.requested is None else c.requested
         return Routing(
-            logits=c.logits,
-            probs=c.probs,
+            logits=logits,
+            probs=probs,
             route_token=None if complete else numbers(n_tokens * k, x.device) // k,
             route_expert=slots.expert.reshape(-1),
             route_weight=weight,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, softmax
+from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, softmax
 
 
 class TopKRouter(TokenChoiceRouter):
@@ -28,11 +28,11 @@ class TopKRouter(TokenChoiceRouter):
 class SwitchRouter(TokenChoiceRouter):
     """Fedus et al. 2021: one expert per token, weighted by its probability. In training the router, and only it, sees x times 1 +- jitter."""
 
-    def gate_input(self, c: Choice) -> Tensor:
+    def scores(self, c: Choice) -> Tensor:
         jitter = self.options.jitter
         if not (jitter and self.training):
-            return c.x
-        return c.x * torch.empty_like(c.x).uniform_(1 - jitter, 1 + jitter)
+            return super().scores(c)
+        return full_precision(self.gate, c.x * torch.empty_like(c.x).uniform_(1 - jitter, 1 + jitter))
 
 
 class MixtralRouter(TokenChoiceRouter):
