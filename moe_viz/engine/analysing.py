@@ -6,6 +6,7 @@ switched off in a call of its own, so that other runs have their turn in between
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,7 @@ class Analysing:
         found = self._find(run)
         if not found.healthy:
             raise found.failure or EngineError(str(found.trainer.message))
-        found.until = step
+        found.until = operator.index(step)  # compared with at every turn of the host: only here a wrong one harms nobody
         found.playing = True
         return found.trainer.step_number
 
