@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test bench lint format locale clean
+.PHONY: run test test-cluster cluster-demo bench lint format locale clean
 
 run: .venv/.run
 	$(BIN)/streamlit run app.py
@@ -11,8 +11,15 @@ test: .venv/.dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster"
 	$(BIN)/python -m pytest -q -m browser
+
+# Ray is large and not needed on one machine: only these two install it.
+test-cluster: .venv/.cluster
+	$(BIN)/python -m pytest -q -m cluster
+
+cluster-demo: .venv/.cluster
+	$(BIN)/python -m moe_viz.engine.cluster_demo
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
@@ -46,6 +53,10 @@ locale: .venv/.dev
 .venv/.dev: requirements-dev.txt requirements.txt .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ .venv/.run
+
+.venv/.cluster: requirements-cluster.txt .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
+	touch $@
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

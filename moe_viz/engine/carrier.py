@@ -25,7 +25,7 @@ from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.rays import CannotConnect
 from moe_viz.engine.roster import PRUNE_S
 from moe_viz.engine.store import RUN_ID
-from moe_viz.engine.vitals import vitals
+from moe_viz.engine.vitals import machine, versions, vitals
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -105,16 +105,19 @@ class Cluster:
         return message(number, True, None)
 
     async def _status(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """As one host's, with the totals of all; `places`: what each actor said last."""
+        """As one host's, with the totals of all; `workers`: what each actor said last."""
         places = [place for place in self.places.ready if place.status]
-        said = [place.status for place in places]
         runs = {
-            run: about | {"place": place.machine} for place in places for run, about in place.status["runs"].items()
+            run: about | {"host": place.machine, "node": place.node[:6], "pid": place.pid}
+            for place in places
+            for run, about in place.status["runs"].items()
         }
-        whole = (said[0] if said else {}) | {"runs": runs, "places": [_about(place) for place in places]}
-        for total in ("active", "max_runs", "steps_per_second"):
-            whole[total] = sum(status[total] for status in said)
-        return message(number, True, whole | vitals())
+        totals = ("active", "max_runs", "waiting", "steps_per_second")
+        whole = {total: sum(place.status[total] for place in places) for total in totals}
+        gpus = [gpu for place in places for gpu in place.status["accelerators"]]
+        found = places[0].status["versions"] if places else versions()
+        whole |= {"runs": runs, "accelerators": gpus, "versions": found, "machine": machine(self.store.root)}
+        return message(number, True, whole | vitals() | {"workers": [_about(place) for place in places]})
 
     # ---- where runs are ----
 
@@ -248,6 +251,7 @@ class Cluster:
 
     async def close(self) -> None:
         """Last checkpoints of all places."""
+        await self.places.stop()
         closing = [asyncio.wait_for(place.close(), 2.5) for place in self.places.ready]
         for parcels in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(parcels, Exception):
@@ -258,6 +262,6 @@ class Cluster:
 
 
 def _about(place: Place) -> dict[str, Any]:
-    words = ("active", "steps_per_second", "rss_mb", "accelerators", "machine", "versions")
-    said = {word: place.status.get(word) for word in words}
-    return said | {"node": place.node, "pid": place.pid, "host": place.machine, "runs": sorted(place.status["runs"])}
+    words = ("active", "steps_per_second", "rss_mb", "uptime_s", "accelerators")
+    said = {word: place.status[word] for word in words}
+    return said | {"host": place.machine, "node": place.node[:6], "pid": place.pid, "runs": len(place.status["runs"])}

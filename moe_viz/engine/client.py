@@ -11,13 +11,14 @@ import itertools
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -190,6 +191,7 @@ class _Worker:
         self._waiting: dict[int, Future[Any]] = {0: self.started}
         self._numbers = itertools.count(1)
         self._ended = self._stopping = False
+        self._has_family = settings.engine != "local"
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="moe_viz-answers", daemon=True)
@@ -208,6 +210,8 @@ class _Worker:
         return future
 
     def lost(self) -> WorkerLost:
+        if self.started.done() and isinstance(why := self.started.exception(), WorkerLost):
+            return why
         code = self.process.poll()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return WorkerLost(N_("The training process has stopped ({how}). Resume brings your run back."), how=how)
@@ -239,11 +243,17 @@ class _Worker:
                     future = self._waiting.pop(number, None)
                 if future is not None:
                     future.set_result(value) if fine else future.set_exception(value)
+                if number == 0 and not fine:
+                    logs.event(log, "worker_cannot_start", logging.ERROR, reason=str(value))
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):
             pass  # the usual end: the process is gone or going
         except Exception:
             log.exception("an answer of the training process cannot be read")
         _wait_for_end(self.process)
+        if self._has_family:
+            # what a killed driver leaves of its own Ray cluster lives on for minutes
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         if not self._stopping:
             logs.event(log, "worker_died", logging.ERROR, pid=self.process.pid, code=self.process.returncode)
         with self._lock:
@@ -276,6 +286,7 @@ def _spawn(settings: Settings) -> subprocess.Popen:
             stderr=errors,
             env=env,
             umask=0o077 if os.name == "posix" else -1,
+            process_group=0 if settings.engine != "local" else None,
         )
     logs.event(log, "worker_starting", pid=process.pid, log=getattr(errors, "name", "stderr"))
     return process

@@ -122,6 +122,13 @@ class Places:
         self._not_before: dict[str, float] = {}
         self._tasks: set[asyncio.Task] = set()
         self._change = asyncio.Event()
+        self._stopping = False
+
+    async def stop(self) -> None:
+        """Keep what the beats on their way bring, and listen no more; the places remain."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.5)
 
     async def best(self, key: str) -> Place:
         """The place with the least load. Waits for one; EngineError where none comes. Where all are full, the same one for the same key:
@@ -177,10 +184,11 @@ class Places:
         self.ready.append(place)
         event(log, "place_started", machine=machine, pid=place.pid, gpu=on_gpu, places=len(self.ready))
         try:
-            while True:
+            while not self._stopping:
                 for parcel in (await place.beat()).parcels:
                     if not await asyncio.to_thread(self._keep, parcel):
                         place.refused.append(parcel.run)
+            return
         except PlaceLost as error:
             reason = error
         except Exception as error:
@@ -191,14 +199,12 @@ class Places:
         self._on_lost(place, reason)
 
     def _start(self, node: str, on_gpu: bool) -> Any:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         remote = self._ray.remote(HostActor).options(
             num_cpus=0 if on_gpu else 1,
             num_gpus=1 if on_gpu else 0,
             max_restarts=0,  # it would come back without its runs
             max_task_retries=0,
             max_concurrency=1000,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            scheduling_strategy=self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False),
         )
         return remote.remote(self._settings)

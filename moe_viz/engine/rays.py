@@ -49,6 +49,7 @@ def connect(engine: str) -> Any:
     if address and address != "auto":
         _probe(address)
     import ray
+    import ray.util.scheduling_strategies
 
     late = threading.Timer(CONNECT_S, _give_up, [address])
     late.daemon = True

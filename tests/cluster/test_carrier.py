@@ -1,0 +1,259 @@
+"""Runs on several actors in one process: where they are put, what is sent where, and that a lost machine costs a few steps only."""
+
+import asyncio
+import os
+import pickle
+import shutil
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from moe_viz.engine import placing, rays
+from moe_viz.engine.carrier import Cluster
+from moe_viz.engine.local import Settings
+from moe_viz.engine.mirror import Copies, Outbox, Parcel, unpack
+from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.roster import Limits
+from moe_viz.spec import RunConfig
+from tests.cluster.fake_ray import FakeRay
+
+CONFIG = RunConfig(task="clusters", speed=100)
+
+
+class Reader:
+    """Asks a cluster as the client's pipe would."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    async def __call__(self, call, *args, **kwargs):
+        _, fine, value = pickle.loads(await self.cluster.answer(1, call, args, kwargs))
+        if not fine:
+            raise value
+        return value
+
+    async def until(self, run, step):
+        for _ in range(500):
+            update = await self("read", run)
+            if update.snapshot.step >= step:
+                return update
+            await asyncio.sleep(0.02)
+        raise AssertionError("waited in vain")
+
+
+@asynccontextmanager
+async def cluster_of(folder, cores, limits=None):
+    ray = FakeRay({name: {"CPU": float(count)} for name, count in cores.items()})
+    limits = limits or Limits(checkpoint_s=0.2)
+    settings = Settings(str(folder / "runs"), "tests.engine.fake:SlowTrainer", limits, niceness=0, log_level="error")
+    cluster = Cluster(ray, settings)
+    await cluster.start()
+    watching = asyncio.ensure_future(cluster.watch())
+    while len(cluster.places.ready) < sum(cores.values()):
+        await asyncio.sleep(0.01)
+    try:
+        yield ray, cluster, Reader(cluster)
+    finally:
+        watching.cancel()
+        await cluster.close()
+        for handle in ray.handles:
+            ray.kill(handle)
+            shutil.rmtree(handle.actor._folder, ignore_errors=True)
+
+
+def in_loop(test):
+    """A test written as a coroutine."""
+
+    def run(tmp_path):
+        asyncio.run(asyncio.wait_for(test(tmp_path), 60))
+
+    run.__doc__ = test.__doc__
+    run.__name__ = test.__name__
+    return run
+
+
+def nodes_of(cluster):
+    return {run: place.node for run, place in cluster._routes.items()}
+
+
+@in_loop
+async def test_runs_go_where_the_fewest_train(folder):
+    async with cluster_of(folder, {"a": 1, "b": 2}) as (_, cluster, ask):
+        runs = [await ask("open", CONFIG) for _ in range(6)]
+        loads = [sum(at is place for at in cluster._routes.values()) for place in cluster.places.ready]
+        assert loads == [2, 2, 2]
+        group = await ask("open_group", [CONFIG, CONFIG])
+        assert len({id(cluster._routes[run]) for run in group}) == 1
+        status = await ask("status")
+        assert len(status["workers"]) == 3 and status["max_runs"] == 3 * 64
+        while (await ask("status"))["active"] < 8:
+            for run in runs + group:
+                await ask("read", run)
+        branch, _ = await ask("fork", runs[0], 0)
+        assert cluster._routes[branch] is cluster._routes[runs[0]]
+        mixed = await ask("read_group", [runs[0], runs[1], branch])
+        assert [update.snapshot.config["task"] for update in mixed] == ["clusters"] * 3
+
+
+@in_loop
+async def test_commands_arrive_in_order_and_errors_as_they_are(folder):
+    async with cluster_of(folder, {"a": 1, "b": 1}) as (_, _, ask):
+        run = await ask("open", CONFIG, playing=False)
+        await asyncio.gather(*(ask("set", run, balance_coef=i / 100) for i in range(20)))
+        assert (await ask("read", run)).snapshot.config["balance_coef"] == 0.19
+        await asyncio.gather(*(ask("step_once", run) for _ in range(20)))
+        assert (await ask("read", run)).snapshot.step == 20
+        with pytest.raises(EngineError, match="lr = 7"):
+            await ask("set", run, lr=7)
+        for unknown in ("x" * 22, "../../../../etc/passwd"):
+            with pytest.raises(UnknownRun):
+                await ask("read", unknown)
+        with pytest.raises(EngineError, match="not a call"):
+            await ask("close")
+
+
+@in_loop
+async def test_runs_of_a_lost_machine_go_on_elsewhere(folder):
+    """Those that are read, at once; also a request that was on its way is not lost, and the lock-step group stays together."""
+    async with cluster_of(folder, {"a": 1, "b": 1}) as (ray, cluster, ask):
+        runs = [await ask("open", CONFIG) for _ in range(4)]
+        group = await ask("open_group", [CONFIG, CONFIG])
+        await ask("rename", group[0], "mine")
+        for run in runs + group:
+            await ask.until(run, 30)
+        await asyncio.sleep(0.8)  # the copies are at most a checkpoint and a beat behind
+        reached = {run: (await ask("read", run)).snapshot.step for run in runs + group}
+        lost = nodes_of(cluster)[group[0]]
+        gone = [run for run, node in nodes_of(cluster).items() if node == lost]
+        assert 0 < len(gone) < 6
+        asked = [asyncio.ensure_future(ask("set", run, balance_coef=0.5)) for run in gone]
+        ray.lose(lost)
+        await asyncio.gather(*asked)
+        for run in gone:
+            update = await ask("read", run)
+            assert "goes on here from step" in update.notices[0] and update.playing
+            assert reached[run] - 100 < update.snapshot.step and update.snapshot.config["balance_coef"] == 0.5
+            await ask.until(run, reached[run] + 1)
+        assert set(nodes_of(cluster).values()) == {"a", "b"} - {lost}
+        assert len({update.snapshot.step for update in await ask("read_group", group)}) == 1
+        assert [kept.name for kept in await ask("describe", group)] == ["mine", ""]
+        ray.cores["c"] = {"CPU": 1.0}  # a machine that joins is used
+        while len(cluster.places.ready) < 2:
+            await asyncio.sleep(0.05)
+        await ask("open", CONFIG)
+        assert "c" in nodes_of(cluster).values()
+
+
+@in_loop
+async def test_without_any_machine_a_page_is_told_and_the_next_one_serves_it(folder):
+    async with cluster_of(folder, {"a": 1}) as (ray, _, ask):
+        run = await ask("open", CONFIG)
+        await ask.until(run, 5)
+        ray.lose("a")
+        with pytest.raises(EngineError, match="goes on elsewhere"):
+            while True:
+                await ask("read", run)
+        ray.cores["b"] = {"CPU": 1.0}
+        for _ in range(5):
+            try:
+                update = await ask("read", run)
+                break
+            except EngineError:
+                continue
+        assert "goes on here" in update.notices[0]
+
+
+@in_loop
+async def test_restarted_server_finds_its_runs_again(folder):
+    async with cluster_of(folder, {"a": 1}) as (_, _, ask):
+        run = await ask("open", CONFIG)
+        reached = (await ask.until(run, 10)).snapshot.step
+    async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
+        update = await ask("read", run)
+        assert update.snapshot.step >= reached and "Brought back" in update.notices[0]
+        await ask("delete", run)
+        assert not cluster.store.root.joinpath(run).exists()
+        with pytest.raises(UnknownRun):
+            await ask("read", run)
+
+
+@in_loop
+async def test_silent_machine_is_given_up_and_ended(folder):
+    async with cluster_of(folder, {"a": 1, "b": 1}) as (_, cluster, ask):
+        run = await ask("open", CONFIG)
+        await ask.until(run, 5)
+        place = cluster._routes[run]
+        place.beat = lambda: asyncio.wait_for(asyncio.sleep(60), 0.01)
+        while place in cluster.places.ready:
+            await asyncio.sleep(0.02)
+        assert place._handle.death.done()  # it must not train on where nobody listens
+        await ask.until(run, 6)
+        assert cluster._routes[run] is not place
+
+
+@in_loop
+async def test_full_places_keep_one_line(folder):
+    async with cluster_of(folder, {"a": 1, "b": 1}, Limits(max_runs=1)) as (_, cluster, ask):
+        for _ in range(2):
+            await ask("open", CONFIG, owner="somebody")
+        assert len({id(place) for place in cluster._routes.values()}) == 2
+        for _ in range(3):
+            with pytest.raises(EngineError, match="number 1 in line"):
+                await ask("open", CONFIG, owner="the next one")
+
+
+def test_one_actor_owns_a_gpu(tmp_path):
+    async def started():
+        ray = FakeRay({"a": {"CPU": 16.0, "GPU": 2.0}, "b": {"CPU": 3.0}, "c": {}})
+        served = []
+        places = placing.Places(ray, None, None, None)
+
+        async def serve(node, machine, on_gpu):
+            served.append((node, on_gpu))
+
+        places._serve = serve
+        await places.look()
+        await asyncio.sleep(0)
+        return sorted(served)
+
+    assert asyncio.run(started()) == [("a", True)] * 2 + [("b", False)] * 3
+
+
+def test_copies_follow_what_they_copy(tmp_path):
+    run = "r" * 22
+    source, copies = tmp_path / "source", Copies(tmp_path / "copies", 10**9)
+    (source / run / "milestones").mkdir(parents=True)
+    outbox = Outbox(source)
+    for name, data in {"run.json": b"{}", "1.safetensors": b"one", "milestones/0-25": b"early"}.items():
+        (source / run / name).write_bytes(data)
+    birth = outbox.pack(run)
+    copies.keep(birth, is_birth=True)
+    assert not outbox.pack(run).files
+    (source / run / "1.safetensors").unlink()
+    (source / run / "2.safetensors").write_bytes(b"two")
+    (source / run / ".3.safetensors.7.part").write_bytes(b"unfinished")
+    parcel = outbox.pack(run)
+    assert parcel.files == {"2.safetensors": b"two"}
+    copies.keep(parcel)
+    copies.keep(birth, is_birth=True)  # it was overtaken
+    kept = {path.relative_to(copies.root / run).as_posix() for path in (copies.root / run).rglob("*") if path.is_file()}
+    assert kept == {"run.json", "2.safetensors", "milestones/0-25"}
+    outbox.forget(run)
+    assert set(outbox.pack(run).files) == kept
+
+
+@pytest.mark.parametrize("name", ["../out", "/out", "a/../../../out"])
+def test_parcels_stay_in_their_folder(tmp_path, name):
+    parcel = Parcel("r" * 22, {name: b"x"}, frozenset([name]))
+    with pytest.raises(ValueError, match="leads out"):
+        unpack(tmp_path, parcel)
+    with pytest.raises(ValueError, match="not a run id"):
+        unpack(tmp_path, replace(parcel, run="../evil/../../x" * 2))
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(rays.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(rays.CannotConnect, match=r"requirements-cluster\.txt"):
+        rays.connect("ray")
