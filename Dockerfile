@@ -28,4 +28,6 @@ USER lab
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=60s --timeout=15s --start-period=90s --retries=3 CMD ["python", "-m", "moe_viz", "health"]
-CMD ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=0.0.0.0", "--server.port=8501", "--server.fileWatcherType=none"]
+# serverAddress: otherwise Streamlit asks an outside service for its own address, only to print it.
+CMD ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=0.0.0.0", "--server.port=8501", \
+     "--server.fileWatcherType=none", "--browser.serverAddress=localhost"]

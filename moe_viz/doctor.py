@@ -199,7 +199,9 @@ def worker(chosen: Settings) -> Iterator[Finding]:
 
     with tempfile.TemporaryDirectory() as place:
         started = time.perf_counter()
-        engine = LocalEngine(WorkerSettings.of(chosen.model_copy(update={"engine": "local"}), Path(place) / "runs"))
+        engine = LocalEngine(
+            WorkerSettings.of(chosen.model_copy(update={"engine": "local", "log_to": "file"}), Path(place) / "runs")
+        )
         try:
             run = engine.open(RunConfig())
             ready = time.perf_counter() - started
