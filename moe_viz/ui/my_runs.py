@@ -44,7 +44,6 @@ def listing() -> None:
         return
     if not kept:
         st.info(_("No run of this browser is kept here yet. Start one in the lab, or import one below."))
-        st.page_link("pages/lab.py", label=_("To the lab"), icon=":material/science:")
     short = kept if st.session_state.get(ALL) else kept[:SHOWN]
     for run in short:
         _row(run)
@@ -222,7 +221,7 @@ def facts(run: KeptRun, own: bool) -> list[str]:
     """Step, when it was last saved, size, and what is special about it."""
     step = _("step {step}").format(step=f"{run.step:,}".replace(",", "\u202f")) if run.step is not None else ""
     said = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
-    said += [f":material/keep: {_('pinned')}"] * run.pinned + [_("trains now")] * run.playing
+    said += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
     return [fact for fact in said + [_("opened by its link")] * (not own) if fact]
 
 
