@@ -26,7 +26,7 @@ UNCOMPARED = ("task_metric", "bias")
 PACE = 50
 
 
-def wait(condition: Callable[[], object], seconds: float = 30.0, every: float = 0.01) -> object:
+def wait(condition: Callable[[], object], seconds: float = 120.0, every: float = 0.01) -> object:
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "waited in vain"
@@ -49,13 +49,12 @@ class Seen:
 
 def newest_write(folder: Path) -> float:
     """When the newest finished checkpoint of a run was written, by `time.time`."""
-    done = [p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()]
-    return max(file.stat().st_mtime for place in done for file in place.iterdir())
+    return max(path.stat().st_mtime for path in folder.glob("*.safetensors"))
 
 
 def unfinished(store: Path) -> list[Path]:
     """Files that are being written, or were when the process was killed."""
-    return [*store.glob("*/*.draft"), *store.glob("*/**/*.part")]
+    return list(store.rglob(".*"))
 
 
 def stored(store: Path, run: str) -> Stored:
@@ -103,6 +102,7 @@ class Kept:
 
     def __init__(self, pid: Callable[[], int]):
         self._pid, self._samples, self._end = pid, [(0.0, 0.0)], threading.Event()
+        self._total, self._last, self._lock = 0.0, (0, 0.0), threading.Lock()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -115,18 +115,21 @@ class Kept:
         self._end.set()
         self._thread.join()
 
-    def _watch(self) -> None:
-        """Waiting time adds up over the processes that follow each other."""
-        total, last, watched = 0.0, 0.0, 0
-        while not self._end.wait(0.1):
+    def look(self) -> None:
+        """Take a sample now. Waiting time adds up over the processes that follow each other."""
+        with self._lock:
             try:
                 pid = self._pid()
                 delay = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
             except (OSError, EngineError):
-                continue
-            total += delay - (last if pid == watched else 0.0)
-            watched, last = pid, delay
-            self._samples.append((time.time(), total))
+                return
+            self._total += delay - (self._last[1] if pid == self._last[0] else 0.0)
+            self._last = (pid, delay)
+            self._samples.append((time.time(), self._total))
+
+    def _watch(self) -> None:
+        while not self._end.wait(0.1):
+            self.look()
 
 
 def kill(pid: int) -> float:
