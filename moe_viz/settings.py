@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         json_schema_extra={"unit": "bytes"},
     )
     upload_bytes: int = Field(
-        16_000_000,
+        12_000_000,
         ge=1_000_000,
         le=200_000_000,
         description="one exported run that is imported",

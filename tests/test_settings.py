@@ -125,6 +125,19 @@ def test_a_terminal_gets_one_sentence_and_no_traceback(monkeypatch):
     assert done.stderr == "moe_viz cannot start: MOE_VIZ_MAX_RUNS = 'many' is not allowed; it must be 1 to 2000 runs.\n"
 
 
+@pytest.mark.heavy
+def test_a_server_with_a_refused_setting_does_not_start(tmp_path):
+    env = os.environ | {
+        "MOE_VIZ_LEASE_S": "0",
+        "STREAMLIT_BROWSER_SERVER_ADDRESS": "localhost",
+        "STREAMLIT_SERVER_PORT": "0",
+    }
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "moe_viz cannot start: MOE_VIZ_LEASE_S = '0' is not allowed; it must be 5 to 3600 s.\n"
+
+
 def test_the_worker_gets_its_share(monkeypatch, tmp_path):
     monkeypatch.setenv("MOE_VIZ_MAX_RUNS", "5")
     monkeypatch.setenv("MOE_VIZ_LEASE_S", "7")

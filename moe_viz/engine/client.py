@@ -140,6 +140,10 @@ class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
     def status(self) -> dict[str, Any]:
         return self._call("status")
 
+    def revive(self) -> None:
+        """Start the training process again where it has gone; its runs come back when they are read."""
+        self._restart_if_lost()
+
     def close(self) -> None:
         """Stop the worker (it writes its checkpoints first) and the reading thread. Safe to call twice."""
         with self._lock:

@@ -59,7 +59,8 @@ async def healthz(request: Request) -> JSONResponse:
 
 
 async def health() -> dict[str, Any]:
-    """How web server and training process are. status: ok, starting, lost (it died; the next reader starts it again) or silent."""
+    """How web server and training process are. status: ok, starting, silent, or lost: it died and is being started again, because a balancer
+    that sends no reader to a sick server would otherwise wait for ever."""
     web = vitals()
     found: dict[str, Any] = {"status": "ok", "version": __version__, "web": {k: web[k] for k in ("rss_mb", "uptime_s")}}
     try:
@@ -86,7 +87,11 @@ def _question() -> asyncio.Future[dict[str, Any] | None]:
 
 def _worker() -> dict[str, Any] | None:
     """Totals of the training process; None while it starts."""
-    if not engine().ready():
-        return None
+    try:
+        if not engine().ready():
+            return None
+    except WorkerLost:
+        engine().revive()
+        raise
     status = engine().status()
     return {name: status[name] for name in ("rss_mb", "uptime_s", "active", "max_runs", "steps_per_second")}

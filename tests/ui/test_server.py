@@ -25,9 +25,15 @@ class Engine:
 
     def __init__(self, answer=None, started=True, wait=None):
         self.answer, self.started, self.wait, self.asked, self.closed = answer, started, wait, 0, False
+        self.revived = False
 
     def ready(self):
-        return self.started
+        if isinstance(self.answer, WorkerLost) and not self.revived:
+            raise self.answer
+        return self.started and not self.revived
+
+    def revive(self):
+        self.revived = True
 
     def status(self):
         self.asked += 1
@@ -84,6 +90,13 @@ def test_a_silent_worker_is_asked_once_however_many_want_to_know(engine, monkeyp
 
     assert {answer["status"] for answer in asyncio.run(many())} == {"silent"}
     assert found.asked == 1
+
+
+def test_asking_starts_a_lost_worker_again(engine):
+    found = engine(answer=WorkerLost("gone"))
+    assert asyncio.run(server.healthz(None)).status_code == 503 and found.revived
+    answer = asyncio.run(server.healthz(None))
+    assert answer.status_code == 200 and json.loads(answer.body)["status"] == "starting"
 
 
 @pytest.mark.parametrize(("prefix", "paths"), [("", ["/healthz"]), ("/moe/", ["/healthz", "/moe/healthz"])])
