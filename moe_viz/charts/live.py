@@ -20,6 +20,8 @@ from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
 from moe_viz.spec.knobs import N_
 
 MAX_POINTS = 200
+MAX_CELLS = 1600
+"""Points times experts of a stack: the page computes each of them anew at every drawing, while the picture above waits."""
 STRIP = 90
 """Height of a strip in pixels."""
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
@@ -107,7 +109,9 @@ def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate:
         even["encoding"] |= {"x": {"value": 0}, "x2": {"value": 6}}
     title = translate(N_("Load per expert"))
     layers = [bands, *([even] if fair else []), numbers]
-    return VegaChart(_strip(layers, title, translate), _rows(history, columns))
+    return VegaChart(
+        _strip(layers, title, translate), _rows(history, columns, max(50, min(MAX_POINTS, MAX_CELLS // n_experts)))
+    )
 
 
 def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:

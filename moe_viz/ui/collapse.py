@@ -22,7 +22,7 @@ from moe_viz.ui.outcome import in_short, outcome
 from moe_viz.ui.scene_run import SceneRun, scene_run
 from moe_viz.ui.session import in_words
 from moe_viz.ui.take import every_row, recorded_metrics, take
-from moe_viz.ui.views import draw
+from moe_viz.ui.views import draw, for_charts
 
 SECONDS = 0.25
 
@@ -114,6 +114,7 @@ def _tick() -> None:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     if shown.history.empty:
         return
+    shown = for_charts(run, shown)
     _pictures(run, shown)
     _strips(run, shown)
     _tables(run, shown)

@@ -21,7 +21,7 @@ from moe_viz.ui.notices import tell
 from moe_viz.ui.permalink import NOT_KNOBS, decode
 from moe_viz.ui.session import LabRun, from_link, in_words
 from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
-from moe_viz.ui.views import draw
+from moe_viz.ui.views import draw, for_charts
 
 STATE, KEY = "plane_run", "gate_map"
 FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
@@ -123,7 +123,7 @@ def _tick() -> None:
     with left:
         _map(run, run.map, table)
     with right:
-        _strips(run, shown)
+        _strips(run, for_charts(run, shown))
     with st.expander(_("The same as a table"), icon=":material/table:"):
         _table(run.map, table)
     _take(run, run.map, shown)

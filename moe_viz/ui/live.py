@@ -46,8 +46,9 @@ def _tick() -> None:
     _hero(run, shown, layer, is_live)
     if not (is_live or run.latest):
         return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
-    views.strips(shown, layer)
-    views.tabs(run, shown, layer)
+    charted = views.for_charts(run, shown)
+    views.strips(charted, layer)
+    views.tabs(run, charted, layer)
 
 
 def _lost(run: LabRun) -> None:

@@ -56,6 +56,8 @@ class LabRun:
     wanted: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     shared: bool = False
     changed: bool = False
+    charted: tuple[float, str | None, Update] | None = None
+    """When the charts were last made, for which run, and from what (see `views.for_charts`)."""
     kept: ClassVar[bool] = True
     """Whether the browser remembers such runs, and their id stands in the address."""
 

@@ -111,9 +111,6 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
             if st.button(label, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off):
                 found.pins[name] = step
                 st.rerun()
-        if any(pin is not None for pin in found.pins.values()) and st.button(_("Unpin"), key="unpin"):
-            found.pins = {"A": None, "B": None}
-            st.rerun()
         if not source.is_recorded:
             label, icon = (
                 (_("Pause training"), ":material/pause:") if run.playing else (_("Train on"), ":material/play_arrow:")
@@ -121,6 +118,10 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
             if st.button(label, icon=icon, key="play"):
                 run.toggle()
                 st.rerun()
+        # last, because a button that comes and goes moves those behind it, and for a moment there would be two of each
+        if any(pin is not None for pin in found.pins.values()) and st.button(_("Unpin"), key="unpin"):
+            found.pins = {"A": None, "B": None}
+            st.rerun()
 
 
 def _which(found: Machine, source: Source, branch: Source | None) -> None:
