@@ -204,7 +204,7 @@ def test_the_lab_works_below_a_path_prefix_behind_a_proxy(below_a_prefix):
             assert status == 200 and "<title>" in text, path
         assert (await asyncio.to_thread(get, f"{address}/healthz"))[0] == 200
         reader = await Reader(f"{address}/moe", page="status").open()
-        await reader.until(lambda reader: any("MB" in text for text in reader.texts()), 90)
+        await reader.until(lambda reader: any("MiB" in text for text in reader.texts()), 90)
         assert not reader.errors
         await reader.close()
         server.close()

@@ -63,7 +63,9 @@ def ask() -> tuple[str, dict[str, Any] | None]:
 def _figures(worker: dict[str, Any] | None) -> None:
     runs = list(worker["runs"].values()) if worker else []
     rates = [run["steps_per_second"] for run in runs if run["active"]]
-    spread = _("{low} to {high} per run").format(low=number(min(rates)), high=number(max(rates))) if rates else None
+    spread = (
+        _("{low} to {high} per run").format(low=number(min(rates)), high=number(max(rates))) if len(rates) > 1 else None
+    )
     waiting = worker.get("waiting") if worker else None
     with st.container(horizontal=True, key="figures"):
         _figure(_("Open pages"), number(open_pages(), 0))
@@ -84,15 +86,19 @@ def _figure(label: str, value: str | None, below: str | None = None) -> None:
 
 def _processes(worker: dict[str, Any] | None) -> None:
     web = vitals()
-    workers = worker.get("workers", [worker]) if worker else []
     rows = [(_("Web server"), web["rss_mb"], web["uptime_s"])]
-    rows += [(_("Training process"), one["rss_mb"], one["uptime_s"]) for one in workers]
-    if workers:
-        rows.append((_("Together"), sum(row[1] for row in rows), None))
+    if worker and "workers" in worker:
+        rows += [
+            (_("Training on {host}").format(host=one["host"]), one["rss_mb"], one["uptime_s"])
+            for one in worker["workers"]
+        ]
+    elif worker:
+        rows += [(_("Training process"), worker["rss_mb"], worker["uptime_s"])]
+        rows += [(_("Together"), web["rss_mb"] + worker["rss_mb"], None)]
     st.markdown(
         _table(
             (_("Process"), _("Memory"), _("Running for")),
-            [(name, _("{n} MB").format(n=number(rss, 0)), duration(up)) for name, rss, up in rows],
+            [(name, _("{n} MiB").format(n=number(rss, 0)), duration(up)) for name, rss, up in rows],
         )
     )
     found = worker["versions"] if worker else versions()
@@ -119,7 +125,7 @@ def _machine(worker: dict[str, Any] | None) -> None:
         (_("Profile"), chosen.profile),
         (_("Engine"), chosen.engine.partition("://")[0]),
     ]
-    st.markdown(_table((_("Machine"), ""), rows))
+    st.markdown(_table((_("Machine"), _("Value")), rows))
 
 
 def _runs(runs: dict[str, dict[str, Any]]) -> None:

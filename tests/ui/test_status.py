@@ -64,12 +64,24 @@ def test_shows_totals_and_every_run_without_its_id(monkeypatch, tmp_path):
     at, said = page(monkeypatch, found)
     text = "\n".join(said)
     assert {"2", "5 of 64", "17.5"} <= set(said) and "5.0 to 12.5 per run" in said
-    assert "1\u202f500 MB" in text and "1 d 3 h" in text and "NVIDIA A100" in text
+    assert "1\u202f500 MiB" in text and "1 d 3 h" in text and "NVIDIA A100" in text
     frame = at.dataframe[0].value
     assert list(frame["State"]) == ["trains", "trains", "unread, waits", "paused", "diverged"]
     assert list(frame["Gate"].unique()) == ["Switch"] and list(frame["Step"].unique()) == [1234]
     shown = text + frame.to_string()
     assert not [run for run in found.runs if run in shown]
+
+
+def test_every_worker_of_a_cluster_has_its_line(monkeypatch, tmp_path):
+    found = Engine(tmp_path, [{}])
+    whole = found.status() | {
+        "workers": [{"host": host, "rss_mb": 400.0, "uptime_s": 60.0} for host in ("alpha", "beta", "beta")]
+    }
+    found.status = lambda: whole
+    _, said = page(monkeypatch, found)
+    text = "\n".join(said)
+    assert text.count("Training on beta") == 2 and "Training on alpha" in text and "Together" not in text
+    assert "per run" not in text
 
 
 @pytest.mark.parametrize(
