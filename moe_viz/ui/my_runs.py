@@ -25,8 +25,8 @@ MEGABYTES = 12
 LONGEST_NAME = 60
 MOST_WORDS = 4
 """Settings that tell a run from a plain one of its task and gate, at most."""
-FIRST = ("k", "n_experts", "capacity_factor", "balance_coef", "seed")
-ROUND, DONE, ALL = "import_round", "my_runs_said", "my_runs_all"
+FIRST = ("k", "n_experts", "balance_coef")
+ROUND, DONE, ALL, DOOMED = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed"
 
 
 def listing() -> None:
@@ -44,6 +44,8 @@ def listing() -> None:
         return
     if not kept:
         st.info(_("No run of this browser is kept here yet. Start one in the lab, or import one below."))
+    if st.session_state.get(DOOMED) is not None:
+        _confirm(st.session_state[DOOMED])
     short = kept if st.session_state.get(ALL) else kept[:SHOWN]
     for run in short:
         _row(run)
@@ -133,7 +135,7 @@ def _menu(run: KeptRun, own: bool) -> None:
         on_change=lambda: _do("pin", run.run, st.session_state[f"pin_{run.run}"]),
     )
     st.caption(_("Its link. Whoever has it sees this very run and can turn its knobs:"))
-    st.code(link(run), language=None, wrap_lines=True)
+    st.code(link(run), language=None)
     st.download_button(
         _("Export as a file"),
         data=lambda: engine().export(run.run),
@@ -144,31 +146,45 @@ def _menu(run: KeptRun, own: bool) -> None:
         on_click="ignore",
     )
     if own:
-        if st.button(_("Delete…"), key=f"delete_{run.run}", icon=":material/delete:"):
-            _confirm(run)
+        st.button(_("Delete…"), key=f"delete_{run.run}", icon=":material/delete:", on_click=_ask_first, args=(run,))
     else:
         st.button(_("Remove from this list"), key=f"forget_{run.run}", on_click=_forget, args=([run.run],))
 
 
+def _ask_first(run: KeptRun) -> None:
+    st.session_state[f"menu_{run.run}"] = False
+    st.session_state[DOOMED] = run
+
+
 def _confirm(run: KeptRun) -> None:
-    @st.dialog(_("Delete this run?"))
+    @st.dialog(_("Delete this run?"), on_dismiss=_spare)
     def ask() -> None:
-        st.markdown(f"**{inert(run.name) if run.name else title(run.config)}**")
+        st.markdown(_called(run))
         st.markdown(
             _("Its model, history and checkpoints are removed from the server for good, for everyone who has its link.")
         )
         with st.container(horizontal=True):
-            if st.button(_("Delete for good"), key="delete_for_good", type="primary"):
-                _do("delete", run.run)
-                _forget([run.run])
-                if (lab := st.session_state.get(LAB)) is not None and lab.run == run.run:
-                    del st.session_state[LAB]
-                st.session_state[DONE] = _("The run has been deleted.")
-                st.rerun()
-            if st.button(_("Keep it"), key="keep_run"):
+            sure = st.button(_("Delete for good"), key="delete_for_good", type="primary")
+            if sure:
+                _delete(run)
+            if sure or st.button(_("Keep it"), key="keep_run"):
+                _spare()
                 st.rerun()
 
     ask()
+
+
+def _spare() -> None:
+    st.session_state[DOOMED] = None
+
+
+def _delete(run: KeptRun) -> None:
+    if not _do("delete", run.run):
+        return
+    _forget([run.run])
+    if (lab := st.session_state.get(LAB)) is not None and lab.run == run.run:
+        del st.session_state[LAB]
+    st.session_state[DONE] = _("The run has been deleted.")
 
 
 def _open(run: KeptRun) -> None:
@@ -178,11 +194,13 @@ def _open(run: KeptRun) -> None:
     st.switch_page("pages/lab.py")
 
 
-def _do(call: str, *args: Any) -> None:
+def _do(call: str, *args: Any) -> bool:
     try:
         getattr(engine(), call)(*args)
     except EngineError as error:
         st.toast(in_words(error), icon=":material/error:")
+        return False
+    return True
 
 
 def _forget(runs: list[str]) -> None:

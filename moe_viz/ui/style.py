@@ -1,7 +1,11 @@
 """The page's few rules of its own: tabular figures, a calm top, no fading while the live part redraws."""
 
+import json
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+
+from moe_viz.ui.i18n import _
 
 CSS = """
 <style>
@@ -17,6 +21,8 @@ CSS = """
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
 .st-key-remember { display: none; }
+[class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
+[data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }
 [data-testid="stTooltipHoverTarget"] > button { min-width: 24px; min-height: 24px; margin: -4px; }
 </style>
@@ -31,6 +37,22 @@ button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span { 
 """White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""
 
 
+TABLES = """
+<script>
+clearInterval(window.moeVizTables);
+window.moeVizTables = setInterval(() => {
+  for (const frame of document.querySelectorAll('.stTable > div')) {
+    const wide = frame.scrollWidth > frame.clientWidth;
+    if (wide === (frame.tabIndex === 0)) continue;
+    if (wide) { frame.tabIndex = 0; frame.setAttribute("role", "region"); frame.setAttribute("aria-label", %s); }
+    else for (const name of ["tabindex", "role", "aria-label"]) frame.removeAttribute(name);
+  }
+}, 1000);
+</script>
+"""
+"""On a phone a wide table scrolls sideways; Streamlit leaves it out of reach of the keyboard."""
+
+
 def apply() -> None:
     """Add the rules to the page; first see to it that the page stands inside the app."""
     if PagesManager.uses_pages_directory:
@@ -39,3 +61,5 @@ def apply() -> None:
         PagesManager.uses_pages_directory = False
         st.rerun()
     st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
+    with st.container(key="script"):
+        st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)

@@ -133,8 +133,9 @@ def test_the_list_names_pins_opens_and_deletes(engine):
     engine.pin(mine, True)
     said = "\n".join(text.value for text in (*at.run().markdown, *at.caption))
     assert r"Two \*moons\*" in said and "pinned" in said
-    my_runs._do("delete", mine)
-    assert mine not in "".join(button.key for button in at.run().button if button.key)
+    at.session_state["my_runs_doomed"] = engine.describe([mine])[0]
+    at.run().button(key="delete_for_good").click().run()
+    assert not engine.describe([mine]) and set(known_to(at)) == {theirs} and "deleted" in at.success[0].value
 
 
 def test_where_nothing_is_kept_the_page_says_what_to_do(engine):
