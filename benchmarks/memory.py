@@ -17,8 +17,17 @@ from benchmarks.table import Row, show
 from tests.browser.lab import server
 from tests.websocket import Reader
 
-LINKS = ("", "v=1&task=digits", "v=1&task=photo")
-"""What the sessions train: text, digits, photographs, each with its defaults."""
+VISITS = (
+    ("", ""),
+    ("", "v=1&task=digits"),
+    ("", "v=1&task=photo"),
+    ("experts", ""),
+    ("twins", ""),
+    ("gates", ""),
+    ("gate_map", ""),
+    ("collapse", ""),
+)
+"""Page and link of each session, again from the start where there are more: the lab with text, digits and photographs first."""
 
 
 async def main(profile: str, sessions: int, seconds: float) -> None:
@@ -28,8 +37,9 @@ async def main(profile: str, sessions: int, seconds: float) -> None:
             await _until_started(process.pid)
             rows, readers = _rows("no session", await _most(process.pid, 5)), []
             for number in range(sessions):
-                readers.append(await Reader(address, query=LINKS[number % len(LINKS)]).open())
-                await readers[-1].until(lambda reader: any(map(str.isdigit, reader.text("live_step") or "")), 120)
+                page, link = VISITS[number % len(VISITS)]
+                readers.append(await Reader(address, page, link).open())
+                await readers[-1].until(lambda reader: reader.finished > 3, 120)
                 if len(readers) in (1, sessions):
                     rows += _rows(
                         f"{len(readers)} session" + "s" * (len(readers) > 1), await _most(process.pid, seconds)
