@@ -142,6 +142,8 @@ async def measure(address: str, web: psutil.Process, arguments: argparse.Namespa
         show(f"Memory after {arguments.soak} minutes / before", rows)
         processes.begin()
         report(await observe(active, processes, arguments.seconds), arguments)
+    slowest = min(active, key=lambda w: w.step - w.first[1])
+    print(f"\nthe slowest page says: {slowest.reader.texts()[:6]}")
     errors = [error for reader in [w.reader for w in active] + idle for error in reader.errors]
     lost = sum(not reader.connected for reader in [w.reader for w in active] + idle)
     print(f"\ntracebacks on pages: {len(errors)} {errors[:1]}; connections lost: {lost}")

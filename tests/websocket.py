@@ -7,6 +7,7 @@ page, turns widgets by their key, and comes back after a cut. Messages stay unde
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -83,6 +85,7 @@ class Reader:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._places: dict[tuple[int, ...], _Place] = {}
         self._values: dict[str, WidgetState] = {}
+        self._views: dict[str, WidgetState] = {}
         self._asked: dict[tuple[str, ...], float] = {}
         self._answer: Update | None = None
         self._sending: set[asyncio.Task] = set()
@@ -119,6 +122,7 @@ class Reader:
         """The next `open` is a reload: a new session, widgets as the link (`query`, kept up to date by the page) says."""
         self._session, self._script = "", ""
         self._values.clear()
+        self._views.clear()
         self._places.clear()
 
     @property
@@ -142,7 +146,7 @@ class Reader:
         state = message.rerun_script
         state.query_string, state.page_name, state.page_script_hash = self.query, self.page, self._script
         state.fragment_id, state.is_auto_rerun = fragment, auto
-        state.widget_states.widgets.extend([*self._values.values(), *triggers])
+        state.widget_states.widgets.extend([*self._views.values(), *self._values.values(), *triggers])
         state.cached_message_hashes.extend(
             p.message.hash for p in self._places.values() if p.message.metadata.cacheable
         )
@@ -220,6 +224,8 @@ class Reader:
                 known = next(p.message for p in self._places.values() if p.message.hash == message.ref_hash)
                 message, message.metadata.delta_path[:] = _copied(known), where
             self._places[where] = _Place(message, self._run)
+            if message.delta.new_element.HasField("bidi_component"):
+                self._hold_script(message.delta.new_element.bidi_component)
             if self._answer:
                 self._answer.done = time.monotonic()
         elif kind == "new_session":
@@ -241,6 +247,13 @@ class Reader:
             self.query = message.page_info_changed.query_string
         elif kind == "script_finished":
             self._finish(message.script_finished)
+
+    def _hold_script(self, view: BidiComponent) -> None:
+        """Answer as the page does, that it holds the script of a canvas view: it is sent along until then."""
+        if view.id not in self._views:
+            data = json.loads(view.bytes or view.json or "{}")
+            held = {"script": data.get("script", {}).get("version", "")}
+            self._views[view.id] = WidgetState(id=view.id, json_value=json.dumps(held))
 
     def _follow(self, fragment: str, interval: float) -> None:
         self._stop_timers([fragment])

@@ -4,7 +4,9 @@ const held = (globalThis.moeVizScripts ??= new Map());
 const ANSWER_AGAIN_MS = 1500;
 
 export default async function (component) {
-  const { data, parentElement, setStateValue } = component;
+  const { parentElement, setStateValue } = component;
+  // Bytes: Streamlit would look through every list for tables, and write the JSON twice.
+  const data = JSON.parse(new TextDecoder().decode(component.data));
   const { version, source } = data.script;
   if (source && !held.has(version)) {
     held.set(version, import(URL.createObjectURL(new Blob([source], { type: "text/javascript" }))));
@@ -15,5 +17,5 @@ export default async function (component) {
     root.dataset.answered = now;
     setStateValue("script", held.has(version) ? version : "");
   }
-  return held.has(version) ? (await held.get(version)).default(component) : undefined;
+  return held.has(version) ? (await held.get(version)).default({ ...component, data }) : undefined;
 }

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
 
@@ -44,6 +45,11 @@ def view_script(folder: str, modules: list[str]) -> tuple[str, str]:
 def loader() -> str:
     """The script that is registered with Streamlit in place of the view's own, see loader.js."""
     return _read(".", "loader.js")
+
+
+def as_bytes(data: dict[str, Any]) -> bytes:
+    """A view's data as `loader` expects it."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _read(folder: str, name: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
-from moe_viz.components.bundle import loader, view_script
+from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.components.events import finite
 from moe_viz.records.gate_map import GateMap
 from moe_viz.spec.knobs import N_
@@ -108,7 +108,7 @@ def gate_map_view(
     }
     _mount(
         key=key,
-        data=data,
+        data=as_bytes(data),
         default={"painted": None, "script": ""},
         on_painted_change=_ignore,
         on_script_change=_ignore,

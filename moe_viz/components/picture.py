@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.components.bundle import loader, view_script
+from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.spec.knobs import N_
 
 LABELS = {"none": N_("There is no picture on this page now.")}
@@ -31,7 +31,7 @@ def picture_list(about: Mapping[str, Any], name: str, *, key: str, labels: Mappi
         "labels": {**LABELS, **(labels or {})},
         "script": {"version": _VERSION, "source": None if held.get("script") == _VERSION else _SOURCE},
     }
-    _mount(key=key, data=data, default={"script": ""}, on_script_change=_ignore)
+    _mount(key=key, data=as_bytes(data), default={"script": ""}, on_script_change=_ignore)
 
 
 def _ignore() -> None:

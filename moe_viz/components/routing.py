@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
-from moe_viz.components.bundle import loader, view_script
+from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.components.labels import LABELS
 from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
@@ -83,7 +83,7 @@ def routing_view(
         _only_once(data["images"], held.get("pictures"))
     return _mount(
         key=key,
-        data=data,
+        data=as_bytes(data),
         default={"selected": data["selected"], "script": "", "pictures": ""},
         on_selected_change=_ignore,
         on_script_change=_ignore,
