@@ -10,6 +10,7 @@ import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, KeptRun
+from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.controls import show
 from moe_viz.ui.i18n import _, language
@@ -21,7 +22,6 @@ from moe_viz.ui.session import LabRun, in_words, lease
 
 SHOWN = 12
 """Runs in view before "Show all"."""
-MEGABYTES = 12
 LONGEST_NAME = 60
 MOST_WORDS = 4
 """Settings that tell a run from a plain one of its task and gate, at most."""
@@ -64,14 +64,15 @@ def importing() -> None:
     """One file in."""
     st.subheader(_("Import a run"), anchor=False)
     number = st.session_state.setdefault(ROUND, 0)
+    megabytes = settings().upload_bytes // 1_000_000
     file = st.file_uploader(
         _("A file that Export has made, here or on another server."),
         type=("safetensors",),
-        max_upload_size=MEGABYTES,
+        max_upload_size=megabytes,
         key=f"import_run_{number}",
         help=_(
             "At most {megabytes} MB. The run goes on exactly where it stood when it was exported, under a new address of its own."
-        ).format(megabytes=MEGABYTES),
+        ).format(megabytes=megabytes),
     )
     if file is None:
         return
