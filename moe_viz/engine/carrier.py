@@ -151,11 +151,11 @@ class Cluster:
 
     async def _patient(self, run: str, work: Any, is_read: bool) -> bytes:
         """Await `work`; a read is not held up by a machine that gives no sign of life."""
-        task = asyncio.ensure_future(work)
+        task, start = asyncio.ensure_future(work), time.monotonic()
         while not task.done():
-            await asyncio.wait({task}, timeout=PATIENCE_S)
-            place = self._routes.get(run)
-            if is_read and not task.done() and (place is None or place.silent):
+            await asyncio.wait({task}, timeout=PATIENCE_S / 5)
+            place, waited = self._routes.get(run), time.monotonic() - start
+            if is_read and not task.done() and waited >= PATIENCE_S and (place is None or place.silent):
                 task.cancel()
                 raise EngineError(N_("The machine of this run does not answer. The run goes on elsewhere in a moment."))
         return task.result()
