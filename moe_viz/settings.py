@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         description="models and optimisers of all runs in memory, and what one step may take on top",
         json_schema_extra={"unit": "bytes"},
     )
+    largest_step: int = Field(
+        8_000_000_000,
+        ge=100_000_000,
+        le=10**15,
+        description="multiply-adds of one training step of one run; more where a GPU trains",
+    )
     upload_bytes: int = Field(
         12_000_000,
         ge=1_000_000,

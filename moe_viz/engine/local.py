@@ -63,7 +63,7 @@ class Settings:
     @classmethod
     def of(cls, server: ServerSettings, store: str | Path) -> Settings:
         """A worker's share of an installation's settings."""
-        words = ("max_runs", "lease_s", "release_s", "checkpoint_s", "history_bytes", "model_bytes")
+        words = ("max_runs", "lease_s", "release_s", "checkpoint_s", "history_bytes", "model_bytes", "largest_step")
         limits = Limits(import_bytes=server.upload_bytes, **{name: getattr(server, name) for name in words})
         shared = ("store_bytes", "threads", "device", "engine", "log_level", "log_format", "log_to")
         return cls(str(store), limits=limits, **{name: getattr(server, name) for name in shared})

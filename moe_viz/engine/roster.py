@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 PRUNE_S, OVER_S = 600.0, 10.0
 """Between two looks at the whole store; where it is known to be over its size."""
 
+ID_BYTES = 24
+"""Random bytes of a run's id. The first six letters are shown in status and logs, which leaves 156 bits that only its readers know."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -85,7 +88,7 @@ class Roster(Room):
         account = account or Account(cost=cost)
         group: list[HostedRun] = []
         for trainer in trainers:
-            group.append(self._hosted(secrets.token_urlsafe(16), trainer, playing, group, account))
+            group.append(self._hosted(secrets.token_urlsafe(ID_BYTES), trainer, playing, group, account))
         self.runs |= {run.id: run for run in group}
         self._share_out()
         for run in group:

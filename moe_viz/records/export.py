@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.records.recording import Recording
+from moe_viz.records.take import without_formulas
 from moe_viz.records.trace import RoutingTrace
 
 FORMATS = ("csv", "json")
@@ -30,7 +31,7 @@ def export(recorded: Recording, folder: str | Path, form: str) -> list[Path]:
     history.to_csv(paths[0], index=False)
     for trace in recorded.snapshot.traces:
         paths.append(folder / f"trace-{trace.layer}.csv")
-        flat_frame(trace).to_csv(paths[-1], index=False)
+        without_formulas(flat_frame(trace)).to_csv(paths[-1], index=False)
     return paths
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,8 @@ from moe_viz import __version__
 from moe_viz.records.metric_info import METRICS
 
 KEY = "moe_viz"
+_FORMULA = re.compile(r"'*[=+\-@\t\r].*[(|!]", re.DOTALL)
+"""A formula that calls something. Mere signs, numbers and sums stay as they are: they are what tokens look like."""
 
 
 def about(
@@ -57,7 +60,24 @@ def to_csv(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
         0, f"{KEY} {said['version']}: skip these {len(lines) + 1} lines, or read with skiprows={len(lines) + 1}"
     )
     head = "".join(f"# {line}\n" for line in lines)
-    return (head + table.to_csv(index=False)).encode("utf-8")
+    return (head + without_formulas(table).to_csv(index=False)).encode("utf-8")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for a CSV: a spreadsheet would run a text like "=HYPERLINK(…)", so those get an apostrophe in front; `read_csv` takes it off."""
+    return _each_text(table, lambda text: f"'{text}" if _FORMULA.match(text) else text)
+
+
+def _with_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    return _each_text(table, lambda text: text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text)
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    changed = table.copy()
+    for name in table:
+        if pd.api.types.is_string_dtype(table[name]) or table[name].dtype == object:
+            changed[name] = table[name].map(lambda value: change(value) if isinstance(value, str) else value)
+    return changed
 
 
 def to_parquet(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
@@ -80,7 +100,8 @@ def read_csv(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
         raise ValueError("this CSV does not begin with the lines that moe_viz writes")
     count = int(lines[0].rpartition("skiprows=")[2])
     pairs = (line[2:].partition(": ") for line in lines[1:count])
-    return pd.read_csv(io.BytesIO(data), skiprows=count), {name: json.loads(value) for name, _, value in pairs}
+    table = _with_formulas(pd.read_csv(io.BytesIO(data), skiprows=count))
+    return table, {name: json.loads(value) for name, _, value in pairs}
 
 
 def read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
