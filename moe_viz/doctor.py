@@ -6,6 +6,7 @@ It asks for what really happens: the device multiplies a matrix, a trainer train
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -112,6 +113,9 @@ def settings(chosen: Settings) -> Iterator[Finding]:
     yield Finding("ok", "settings", said)
     for name in unknown_variables():
         yield Finding("warn", "settings", f"{name} is not a setting", "Is it misspelt? It has no effect.")
+    if chosen.engine != "local" and importlib.util.find_spec("ray") is None:
+        todo = f"{sys.executable} -m pip install -r requirements-cluster.txt"
+        yield Finding("fail", "settings", f"MOE_VIZ_ENGINE = {chosen.engine} needs Ray, which is not installed", todo)
     if chosen.passphrase is None:
         yield Finding("ok", "settings", "no passphrase: everyone who reaches the address can open the lab")
 
@@ -191,7 +195,7 @@ def memory(chosen: Settings) -> Iterator[Finding]:
 
 
 def worker(chosen: Settings) -> Iterator[Finding]:
-    """Start a training process as the server does, with a store of its own, and let it train."""
+    """Start a training process of this machine as the server does, with a store of its own, and let it train. A cluster is left alone."""
     from moe_viz.engine.client import LocalEngine
     from moe_viz.engine.local import Settings as WorkerSettings
     from moe_viz.engine.protocol import EngineError

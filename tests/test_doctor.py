@@ -57,6 +57,13 @@ def test_misspelt_variable_and_passphrase(monkeypatch, chosen):
     assert "open sesame" not in str(list(doctor.settings(chosen(passphrase="open sesame"))))
 
 
+@pytest.mark.parametrize(("there", "state"), [(None, "fail"), (object(), "ok")])
+def test_a_cluster_needs_ray(monkeypatch, chosen, there, state):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: there)
+    assert (state == "fail") == ("fail" in states(doctor.settings(chosen(engine="ray://head:10001"))))
+    assert "fail" not in states(doctor.settings(chosen()))
+
+
 def test_folder_that_cannot_be_written(tmp_path, chosen):
     (tmp_path / "home").write_text("a file")
     (found,) = doctor.folder(chosen())
