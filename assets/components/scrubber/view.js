@@ -13,6 +13,7 @@ export default function scrubber(component) {
   return () => requestAnimationFrame(() => {
     if (root.isConnected) return;
     clearInterval(bar.timer);
+    bar.watch.disconnect();
     bar.lines.forEach((line) => line.remove());
     bars.delete(root);
   });
@@ -21,6 +22,7 @@ export default function scrubber(component) {
 function make(root) {
   const part = (name) => root.querySelector(name);
   const bar = { root, track: part("input"), marks: part(".marks"), label: part("output"), steps: [], at: null, asked: null, wish: null, way: 0, timer: 0, axes: [], lines: [] };
+  bar.watch = new ResizeObserver(() => drawLines(bar));
   bar.buttons = { "-1": part(".back"), 1: part(".forth") };
   bar.track.addEventListener("input", () => choose(bar, nearest(bar.steps, Number(bar.track.value))));
   bar.track.addEventListener("keydown", (event) => {
@@ -99,6 +101,8 @@ function drawLines(bar) {
   const strips = document.querySelector(".st-key-strips");
   const charts = strips && bar.at !== null ? [...strips.querySelectorAll(".marks .role-frame > g > .background")].slice(0, bar.axes.length) : [];
   while (bar.lines.length > charts.length) bar.lines.pop().remove();
+  clearTimeout(bar.retry);
+  if (charts.length < bar.axes.length && bar.root.isConnected) bar.retry = setTimeout(() => drawLines(bar), 250);  // charts come after the track
   if (!charts.length) return;
   strips.style.position = "relative";
   const home = strips.getBoundingClientRect(), boxes = charts.map((chart) => chart.getBoundingClientRect());
@@ -106,6 +110,7 @@ function drawLines(bar) {
     const line = (bar.lines[i] ??= document.createElement("div")), [first, last] = bar.axes[i], box = boxes[i];
     const share = last > first ? Math.min(1, Math.max(0, (bar.at - first) / (last - first))) : 1;
     if (line.parentNode !== strips) strips.append(line);
+    bar.watch.observe(chart.closest(".marks"));
     line.className = "moment-line";
     line.dataset.step = bar.at;
     Object.assign(line.style, {
