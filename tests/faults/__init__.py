@@ -6,10 +6,17 @@ running worker, dropped connections. `python -m benchmarks.faults` runs the same
 
 import os
 
-TIMES = int(os.environ.get("MOE_VIZ_FAULTS", "20"))
-"""Repetitions of each fault."""
-SERVER_TIMES = int(os.environ.get("MOE_VIZ_FAULTS", "6"))
-"""Repetitions of those that start the web server and the training process anew each time."""
+
+def _times(fewer: int) -> int:
+    return int(os.environ.get("MOE_VIZ_FAULTS", fewer))
+
+
+TIMES = _times(20)
+"""Repetitions of faults inside a process."""
+KILLS = _times(8)
+"""Of those that start the training process anew each time (`python -m benchmarks.faults` does all of them 20 times)."""
+SERVER_TIMES = _times(3)
+"""Of those that start the web server too."""
 MESSAGE_S = 3.0
 """A reader is told within this time."""
 CHECKPOINT_S = 5.0

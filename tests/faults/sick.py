@@ -1,0 +1,16 @@
+"""The real trainer, with a parameter that is lost in the middle of training, as a numerical accident would have it."""
+
+import torch
+
+from moe_viz.training import Trainer
+
+SICK = 100
+"""Seeds from here on lose one weight after ten steps."""
+
+
+class SickTrainer(Trainer):
+    def step(self):
+        if self.config.seed >= SICK and self.step_number == 10:
+            with torch.no_grad():
+                next(iter(self.model.parameters())).view(-1)[0] = float("nan")
+        super().step()
