@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -21,6 +23,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from moe_viz.logs import RUN_ID
 from tests.browser.lab import server
 from tests.security.hostile import BAD_IDS, NASTY
 from tests.websocket import Reader
@@ -282,3 +285,24 @@ def test_nothing_is_served_but_the_page(locked):
         except urllib.error.HTTPError as error:
             body = error.read().decode("utf-8", "replace")
         assert not any(word in body for word in secret), path
+
+
+def test_public_figures_name_no_run(locked):
+    for path in ("/healthz", "/_stcore/metrics"):
+        with urllib.request.urlopen(locked.address + path, timeout=30) as answer:
+            body = answer.read().decode()
+        assert body and not RUN_ID.search(body), path
+
+
+def test_connections_that_never_finish_asking_keep_nobody_out(locked):
+    port = int(locked.address.rpartition(":")[2])
+    half = [socket.create_connection(("127.0.0.1", port)) for _ in range(150)]
+    try:
+        for one in half:
+            one.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\nX-Slow: ")
+        start = time.monotonic()
+        assert asyncio.run(seen(Reader(locked.address, ticks=False)))[0] == [DOOR]
+        assert time.monotonic() - start < 20
+    finally:
+        for one in half:
+            one.close()
