@@ -190,8 +190,9 @@ class Reader:
         raise KeyError(f"no widget {key!r} on the page")
 
     def _tick(self, fragment: str) -> None:
-        seconds = self.period or self.intervals[fragment]
-        self._timers[fragment] = asyncio.get_running_loop().call_later(seconds, self._tick, fragment)
+        loop, seconds = asyncio.get_running_loop(), self.period or self.intervals[fragment]
+        at = max(self._timers[fragment].when() + seconds, loop.time())  # a browser's interval does not drift
+        self._timers[fragment] = loop.call_at(at, self._tick, fragment)
         if self.connected:
             task = asyncio.ensure_future(self._tick_now(fragment))
             self._sending.add(task)
@@ -256,6 +257,8 @@ class Reader:
             self._views[view.id] = WidgetState(id=view.id, json_value=json.dumps(held))
 
     def _follow(self, fragment: str, interval: float) -> None:
+        if fragment in self._timers and self.intervals.get(fragment) == interval:
+            return  # as the frontend: the same interval does not start anew
         self._stop_timers([fragment])
         self.intervals[fragment] = interval
         if self.ticks:

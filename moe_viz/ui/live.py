@@ -42,6 +42,11 @@ def _tick() -> None:
         _lost(run)
     if shown.snapshot.state in STOPPED and shown.snapshot.message:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
+    with pace.drawing:
+        _draw(run, shown, is_live)
+
+
+def _draw(run: LabRun, shown: Update, is_live: bool) -> None:
     layer = _head(run, shown, is_live)
     _hero(run, shown, layer, is_live)
     if not (is_live or run.latest):

@@ -66,3 +66,25 @@ def test_a_page_does_not_flutter_around_a_border(clock):
         now = due
         clock.now += GONE_S + 1
     assert changes == 1 and now == 0.5
+
+
+@pytest.mark.parametrize("readers", [8, 12, 30])
+def test_pages_opened_at_once_tick_one_after_another(clock, readers):
+    crowd = Crowd(30, clock)
+    for n in range(readers):
+        crowd.tick(str(n), 0.25)
+    interval = crowd.interval(0.25)
+    places = sorted((clock.now + crowd.aside(str(n), interval)) / interval % 1 for n in range(readers))
+    gaps = [after - before for before, after in zip(places, [*places[1:], places[0] + 1])]
+    assert min(gaps) > 0.35 / readers and max(gaps) < 3.2 / readers
+
+
+def test_a_page_in_its_place_is_left_alone(clock):
+    crowd = Crowd(30, clock)
+    crowd.tick("one", 0.25)
+    clock.now += crowd.aside("one", 1.0) or 0
+    assert crowd.aside("one", 1.0) == 0
+    clock.now += 7.03
+    assert crowd.aside("one", 1.0) == 0
+    clock.now += 0.5
+    assert abs(crowd.aside("one", 1.0)) == pytest.approx(0.47, abs=0.01)
