@@ -8,6 +8,7 @@ machine is copied out after every checkpoint, see `mirror`. Ray itself is not im
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import platform
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 """Time between two signs of life where no checkpoint comes sooner."""
+RESEND_S = 4.0
 READS = frozenset({"read", "read_group", "describe"})
 FOLDER = "moe_viz-node-"
 MOVED = N_("The machine that trained this run has stopped: it goes on here from step {step}, on another one.")
@@ -51,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life. status: `Host.status`, of a moment ago where a long step is going on; parcels: checkpoints since the last one."""
+    """A sign of life. status: `Host.status`, {} while a long step is going on; parcels: checkpoints since the last one."""
 
     status: dict[str, Any]
     parcels: list[Parcel]
@@ -69,7 +71,7 @@ class HostActor:
         self._something = asyncio.Event()
         self._uprooted: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._status: dict[str, Any] = {}
+        self._refused: set[str] = set()
         self._asked: asyncio.Future | None = None
         self._requests: SimpleQueue = SimpleQueue()
         actor = self
@@ -80,6 +82,8 @@ class HostActor:
             def save(self, run: str, *args: Any, **kwargs: Any) -> None:
                 super().save(run, *args, **kwargs)
                 actor._note(run)
+                if run in actor._refused:
+                    raise OSError(errno.ENOSPC, "the serving machine could not keep the last copy")
 
             def load(self, run: str, *args: Any, **kwargs: Any) -> Stored | None:
                 stored = super().load(run, *args, **kwargs)
@@ -123,18 +127,21 @@ class HostActor:
         self._loop = asyncio.get_running_loop()
         for run in refused:
             self._outbox.forget(run)
-            self._saved.put(run)
+            self._loop.call_later(RESEND_S, self._note, run)
+        self._refused.update(refused)
         with suppress(TimeoutError):  # nothing to copy: the answer alone is the sign of life
             await asyncio.wait_for(self._something.wait(), BEAT_S)
         self._something.clear()
-        parcels = await asyncio.to_thread(self._pack, self._noted())
+        noted = self._noted()
+        self._refused.difference_update(noted)
+        parcels = await asyncio.to_thread(self._pack, noted)
         if self._asked is None:
             self._asked = asyncio.ensure_future(self._ask("status", (), {}))
         await asyncio.wait({self._asked}, timeout=0.1)
-        if self._asked.done():
-            fine, status = self._asked.result()
-            self._status, self._asked = (status if fine else {}), None
-        return Beat(self._status, parcels)
+        if not self._asked.done():
+            return Beat({}, parcels)
+        (fine, status), self._asked = self._asked.result(), None
+        return Beat(status if fine else {}, parcels)
 
     async def close(self) -> list[Parcel]:
         """Stop training, checkpoint every run; the checkpoints."""

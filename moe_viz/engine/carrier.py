@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 2.5
 """How long a reader waits for a machine that gives no sign of life before being told so."""
-UNANSWERED = 15
-"""Looks in a row that fail before the cluster counts as gone."""
+GONE_S = 20.0
+"""After this time without an answer from its head the cluster counts as gone."""
 
 
 class Cluster:
@@ -125,11 +125,14 @@ class Cluster:
         owner = kwargs.get("owner") or (args[2] if call != "import_run" and len(args) > 2 else "")
         while True:
             place = await self.places.best(owner)
-            place.coming += len(args[0]) if call == "open_group" else 1
+            count = len(args[0]) if call == "open_group" else 1
+            place.coming += count
             try:
                 return await self._accept(place, await place.call(number, call, args, kwargs))
             except PlaceLost:
                 await asyncio.sleep(0.1)
+            finally:
+                place.coming -= count
 
     async def _in_turn(self, run: str, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Send a request to where its run is, after all earlier ones of that run; again, where it did not arrive because of a loss."""
@@ -168,20 +171,33 @@ class Cluster:
             members = self._members(run)
             task = asyncio.ensure_future(self._carry(members))
             self._bringing |= dict.fromkeys(members, task)
-            task.add_done_callback(lambda _: [self._bringing.pop(member, None) for member in members])
+            task.add_done_callback(lambda done: self._brought(members, done))
         return await asyncio.shield(self._bringing[run])
+
+    def _brought(self, members: tuple[str, ...], task: asyncio.Task[Place]) -> None:
+        for member in members:
+            self._bringing.pop(member, None)
+        if not task.cancelled() and (error := task.exception()):
+            log.info("run %s has found no place: %s", members[0][:6], error)  # whoever waited may have given up
 
     async def _carry(self, members: tuple[str, ...]) -> Place:
         place = await self.places.best(members[0])
         place.coming += len(members)
+        try:
+            await self._hand_over(members, place)
+        finally:
+            place.coming -= len(members)
+        return place
+
+    async def _hand_over(self, members: tuple[str, ...], place: Place) -> None:
         outbox = Outbox(self.store.root)
         parcels = await asyncio.to_thread(lambda: [outbox.pack(member) for member in members])
         uprooted = not self._uprooted.isdisjoint(members)
         await place.adopt(parcels, uprooted)
         self._uprooted.difference_update(members)
         self._routes |= dict.fromkeys(members, place)
+        place.arrived(members)
         logs.event(log, "run_placed", run=members[0], runs=len(members), machine=place.machine, pid=place.pid)
-        return place
 
     def _members(self, run: str) -> tuple[str, ...]:
         """The runs that must stay together with this one, itself included."""
@@ -198,6 +214,7 @@ class Cluster:
             if not await asyncio.to_thread(self._keep, parcel, True):
                 place.refused.append(parcel.run)
         self._routes |= dict.fromkeys(answer.born, place)
+        place.arrived(answer.born)
         return answer.data
 
     def _keep(self, parcel: Parcel, is_birth: bool = False) -> bool:
@@ -224,7 +241,7 @@ class Cluster:
         end = time.monotonic() + START_S
         while not self.places.ready:
             await self.places.look()
-            if self.places.problem or time.monotonic() > end:
+            if self.places.hopeless or time.monotonic() > end:
                 raise CannotConnect(
                     N_(
                         "No actor can start on the cluster ({reason}). Does every machine have a free core, moe_viz and the same packages?"
@@ -235,14 +252,13 @@ class Cluster:
 
     async def watch(self) -> None:
         """Follow machines that come and go; returns when the cluster itself is gone."""
-        failed, pruned = 0, time.monotonic()
-        while failed < UNANSWERED:
+        answered = pruned = time.monotonic()
+        while time.monotonic() - answered < GONE_S:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.places.look()
-                failed = 0
+                answered = time.monotonic()
             except Exception as error:
-                failed += 1
                 log.warning("the cluster does not answer: %s", error)
             if self.store.is_over or time.monotonic() - pruned > PRUNE_S:
                 held = {run for place in self.places.ready for run in place.status.get("runs", {})}

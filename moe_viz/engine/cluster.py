@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from moe_viz import logs
 from moe_viz.engine.carrier import Cluster
@@ -39,22 +39,22 @@ def main() -> None:
     try:
         ray = connect(settings.engine)
         signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
-        code = asyncio.run(_serve(Cluster(ray, settings), requests, answers))
+        asyncio.run(_serve(Cluster(ray, settings), requests, answers))
         ray.shutdown()
     except CannotConnect as error:
-        log.error("%s", error)
-        _write(answers, message(0, False, WorkerLost(error.template, **error.values)))
-        code = 1
+        _cannot_start(answers, error)
     except Exception:
         log.exception("the cluster engine stops")
-        code = 1
-    logging.shutdown()
-    os._exit(code)  # the reading thread still holds standard input
+        _leave(1)
+    _leave(0)
 
 
-async def _serve(cluster: Cluster, requests: SimpleQueue, answers: BinaryIO) -> int:
-    """Answer until a None arrives or the cluster is gone; the exit code."""
-    await cluster.start()
+async def _serve(cluster: Cluster, requests: SimpleQueue, answers: BinaryIO) -> None:
+    """Answer until a None arrives. Where the cluster is gone the process ends here: calls to it may hang for ever, in threads of Ray's."""
+    try:
+        await cluster.start()
+    except CannotConnect as error:
+        _cannot_start(answers, error)
     _write(answers, message(0, True, {"pid": os.getpid()}))
     watching = asyncio.ensure_future(cluster.watch())
     running: set[asyncio.Task] = set()
@@ -62,20 +62,42 @@ async def _serve(cluster: Cluster, requests: SimpleQueue, answers: BinaryIO) -> 
     async def respond(request: tuple[Any, ...]) -> None:
         _write(answers, await cluster.answer(*request))
 
-    while not watching.done():
-        getting = asyncio.ensure_future(asyncio.to_thread(requests.get))
+    inbox: asyncio.Queue = asyncio.Queue()
+    threading.Thread(target=_pass_on, args=(requests, inbox, asyncio.get_running_loop()), daemon=True).start()
+    while True:
+        getting = asyncio.ensure_future(inbox.get())
         await asyncio.wait({getting, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not getting.done() or getting.result() is None:
+        if watching.done():
+            log.error("the cluster is gone: %s", watching.exception() or "it does not answer any more")
+            _leave(1)
+        if getting.result() is None:
             break
         task = asyncio.ensure_future(respond(getting.result()))
         running.add(task)
         task.add_done_callback(running.discard)
-    if watching.done():
-        log.error("the cluster is gone")
-        return 1
     watching.cancel()
     await cluster.close()
-    return 0
+
+
+def _pass_on(requests: SimpleQueue, inbox: asyncio.Queue, loop: asyncio.AbstractEventLoop) -> None:
+    """A thread of its own: those of the event loop may all be waiting for a cluster that is gone."""
+    while True:
+        request = requests.get()
+        loop.call_soon_threadsafe(inbox.put_nowait, request)
+        if request is None:
+            return
+
+
+def _cannot_start(answers: BinaryIO, error: CannotConnect) -> NoReturn:
+    log.error("%s", error)
+    _write(answers, message(0, False, WorkerLost(error.template, **error.values)))
+    _leave(1)
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: the reading thread still holds standard input."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _write(answers: BinaryIO, data: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
 
@@ -49,17 +49,23 @@ class Place:
         self.heard = time.monotonic()
         self.status: dict[str, Any] = {}
         self.coming = 0
+        """Runs on their way here."""
+        self._arrived: dict[str, float] = {}
         self.refused: list[str] = []
 
     @property
     def load(self) -> tuple[int, float]:
         runs = self.status.get("runs", {}).values()
         busy = sum(run["steps_per_second"] * (run["ms_per_step"] or 0) / 1000 for run in runs)
-        return self.status.get("active", 0) + self.coming, busy
+        return self.status.get("active", 0) + self.coming + len(self._arrived), busy
 
     @property
     def has_room(self) -> bool:
-        return not self.status or len(self.status["runs"]) + self.coming < self.status["max_runs"]
+        return not self.status or len(self.status["runs"]) + self.coming + len(self._arrived) < self.status["max_runs"]
+
+    def arrived(self, runs: Iterable[str]) -> None:
+        """They count at once, not only when the next status tells of them."""
+        self._arrived |= dict.fromkeys((run[:6] for run in runs), time.monotonic())
 
     @property
     def silent(self) -> bool:
@@ -84,8 +90,11 @@ class Place:
             beat: Beat = await asyncio.wait_for(self._ask("beat", refused), LOST_S)
         except TimeoutError:
             raise PlaceLost(f"no sign of life for {LOST_S:.0f} s") from None
-        self.heard, self.coming = time.monotonic(), 0
-        self.status = beat.status or self.status
+        self.heard = time.monotonic()
+        if beat.status:
+            self.status = beat.status
+        told, now = self.status.get("runs", {}), time.monotonic()
+        self._arrived = {run: at for run, at in self._arrived.items() if run not in told and now - at < LOST_S}
         return beat
 
     def end(self) -> None:
@@ -122,6 +131,7 @@ class Places:
         self._not_before: dict[str, float] = {}
         self._tasks: set[asyncio.Task] = set()
         self._change = asyncio.Event()
+        self._asking: asyncio.Future[list[dict[str, Any]]] | None = None
         self._stopping = False
 
     async def stop(self) -> None:
@@ -129,6 +139,11 @@ class Places:
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.5)
+
+    @property
+    def hopeless(self) -> bool:
+        """Nothing is ready, nothing is starting, and `problem` says why."""
+        return bool(self.problem) and not self.ready and not any(self._starting.values())
 
     async def best(self, key: str) -> Place:
         """The place with the least load. Waits for one; EngineError where none comes. Where all are full, the same one for the same key:
@@ -146,7 +161,13 @@ class Places:
 
     async def look(self) -> None:
         """Once a second: start actors where a core or GPU has none. Raises what Ray raises where the cluster itself does not answer."""
-        nodes = await asyncio.wait_for(asyncio.to_thread(self._ray.nodes), 5)
+        if self._asking is None:
+            self._asking = asyncio.ensure_future(asyncio.to_thread(self._ray.nodes))
+        await asyncio.wait({self._asking}, timeout=5)
+        if not self._asking.done():
+            raise TimeoutError("no list of machines for 5 s")  # and no second thread that hangs
+        asked, self._asking = self._asking, None
+        nodes = asked.result()
         for node in nodes:
             if not node["Alive"]:
                 continue

@@ -193,6 +193,37 @@ async def test_silent_machine_is_given_up_and_ended(folder):
 
 
 @in_loop
+async def test_copy_that_cannot_be_kept_is_told_and_sent_again(folder):
+    async with cluster_of(folder, {"a": 1}) as (ray, cluster, ask):
+        run = await ask("open", CONFIG)
+        await ask.until(run, 2)
+        keep, said = cluster.store.keep, []
+
+        def full(parcel, is_birth=False):
+            raise OSError(28, "No space left on device")
+
+        cluster.store.keep = full
+        while not said:
+            said += (await ask("read", run)).notices
+            await asyncio.sleep(0.05)
+        cluster.store.keep = keep
+        while len(said) < 2:
+            said += (await ask("read", run)).notices
+            await asyncio.sleep(0.05)
+        assert "disk is full" in said[0] and "saved on the server again" in said[1]
+        reached = (await ask("read", run)).snapshot.step
+        await asyncio.sleep(1)
+        ray.cores["b"] = {"CPU": 1.0}
+        ray.lose("a")
+        for _ in range(5):
+            try:
+                assert (await ask("read", run)).snapshot.step >= reached
+                break
+            except EngineError:
+                continue
+
+
+@in_loop
 async def test_full_places_keep_one_line(folder):
     async with cluster_of(folder, {"a": 1, "b": 1}, Limits(max_runs=1)) as (_, cluster, ask):
         for _ in range(2):
