@@ -21,14 +21,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from moe_viz.settings import settings
 from moe_viz.ui.i18n import _
 
-INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 """Seconds between two ticks. Few steps, so that pages seldom change theirs; the longest is well within a run's lease."""
 CALM_S = 1.0
 """A page that asks for a longer time than this between ticks is one where little moves."""
 CALM_SHARE = 0.25
 """Part of the updates that all such pages together may take on top."""
-SPARE = 1.25
-"""Pages tick faster again only where a quarter more of them would still have room."""
 GONE_S = 20.0
 """A page that has not ticked for so long is closed."""
 SETTLED_S = 5.0
@@ -66,15 +64,11 @@ class Crowd:
             self._place.pop(page, None)
         return sum(kind == lively for _when, kind in list(self._seen.values()))
 
-    def interval(self, wish: float, spare: float = 1.0) -> float:
-        """Seconds between two ticks of a page with this wish: its wish, or the least at which `spare` times as many pages would have room."""
+    def interval(self, wish: float) -> float:
+        """Seconds between two ticks of a page with this wish: its wish, or the least that leaves room for the others."""
         lively = wish <= CALM_S
-        least = spare * self.count(lively) / (self.most * (1.0 if lively else CALM_SHARE))
+        least = self.count(lively) / (self.most * (1.0 if lively else CALM_SHARE))
         return max(wish, next((seconds for seconds in INTERVALS if seconds >= least), INTERVALS[-1]))
-
-    def due(self, wish: float, now: float) -> float:
-        """What should follow on the interval `now`: longer where it must be, shorter only where that will last."""
-        return max(self.interval(wish), min(now, self.interval(wish, SPARE)))
 
     def aside(self, page: str, interval: float) -> float:
         """Seconds from now to the page's own place among the ticks, the nearer way; 0 where it is near enough."""
@@ -118,9 +112,8 @@ def keep(wish: float | None = None) -> None:
     changed, pace.wish = wish not in (None, pace.wish), pace.wish if wish is None else wish
     crowd().tick(page, pace.wish)
     settled = now - pace.since > SETTLED_S
-    due = crowd().due(pace.wish, pace.wish if changed else pace.interval)
     if settled or changed:
-        pace.interval = due
+        pace.interval = crowd().interval(pace.wish)
     shared = pace.interval > pace.wish and pace.wish <= CALM_S
     aside = crowd().aside(page, pace.interval) if shared and settled else 0.0
     if pace.sent != pace.interval + aside:

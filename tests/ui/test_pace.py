@@ -54,20 +54,6 @@ def test_closed_pages_are_forgotten(clock):
     assert crowd.count(True) == 1 and crowd.interval(0.25) == 0.25
 
 
-def test_a_page_does_not_flutter_around_a_border(clock):
-    crowd = Crowd(30, clock)
-    now = 0.25
-    changes = 0
-    for wave in range(20):
-        for n in range(7 + wave % 2):  # seven fit, eight do not
-            crowd.tick(str(n), 0.25)
-        due = crowd.due(0.25, now)
-        changes += due != now
-        now = due
-        clock.now += GONE_S + 1
-    assert changes == 1 and now == 0.5
-
-
 @pytest.mark.parametrize("readers", [8, 12, 30])
 def test_pages_opened_at_once_tick_one_after_another(clock, readers):
     crowd = Crowd(30, clock)
