@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-cluster cluster-demo bench lint format locale clean
+.PHONY: run test test-cluster cluster-demo parity bench lint format locale clean
 
 run: .venv/.run
 	$(BIN)/streamlit run app.py
@@ -20,6 +20,10 @@ test-cluster: .venv/.cluster
 
 cluster-demo: .venv/.cluster
 	$(BIN)/python -m moe_viz.engine.cluster_demo
+
+# Against DeepSpeed, Megatron-core, fairscale and lucidrains' packages, too; see docs/parity.md.
+parity: .venv/.peers
+	PYTHONPATH=.venv/peers $(BIN)/python -m pytest -q tests/parity
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
@@ -56,6 +60,10 @@ locale: .venv/.dev
 
 .venv/.cluster: requirements-cluster.txt .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
+	touch $@
+
+.venv/.peers: requirements-peers.txt .venv/.dev
+	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/peers -r $<
 	touch $@
 
 clean:

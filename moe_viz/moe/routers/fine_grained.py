@@ -54,7 +54,8 @@ class DeepSeekV3Router(TokenChoiceRouter):
         if o.topk_group == o.n_group:
             return ranking
         grouped = ranking.view(len(ranking), o.n_group, -1)
-        worth = grouped.topk(2, -1).values.sum(-1) if o.group_score == "top2" else grouped.amax(-1)
+        best = {"max": 1, "top2": 2, "share": max(1, o.k // o.topk_group)}[o.group_score]
+        worth = grouped.topk(best, -1).values.sum(-1)
         # -inf, not 0: a negative bias would make 0 the better choice and let forbidden groups back in.
         barred = torch.ones_like(worth, dtype=torch.bool).scatter_(1, top_k(worth, o.topk_group), False)
         return grouped.masked_fill(barred[..., None], -torch.inf).view_as(ranking)

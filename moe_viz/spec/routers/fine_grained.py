@@ -102,11 +102,13 @@ class DeepSeekV3(RenormalisedByDefault):
         title=N_("Groups per token"),
         help=N_("A token may only use experts of this many groups."),
     )
-    group_score: Literal["top2", "max"] = Knob(
+    group_score: Literal["top2", "max", "share"] = Knob(
         "top2",
         live=True,
         title=N_("Group score"),
-        help=N_("A group is as good as its two best experts together (V3), or as its best one (V2)."),
+        help=N_(
+            "A group is as good as its two best experts together (V3), as its best one (V2), or as its best k / groups together (Megatron)."
+        ),
     )
     routed_scaling: float = Knob(
         1.0,
