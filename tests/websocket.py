@@ -84,6 +84,7 @@ class Reader:
         self._receiver: asyncio.Task | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._places: dict[tuple[int, ...], _Place] = {}
+        self._known: dict[str, ForwardMsg] = {}  # kept beyond their place: the server may refer to what a run has just removed
         self._values: dict[str, WidgetState] = {}
         self._views: dict[str, WidgetState] = {}
         self._asked: dict[tuple[str, ...], float] = {}
@@ -147,9 +148,7 @@ class Reader:
         state.query_string, state.page_name, state.page_script_hash = self.query, self.page, self._script
         state.fragment_id, state.is_auto_rerun = fragment, auto
         state.widget_states.widgets.extend([*self._views.values(), *self._values.values(), *triggers])
-        state.cached_message_hashes.extend(
-            p.message.hash for p in self._places.values() if p.message.metadata.cacheable
-        )
+        state.cached_message_hashes.extend(self._known)
         self._asked.setdefault((fragment,) if fragment else (), time.monotonic())
         self.started += 1
         await self.send(message.SerializeToString())
@@ -222,9 +221,10 @@ class Reader:
         if kind in ("delta", "ref_hash"):
             where = tuple(message.metadata.delta_path)
             if kind == "ref_hash":
-                known = next(p.message for p in self._places.values() if p.message.hash == message.ref_hash)
-                message, message.metadata.delta_path[:] = _copied(known), where
+                message, message.metadata.delta_path[:] = _copied(self._known[message.ref_hash]), where
             self._places[where] = _Place(message, self._run)
+            if message.metadata.cacheable:
+                self._known[message.hash] = message
             if message.delta.new_element.HasField("bidi_component"):
                 self._hold_script(message.delta.new_element.bidi_component)
             if self._answer:

@@ -72,16 +72,18 @@ class Comparison:
 
     def poll(self) -> bool:
         """Read all runs at one moment; opens them when it can. False while the training process is starting or gone."""
-        if self.lost or not self.routers:
+        if not self.routers:
             return False
         try:
+            if not self.runs and not self.lost:
+                engine().revive()
             if not engine().ready():
                 return False
             if not self.runs:
                 self.runs = engine().open_group(self.configs, playing=self.playing, owner=owner())
                 lease(self.runs[0])
             self.latest = engine().read_group(self.runs)
-            self.waiting = None
+            self.waiting, self.lost = None, False  # whoever has brought the training process back
         except Full as full:
             self.waiting = full
             return False

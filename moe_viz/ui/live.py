@@ -40,6 +40,8 @@ def _tick() -> None:
     tell(run)
     if run.lost:
         _lost(run)
+    if run.refused:
+        st.error(in_words(run.refused), icon=":material/error:")
     if shown.snapshot.state in STOPPED and shown.snapshot.message:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     with pace.drawing:

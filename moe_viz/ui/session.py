@@ -14,7 +14,7 @@ import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.cost import TooCostly
-from moe_viz.engine.protocol import Continuation, EngineError, Full, UnknownRun, Update, WorkerLost
+from moe_viz.engine.protocol import Continuation, EngineError, Full, RunRefused, UnknownRun, Update, WorkerLost
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
@@ -38,6 +38,7 @@ _GONE = EngineError(N_("This run is not kept on this server any more. A new one 
 class LabRun:
     """One reader's run. `run` is None until the engine has opened it; `lost`: the training process died; `seen`: the page has painted once.
 
+    refused: why its run is not started any more; a new one begins when the reader resets it or turns a knob.
     waiting: the place in line, while the server is full; wanted: what the reader did meanwhile, done in this order once there is room.
     shared: it was opened by a link that somebody else may have, too; changed: the rest of the page (address, controls) has not heard of it.
     """
@@ -53,6 +54,7 @@ class LabRun:
     latest: Update | None = None
     continuation: Continuation | None = None
     waiting: Full | None = None
+    refused: RunRefused | None = None
     wanted: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     shared: bool = False
     changed: bool = False
@@ -66,16 +68,22 @@ class LabRun:
         return playing if self.waiting is None and (self.playing or self.latest is None) else paused
 
     def poll(self) -> Update | None:
-        """The newest update, or None while the training process is still starting or is gone. Opens the run when it can."""
-        if self.lost:
+        """The newest update, or None while the training process is still starting or is gone. Opens the run when it can.
+
+        One reader's Resume brings back everybody's run: a lost one goes on as soon as there is a training process again.
+        """
+        if self.refused:
             return None
         try:
+            if self.run is None and not self.lost:
+                engine().revive()  # a new reader need not know that it died on somebody else
             if not engine().ready():
                 return None
             if self.run is None:
                 self._begin()
             self._do_wanted()
             self.latest = engine().read(self.run)
+            self.lost = False
             self.waiting = None if not self.wanted else self.waiting
         except Full as full:
             self.waiting = full
@@ -85,6 +93,9 @@ class LabRun:
             return None
         except UnknownRun:
             self._is_gone()
+            return None
+        except RunRefused as error:  # no new one by itself: with the same settings it would do the same
+            self.run, self.refused, self.changed = None, error, True
             return None
         except TooCostly as error:  # what a link asks for; the next look opens what this server can run
             self.notices.append(error)
@@ -146,7 +157,7 @@ class LabRun:
             self.notices.extend(said)
         if needs_restart(self.config, wanted):
             self.layer = min(self.layer, wanted.n_layers - 1)
-        self.config = wanted
+        self.config, self.refused = wanted, None
 
     def become_own_copy(self) -> None:
         """Go on with a copy of this run, which nobody else has."""
@@ -172,6 +183,7 @@ class LabRun:
         self._ask("step_once")
 
     def reset(self) -> None:
+        self.refused = None
         self._ask("reset")
 
     def resume(self) -> None:
