@@ -234,6 +234,18 @@ def change(config: RunConfig, **knobs: Any) -> RunConfig:
     return RunConfig.from_flat(flat | knobs)
 
 
+def fine_grained(config: RunConfig, m: int) -> RunConfig:
+    """Each expert split into m of 1/m the hidden width, and m times as many chosen: same weights, same work (DeepSeekMoE, arXiv:2401.06066).
+
+    A restart for a running model. Raises ValueError where the width or the limits of `n_experts` and `k` do not allow it.
+    """
+    if not hasattr(config.router, "k"):
+        raise ValueError(f"router {config.router.name!r} has no k to multiply by {m}")
+    if m < 1 or config.d_hidden % m:
+        raise ValueError(f"d_hidden = {config.d_hidden} cannot be split into {m} equal parts")
+    return change(config, n_experts=config.n_experts * m, d_hidden=config.d_hidden // m, k=config.router.k * m)
+
+
 def _words_of(router: str, task: str) -> set[str]:
     words: set[str] = set()
     for name, registry in ((router, ROUTER_OPTIONS), (task, TASK_OPTIONS)):
@@ -265,4 +277,4 @@ def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
     return {key for key in words if not is_live(fields[key])}
 
 
-__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "needs_restart"]
+__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "fine_grained", "needs_restart"]
