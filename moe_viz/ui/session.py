@@ -139,6 +139,8 @@ class LabRun:
             except Full as full:
                 self.waiting = full
                 return
+            except WorkerLost:
+                raise
             except EngineError as error:
                 self.notices.append(error)
             self.wanted.pop(0)
