@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 KEPT = 2
 """Checkpoints held per run: the newest, and one to fall back on should that be unreadable."""
-TAIL_BYTES = 1_000_000
-"""How much history travels with each checkpoint before it is written down for good, as Parquet."""
+TAIL_BYTES, TAIL_SHARE = 1_000_000, 0.5
+"""How much history travels with each checkpoint before all of it is written as Parquet: so many bytes, or this part of it where that is
+more. Parquet costs ten times as much as a checkpoint, and the more the longer the history."""
 FREE = 0.1
 """Share of the room (its own, and what is free on the disk) that the store never takes."""
 STALE_S = 3600.0
@@ -84,7 +85,8 @@ class RunStore:
         self._note(run, config=trainer.config.flat(), playing=playing, group=list(group))
         number = max(self._count, *self._numbers(run, CHECKPOINT), 0) + 1
         since = self._marks.get(run)
-        if for_long or trainer.history.bytes_since(since) > TAIL_BYTES:
+        most = max(TAIL_BYTES, TAIL_SHARE * trainer.history.nbytes)
+        if for_long or trainer.history.bytes_since(since) > most:
             path = place / f"{number}{HISTORY}"
             with atomically(path) as rows, atomically(keyframes_path(path)) as keyframes:
                 trainer.history.to_parquet(rows, keyframes)
@@ -263,9 +265,13 @@ def is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(error)
 
 
-def _size(place: Path) -> int:
-    """Bytes of all files below a directory."""
-    return sum(int(_stat(path, "st_size", 0)) for path in place.rglob("*") if not path.is_dir())
+def _size(place: str | Path) -> int:
+    """Bytes of all files below a directory, other processes removing some meanwhile or not."""
+    try:
+        with os.scandir(place) as entries:
+            return sum(_size(entry.path) if entry.is_dir() else entry.stat().st_size for entry in entries)
+    except FileNotFoundError:
+        return 0
 
 
 def _stat(path: Path, what: str, otherwise: float) -> float:

@@ -29,6 +29,7 @@ FORMAT = "moe_viz.run"
 VERSION = 2
 KEY = "moe_viz"
 """Name of the entry in a file's metadata that says everything but the numbers."""
+CHECKSUM = "moe_viz.crc32"
 HISTORY = "history."
 
 
@@ -65,7 +66,8 @@ class Checkpoint:
         if self.history is not None:
             rows, about["history"] = self.history.to_arrays(since)
             arrays |= {HISTORY + name: np.ascontiguousarray(array) for name, array in rows.items()}
-        return arrays, {KEY: json.dumps(about | {"crc": _crc(about, arrays)})}
+        text = json.dumps(about)
+        return arrays, {KEY: text, CHECKSUM: str(_crc(text, arrays))}
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint") -> Checkpoint:
@@ -82,15 +84,15 @@ class Checkpoint:
             about = json.loads(header[KEY])
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"format {about['format']} {about['version']}, expected {FORMAT} {VERSION}")
-            return cls._of(about, tensors)
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            if header.get(CHECKSUM) != str(_crc(header[KEY], arrays)):
+                raise ValueError("its content has changed since it was written")
+            return cls._of(about, tensors, arrays)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{source} has a bad header: {error}") from error
 
     @classmethod
-    def _of(cls, about: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
-        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        if about.pop("crc", None) != _crc(about, arrays):
-            raise ValueError("its content has changed since it was written")
+    def _of(cls, about: dict[str, Any], tensors: dict[str, Tensor], arrays: dict[str, np.ndarray]) -> Checkpoint:
         step, epoch = about["step"], about["epoch"]
         if not (isinstance(step, int) and isinstance(epoch, int) and step >= 0 and epoch >= 0):
             raise ValueError(f"step = {step!r} and epoch = {epoch!r} must be whole numbers from 0")
@@ -103,9 +105,9 @@ class Checkpoint:
         return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]))
 
 
-def _crc(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
+def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     """Checksum of all content. safetensors has none: a flipped bit of a weight would load as a slightly different model."""
-    value = zlib.crc32(json.dumps(about).encode())
+    value = zlib.crc32(text.encode())
     for name in sorted(arrays):
         array = arrays[name]
         value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)

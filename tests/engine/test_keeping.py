@@ -15,7 +15,7 @@ from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RunStore
 from moe_viz.records.history import MAX_BYTES
 from moe_viz.training import Trainer
-from moe_viz.training.checkpoint import KEY, _crc
+from moe_viz.training.checkpoint import CHECKSUM, KEY, _crc
 from tests.engine.fake import FakeTrainer
 from tests.training.conftest import small
 from tests.training.test_determinism import assert_same, fingerprint
@@ -185,8 +185,8 @@ def remade(data, tensors=None, **entries):
     """The file with other tensors and header entries, and a checksum that fits them."""
     arrays = {**load(data), **(tensors or {})}
     about = header(data) | entries
-    about.pop("crc")
-    return save(arrays, {KEY: json.dumps(about | {"crc": _crc(about, arrays)})})
+    text = json.dumps(about)
+    return save(arrays, {KEY: text, CHECKSUM: str(_crc(text, arrays))})
 
 
 @pytest.fixture(scope="module")
