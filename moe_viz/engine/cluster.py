@@ -37,7 +37,7 @@ def main() -> None:
     for work, subject in ((receive, sys.stdin.buffer), (watch_parent, os.getppid())):
         threading.Thread(target=work, args=(subject, requests, FAREWELL_S), daemon=True).start()
     try:
-        ray = connect(settings.engine)
+        ray = connect(settings.engine, lambda error: _cannot_start(answers, error))
         signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
         asyncio.run(_serve(Cluster(ray, settings), requests, answers))
         ray.shutdown()

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from moe_viz.engine.protocol import EngineError
@@ -20,7 +21,7 @@ from moe_viz.spec.knobs import N_
 log = logging.getLogger(__name__)
 
 PROBE_S = 3.0
-CONNECT_S = 40.0
+CONNECT_S = 75.0
 """Ray itself would try for ever."""
 OBJECTS_BYTES = 100_000_000
 """Shared memory for answers on their way; Ray takes at least 75 MB."""
@@ -32,9 +33,10 @@ class CannotConnect(EngineError):
     """Why there is no cluster: what was tried, and what can be done."""
 
 
-def connect(engine: str) -> Any:
+def connect(engine: str, too_late: Callable[[CannotConnect], Any]) -> Any:
     """The `ray` module, connected. engine: as in the settings: ray (our own cluster, or that of RAY_ADDRESS), ray:auto (that of this
-    machine), ray:HOST:PORT (this machine is part of that cluster), ray://HOST:PORT (it is not). Raises CannotConnect."""
+    machine), ray:HOST:PORT (this machine is part of that cluster), ray://HOST:PORT (it is not). Raises CannotConnect; too_late is called with
+    one, from another thread, where Ray neither connects nor gives up."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = engine.removeprefix("ray").removeprefix(":") if engine != "ray" else os.environ.get("RAY_ADDRESS", "")
     if address.startswith("//"):
@@ -51,7 +53,8 @@ def connect(engine: str) -> Any:
     import ray
     import ray.util.scheduling_strategies
 
-    late = threading.Timer(CONNECT_S, _give_up, [address])
+    hangs = N_("The Ray cluster at {address} does not let this machine in: nothing has happened for {seconds:.0f} s.")
+    late = threading.Timer(CONNECT_S, lambda: too_late(CannotConnect(hangs, address=address, seconds=CONNECT_S)))
     late.daemon = True
     late.start()
     try:
@@ -93,8 +96,3 @@ def _probe(address: str) -> None:
             reason=getattr(error, "strerror", None) or str(error),
             seconds=PROBE_S,
         ) from error
-
-
-def _give_up(address: str) -> None:
-    log.error("no Ray cluster at %s after %.0f s: the port answers, but the cluster does not", address, CONNECT_S)
-    os._exit(1)

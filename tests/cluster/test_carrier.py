@@ -287,4 +287,4 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(rays.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with pytest.raises(rays.CannotConnect, match=r"requirements-cluster\.txt"):
-        rays.connect("ray")
+        rays.connect("ray", None)

@@ -41,6 +41,7 @@ def engine(two, tmp_path_factory):
 
 def opened(engine, count):
     """Runs of which each node has its half, and the node of each."""
+    wait(lambda: not engine.status()["runs"], "earlier runs to be gone")
     runs = [engine.open(CONFIG.model_copy(update={"seed": seed})) for seed in range(count)]
     watch(engine, runs, 5)
     said = where(engine, runs)
