@@ -51,10 +51,10 @@ def experts(run: LabRun) -> None:
         "geometry": (_("Likeness"), _geometry),
         "bias": (_("Bias"), _bias),
     }
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        picked = st.segmented_control(_("View"), list(views), format_func=lambda name: views[name][0], default="domains",
-                                      key="experts_view", label_visibility="collapsed", required=True)  # fmt: skip
-        layer = _layer(run, seen)
+    # not side by side in one row: there the many views would not wrap on a phone
+    picked = st.segmented_control(_("View"), list(views), format_func=lambda name: views[name][0], default="domains",
+                                  key="experts_view", label_visibility="collapsed", required=True)  # fmt: skip
+    layer = _layer(run, seen)
     views[picked or "domains"][1](seen, layer)
 
 

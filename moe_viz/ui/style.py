@@ -24,7 +24,7 @@ CSS = """
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
 [data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }
-[data-testid="stTooltipHoverTarget"] > button { min-width: 24px; min-height: 24px; margin: -4px; }
+button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
 </style>
 """
 

@@ -92,7 +92,8 @@ def gaps(found: Twins) -> list[VegaChart]:
             key="twin_gaps",
             column_config={
                 "column": _("metric"),
-                "pairs": _("pairs"),
+                # said above the table already, unless a pair lacks the metric
+                "pairs": None if (table["pairs"] == found.n_pairs).all() else _("pairs"),
                 "verdict": _("95 % interval says"),
                 **{name: st.column_config.NumberColumn(title, format="%.4g") for name, title in numbers.items()},
             },
