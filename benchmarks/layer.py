@@ -1,7 +1,8 @@
 """One training step of the MoE layer (forward, backward with the balancing loss, fused AdamW), as ratios.
 
 Against the *dense limit*: one dense feed-forward network of hidden width k*h, the same active multiplications, with AdamW over as
-many parameters as all experts have. Against *peers*: the MoE blocks of transformers at the same sizes. `python -m benchmarks.layer`.
+many parameters as all experts have. Against *peers*: the MoE blocks of transformers at the same sizes, and those of lucidrains' packages
+and DeepSpeed's gate where they are installed (`make parity`, then PYTHONPATH=.venv/peers). `python -m benchmarks.layer`.
 
 One thread, CPU time of that thread, medians of interleaved rounds: the ratios hold on a busy machine, the milliseconds are its own.
 """
@@ -13,6 +14,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch import nn
@@ -112,6 +114,54 @@ def transformers_switch(t: int, d: int, h: int, e: int) -> Step:
     return training_step(block, forward, t, d)
 
 
+def lucidrains(t: int, d: int, h: int, e: int) -> Step:
+    """mixture-of-experts: one-hot dispatch, ReLU experts stacked as ours."""
+    from mixture_of_experts import MoE
+
+    layer = MoE(d, num_experts=e, hidden_dim=h, second_policy_train="all")
+
+    def forward(x):
+        y, loss = layer(x[None])
+        return y[0], loss / layer.loss_coef
+
+    return training_step(layer, forward, t, d)
+
+
+def st_moe(t: int, d: int, h: int, e: int) -> Step:
+    """st-moe-pytorch, with experts of the same hidden width (they are gated: half as much again to compute as ours)."""
+    from st_moe_pytorch import MoE
+
+    layer = MoE(d, num_experts=e, expert_hidden_mult=1.5 * h / d, threshold_train=0.0, balance_loss_coef=1.0)
+
+    def forward(x):
+        found = layer(x[None])
+        return found.outputs[0], found.balance_loss
+
+    return training_step(layer, forward, t, d)
+
+
+def deepspeed(t: int, d: int, h: int, e: int) -> Step:
+    """DeepSpeed's top-2 gate with the one-hot dispatch of its MoE layer, on stacked ReLU experts."""
+    from deepspeed.moe.sharded_moe import top2gating
+
+    gate, experts = nn.Linear(d, e, bias=False), Experts(e, d, h)
+
+    def forward(x):
+        loss, combine, dispatch, _ = top2gating(gate(x), 1.25, 4, top2_2nd_expert_sampling=False)
+        slots = torch.einsum("sec,sm->ecm", dispatch.type_as(x), x)
+        return torch.einsum("sec,ecm->sm", combine, experts(slots)), loss
+
+    return training_step(nn.ModuleList([gate, experts]), forward, t, d)
+
+
+WITH_CAPACITY = {
+    "lucidrains mixture-of-experts": ("mixture_of_experts", lucidrains),
+    "lucidrains st-moe": ("st_moe_pytorch", st_moe),
+    "DeepSpeed gate, einsum dispatch": ("deepspeed", deepspeed),
+}
+"""Peer -> its module, its step; left out where the module is not installed."""
+
+
 def medians(steps: dict[str, Step], rounds: int, seconds: float = 0.02) -> dict[str, list[float]]:
     """Milliseconds of CPU time per step, per round: every round runs all contenders in turn."""
     repeats = {}
@@ -166,6 +216,11 @@ def against_peers(rounds: int) -> None:
             "transformers Switch, capacity 1.25": transformers_switch(t, d, h, e),
         }
         show(f"Peer / ours, {(t, d, h, e, 1)}", rows(medians(steps, rounds), "ours: switch, capacity 1.25"))
+        here = {name: peer for name, (module, peer) in WITH_CAPACITY.items() if find_spec(module)}
+        if here and t <= 1024:  # their tensors are of T * E * C numbers
+            steps = {"ours: gshard, capacity 1.25": ours(*size, router="gshard", capacity_factor=1.25)}
+            steps |= {name: peer(t, d, h, e) for name, peer in here.items()}
+            show(f"Peer / ours, top-2, {size}", rows(medians(steps, rounds), "ours: gshard, capacity 1.25"))
 
 
 def many_experts(rounds: int) -> None:
