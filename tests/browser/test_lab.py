@@ -115,6 +115,12 @@ def test_a_permalink_opens_the_same_state(address, page):
     wait_for_step(other, 2)
     assert shown(other) == shown(page)
     assert other.url == link
+    expect(other.locator(".st-key-shared_run")).to_be_visible(timeout=SLOW)
+    page.wait_for_function("document.cookie.includes('moe_viz_runs')", timeout=SLOW)
+    before = live_step(page)
+    page.reload()
+    assert wait_for_step(page, before) >= before, "a reload finds the very run again"
+    assert page.url == link and not page.locator(".st-key-shared_run").count(), "which is this browser's own"
 
 
 @pytest.mark.parametrize(
