@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import streamlit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -63,9 +63,11 @@ def tried(kind):
 
 
 def many(kind, each=10):
-    """Settings for a test that tries `each` inputs an example."""
+    """Settings for a test that tries `each` inputs an example. A failure is told as it was found: making it small would take minutes."""
     suppressed = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-    return settings(max_examples=-(-COUNTS[kind] // each), suppress_health_check=suppressed, database=None)
+    return settings(
+        max_examples=-(-COUNTS[kind] // each), suppress_health_check=suppressed, database=None, phases=[Phase.generate]
+    )
 
 
 def enough(kind):
@@ -137,7 +139,9 @@ def test_events_of_components(monkeypatch):
     state = {}
     monkeypatch.setattr(streamlit, "session_state", state)
     monkeypatch.setattr(streamlit, "rerun", lambda: None)
-    monkeypatch.setattr("moe_viz.components.routing._mount", lambda **sent: json.dumps(sent["data"], allow_nan=False))
+    monkeypatch.setattr(
+        "moe_viz.components.routing._mount", lambda **sent: json.dumps(sent["data"], allow_nan=False, default=len)
+    )
     trace = make_trace(n_tokens=16)
     pictures = np.zeros((64, 4, 4))
     names = st.sampled_from(["at", "painted", "selected", "script", "pictures", "step", "stamp", "points", "x"])
