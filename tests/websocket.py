@@ -84,7 +84,7 @@ class Reader:
         self._receiver: asyncio.Task | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._places: dict[tuple[int, ...], _Place] = {}
-        self._known: dict[str, ForwardMsg] = {}  # kept beyond their place: the server may refer to what a run has just removed
+        self._known: dict[str, ForwardMsg] = {}  # longer than their place: the server may refer to what has just gone
         self._values: dict[str, WidgetState] = {}
         self._views: dict[str, WidgetState] = {}
         self._asked: dict[tuple[str, ...], float] = {}

@@ -254,6 +254,9 @@ class _Worker:
         except Exception:
             log.exception("an answer of the training process cannot be read")
         _wait_for_end(self.process)
+        for pipe in (self.process.stdout, self.process.stdin):
+            with suppress(OSError), self._write_lock:  # what was on its way to the dead is lost anyway
+                pipe.close()
         if self._has_family:
             # what a killed driver leaves of its own Ray cluster lives on for minutes
             with suppress(ProcessLookupError):
@@ -297,14 +300,18 @@ def _spawn(settings: Settings) -> subprocess.Popen:
 
 
 def _log_of(settings: Settings) -> AbstractContextManager[BinaryIO | None]:
-    """Where the worker's standard error goes: its log file, or (None) to ours."""
+    """Where the worker's standard error goes: its log file, or (None) to ours, also where the disk has no room for a log."""
     if settings.log_to == "stderr":
         return nullcontext()
     file = Path(settings.store).parent / "worker.log"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if file.exists() and file.stat().st_size > LOG_BYTES:
-        file.replace(file.with_suffix(".old.log"))
-    return open(file, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if file.exists() and file.stat().st_size > LOG_BYTES:
+            file.replace(file.with_suffix(".old.log"))
+        return open(file, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
+    except OSError as error:
+        log.warning("cannot write %s: %s", file, error)
+        return nullcontext()
 
 
 _engine: LocalEngine | None = None
