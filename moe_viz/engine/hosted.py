@@ -34,7 +34,7 @@ class Detail:
     @classmethod
     def among(cls, active: int) -> Detail:
         """What all get where so many runs train: everything up to a handful, less for each of a class."""
-        return cls() if active <= 4 else cls(200 if active <= 12 else 100, min(active / 8, 8.0))
+        return cls() if active <= 4 else cls(200 if active <= 12 else 100, min(active / 4, 8.0))
 
 
 @dataclass

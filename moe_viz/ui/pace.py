@@ -134,5 +134,5 @@ def in_words() -> str:
     pace = st.session_state.get(STATE) or Pace(0.25, 0.25, 0.25)
     rate = f"{1 / pace.interval:.2g}"
     if pace.interval > pace.wish:
-        return _("drawn {rate} times a second for each of {n} readers").format(rate=rate, n=crowd().count(True))
-    return _("drawn {rate} times a second").format(rate=rate)
+        return _("updates per second: {rate} for each of {n} readers").format(rate=rate, n=crowd().count(True))
+    return _("updates per second: {rate}").format(rate=rate)
