@@ -40,10 +40,12 @@ def clusters(**fields: object) -> RunConfig:
 
 @dataclass
 class Seen:
-    """What was measured over the repetitions of one fault: seconds until a reader was told, until training again; training lost."""
+    """What was measured over the repetitions of one fault, in seconds: until a reader was told, until training again; the age of the last
+    checkpoint, and the training (CPU time) since then that was lost."""
 
     told: list[float] = field(default_factory=list)
     back: list[float] = field(default_factory=list)
+    age: list[float] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
 
 
@@ -97,8 +99,8 @@ def asking(engine: LocalEngine, run: str) -> Iterator[None]:
         thread.join()
 
 
-class Kept:
-    """Watches how long a process waits for a CPU that others use: a busy machine makes nothing older than it would be."""
+class Worked:
+    """Watches how long the training thread has had a CPU: on a busy machine a checkpoint may be old without much training to lose."""
 
     def __init__(self, pid: Callable[[], int]):
         self._pid, self._samples, self._end = pid, [(0.0, 0.0)], threading.Event()
@@ -106,25 +108,25 @@ class Kept:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
-    def waited(self, since: float) -> float:
-        """Seconds spent waiting between `since` (by `time.time`) and the newest sample of the same process."""
-        before = next((delay for at, delay in reversed(self._samples) if at <= since), 0.0)
-        return max(self._samples[-1][1] - before, 0.0)
+    def since(self, moment: float) -> float:
+        """CPU seconds between `moment` (by `time.time`) and the newest sample."""
+        before = next((worked for at, worked in reversed(self._samples) if at <= moment), 0.0)
+        return self._samples[-1][1] - before
 
     def close(self) -> None:
         self._end.set()
         self._thread.join()
 
     def look(self) -> None:
-        """Take a sample now. Waiting time adds up over the processes that follow each other."""
+        """Take a sample now. Time adds up over the processes that follow each other."""
         with self._lock:
             try:
                 pid = self._pid()
-                delay = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+                worked = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
             except (OSError, EngineError):
                 return
-            self._total += delay - (self._last[1] if pid == self._last[0] else 0.0)
-            self._last = (pid, delay)
+            self._total += worked - (self._last[1] if pid == self._last[0] else 0.0)
+            self._last = (pid, worked)
             self._samples.append((time.time(), self._total))
 
     def _watch(self) -> None:
