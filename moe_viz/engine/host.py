@@ -103,6 +103,9 @@ class Host(Analysing, Dissecting, Keeping):
     def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
         if run in self._roster.resting and run not in self._runs:
             return _since(self._roster.resting[run], since)
+        since = (
+            None if since is None else (int(since[0]), int(since[1]))
+        )  # a bad one is the caller's fault, not the run's
         found = self._find(run, looks=True)
         started, now = self._cpu(), self._clock()
         detail = Detail.among(sum(run.next_step(now - self.limits.lease_s) < math.inf for run in self._runs.values()))
