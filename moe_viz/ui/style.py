@@ -31,7 +31,8 @@ button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
 
 DARK = """
 <style>
-button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span { color: #0b1118; }
+button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span,
+.stMultiSelect span[title], .stMultiSelect button[aria-label^="Remove"] { color: #0b1118; }
 </style>
 """
 """White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""

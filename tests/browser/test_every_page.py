@@ -17,7 +17,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 # page -> a choice of colours, a part of the page that must be there first, and what a vector picture of it must hold
 PAGES = {
     "": ("dark", ".st-key-routing .tok", "rect"),
-    "gates": ("light", "svg.marks", "path"),
+    "gates": ("dark", "svg.marks", "path"),
     "gate_map": ("dark", ".st-key-gate_map .stage canvas", "image"),
     "time_machine": ("light", ".st-key-moment .tok", "rect"),
     "experts": ("dark", ".js-plotly-plot .gtitle", "path"),
@@ -27,8 +27,8 @@ PAGES = {
 }
 
 
-def faults(page):
-    found = Axe().run(page).response["violations"]
+def faults(page, **options):
+    found = Axe().run(page, options=options or None).response["violations"]
     return [
         (fault["id"], [node["target"] for node in fault["nodes"]])
         for fault in found
@@ -71,4 +71,5 @@ def test_the_page_is_accessible_and_can_be_taken_along(address, name):
         page.wait_for_timeout(1200)
         fits = "width => document.querySelector('[data-testid=stMain]').scrollWidth <= width"
         page.wait_for_function(fits, arg=NARROW["width"], timeout=SLOW)
-        assert faults(page) == []
+        # the one rule that a narrow page can break and a wide one cannot; all of them take long
+        assert faults(page, runOnly=["scrollable-region-focusable"]) == []
