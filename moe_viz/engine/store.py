@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 KEPT = 2
 """Checkpoints held per run: the newest, and one to fall back on should that be unreadable."""
-TAIL_BYTES, TAIL_SHARE = 1_000_000, 0.5
+TAIL_BYTES, TAIL_SHARE = 3_000_000, 0.5
 """How much history travels with each checkpoint before all of it is written as Parquet: so many bytes, or this part of it where that is
 more. Parquet costs ten times as much as a checkpoint, and the more the longer the history."""
 FREE = 0.1
