@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 import psutil
 
@@ -95,24 +96,23 @@ async def enter(address: str, arguments: argparse.Namespace) -> tuple[list[Watch
     """Everybody opens the link; those beyond `--clients` press Pause and keep the page open."""
 
     def link(seed: int) -> str:
-        config = RunConfig(task=arguments.task, batch_tokens=arguments.batch_tokens, seed=seed)
-        from urllib.parse import urlencode
+        return urlencode(encode(RunConfig(task=arguments.task, batch_tokens=arguments.batch_tokens, seed=seed), "en"))
 
-        return urlencode(encode(config, "en"))
-
-    def reader(seed: int, period: float | None) -> Reader:
-        return Reader(address, query=link(seed), period=period)
-
-    active = [Watched(reader(i, arguments.period or None)) for i in range(arguments.clients)]
-    idle = [reader(arguments.clients + i, None) for i in range(max(arguments.open - arguments.clients, 0))]
+    period = arguments.period or None
+    active = [Watched(Reader(address, query=link(i), period=period)) for i in range(arguments.clients)]
+    idle = [Reader(address, query=link(i)) for i in range(arguments.clients, arguments.open)]
     everybody = [w.reader for w in active] + idle
     await asyncio.gather(*(reader.open() for reader in everybody))
-    for reader_ in idle:
-        await reader_.until(live_step, PATIENCE_S)
-        await reader_.press("play")
+    await asyncio.gather(*(pause(reader) for reader in idle))
     for watched in active:
         await watched.reader.until(lambda r: (live_step(r) or 0) >= 1, PATIENCE_S)
     return active, idle
+
+
+async def pause(reader: Reader) -> None:
+    """Press Pause once the run is there; that may take a while, for a server that is full lets one in when another has paused."""
+    await reader.until(live_step, PATIENCE_S)
+    await reader.press("play")
 
 
 async def measure(address: str, web: psutil.Process, arguments: argparse.Namespace) -> int:
