@@ -45,7 +45,9 @@ class Analysing:
         found = self._find(run)
         if not found.healthy:
             raise found.failure or EngineError(str(found.trainer.message))
-        found.until = operator.index(step)  # compared with at every turn of the host: only here a wrong one harms nobody
+        found.until = operator.index(
+            step
+        )  # compared with at every turn of the host: only here a wrong one harms nobody
         found.playing = True
         return found.trainer.step_number
 

@@ -3,7 +3,8 @@
 A fragment's timer may fire between a click and its effect. Between a click on another page and that page's arrival, it asks for a run of the *old*
 page; the server has still to forget that page's fragments, so it accepts, declares the old page current again, and the browser empties the new one (a
 blank page, or "Bad delta path index"). Between the press of a button and the request that carries it, the timer's request carries the press too, which
-then counts twice: Pause, then Play. There is no setting for either.
+then counts twice: Pause, then Play. There is no setting for either. (`runner.fastReruns` is off for a third: with it, the run that a press asks for
+starts beside a tick that has just begun, both change the same widget state, and the press may be lost.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from functools import wraps
 
 import streamlit as st
 from streamlit.proto.ClientState_pb2 import ClientState
-from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
@@ -38,15 +38,11 @@ class Whereabouts:
         return True
 
 
-def without_presses(request: ClientState | None) -> ClientState | None:
-    """A timer's request without the presses in it: the request that belongs to them is on its way. Others stay as they are."""
+def repeats_a_press(request: ClientState | None) -> bool:
+    """Whether a timer's request carries a press: the request that belongs to the press is on its way and draws more than the timer would."""
     if request is None or not request.is_auto_rerun:
-        return request
-    quiet = ClientState()
-    quiet.CopyFrom(request)
-    kept = [state for state in request.widget_states.widgets if state.WhichOneof("value") not in TRIGGERS]
-    quiet.widget_states.CopyFrom(WidgetStates(widgets=kept))
-    return quiet
+        return False
+    return any(state.WhichOneof("value") in TRIGGERS for state in request.widget_states.widgets)
 
 
 @st.cache_resource(show_spinner=False)
@@ -57,8 +53,8 @@ def guard() -> bool:
     @wraps(ask)
     def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
         whereabouts = session.__dict__.setdefault("_moe_viz_whereabouts", Whereabouts())
-        if whereabouts.accepts(client_state):
-            ask(session, without_presses(client_state))
+        if whereabouts.accepts(client_state) and not repeats_a_press(client_state):
+            ask(session, client_state)
 
     AppSession.request_rerun = request_rerun
     return True

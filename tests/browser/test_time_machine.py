@@ -35,7 +35,9 @@ def owners(page):
 
 def lines(page):
     """The steps at which the line stands on the charts below."""
-    return page.evaluate("() => [...document.querySelectorAll('.st-key-strips .moment-line')].map(line => line.dataset.step)")
+    return page.evaluate(
+        "() => [...document.querySelectorAll('.st-key-strips .moment-line')].map(line => line.dataset.step)"
+    )
 
 
 def wait_for_owners(page, expected):
