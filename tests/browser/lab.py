@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from tests.browser import chromium
 
@@ -85,23 +85,27 @@ def browser_page(
     viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference"
 ) -> Iterator[Page]:
     """A fresh browser page with nothing remembered from another one; JavaScript errors on it fail whoever uses it."""
-    context = _browser().new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion=reduced_motion)
+    context = _context()
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     try:
-        page = context.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.set_viewport_size(viewport or WIDE)
+        page.emulate_media(color_scheme=scheme, reduced_motion=reduced_motion)
         yield page
     finally:
-        context.close()
+        page.close()
+        context.clear_cookies()
     assert not errors, errors
 
 
 @cache
-def _browser() -> Browser:
-    """The one Chromium of this process."""
+def _context() -> BrowserContext:
+    """The one Chromium of this process, with one cache: the app's scripts are read once, not once per test."""
     playwright = sync_playwright().start()
     atexit.register(playwright.stop)
-    return playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
+    browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.ARGUMENTS))
+    return browser.new_context()
 
 
 def live_step(page: Page) -> int | None:
