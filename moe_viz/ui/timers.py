@@ -3,8 +3,7 @@
 A fragment's timer may fire between a click and its effect. Between a click on another page and that page's arrival, it asks for a run of the *old*
 page; the server has still to forget that page's fragments, so it accepts, declares the old page current again, and the browser empties the new one (a
 blank page, or "Bad delta path index"). Between the press of a button and the request that carries it, the timer's request carries the press too, which
-then counts twice: Pause, then Play. There is no setting for either. (`runner.fastReruns` is off for a third: with it, the run that a press asks for
-starts beside a tick that has just begun, both change the same widget state, and the press may be lost.)
+then counts twice: Pause, then Play. There is no setting for either.
 """
 
 from __future__ import annotations
