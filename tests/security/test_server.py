@@ -244,7 +244,7 @@ def test_no_message_harms_the_server_or_a_bystander(locked):
         return run, same, sent, len(runs)
 
     run, same, sent, answered = asyncio.run(siege())
-    assert same and sent >= 0.8 * MESSAGES and answered > 10, (same, sent, answered)
+    assert same and sent >= 0.5 * MESSAGES and answered > 10, (same, sent, answered)
     with urllib.request.urlopen(locked.address + "/healthz", timeout=30) as answer:
         assert answer.status == 200
     log = "".join(locked.lines) + Path(locked.home, "worker.log").read_text(encoding="utf-8")
