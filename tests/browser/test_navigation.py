@@ -1,11 +1,9 @@
-"""Ways from page to page: none may lead back by itself, and each may be the first one opened. And no tick may repeat a press."""
+"""Ways from page to page: none may lead back by itself, and each may be the first one opened."""
 
 import re
 
 import pytest
-from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.lab import browser_page, server, wait_for_step
 
@@ -52,39 +50,3 @@ def test_a_deep_link_to_a_fresh_server_opens_the_whole_app(tmp_path):
         page.goto(f"{address}/time_machine")
         page.locator(".st-key-track").wait_for(timeout=60_000)
         assert page.get_by_role("link", name="Lab").count()
-
-
-def test_a_tick_that_overtakes_a_press_does_not_count_it_twice(address):
-    """The browser's timer may fire after the press is noted and before it is sent: its request then carries the press as well."""
-    held, late = [], []
-
-    def connect(socket):
-        up = socket.connect_to_server()
-        tick = BackMsg()
-
-        def to_server(message):
-            request = BackMsg.FromString(message).rerun_script
-            if request.is_auto_rerun:
-                tick.ParseFromString(message)
-            elif any(state.trigger_value for state in request.widget_states.widgets) and not late:
-                tick.rerun_script.widget_states.CopyFrom(request.widget_states)
-                held.append(message)
-                message = tick.SerializeToString()
-            up.send(message)
-
-        def to_browser(message):
-            socket.send(message)
-            if held and ForwardMsg.FromString(message).WhichOneof("type") == "script_finished":
-                late.append(held.pop())
-                up.send(late[0])
-
-        socket.on_message(to_server)
-        up.on_message(to_browser)
-
-    with browser_page() as page:
-        page.route_web_socket(re.compile("_stcore/stream"), connect)
-        page.goto(f"{address}/?task=clusters&speed=20")
-        wait_for_step(page, 3)
-        page.locator(".st-key-play button").click()
-        expect(page.locator(".st-key-play button")).to_contain_text("Play", timeout=20_000)
-        assert late
