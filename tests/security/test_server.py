@@ -224,6 +224,8 @@ def test_no_message_harms_the_server_or_a_bystander(locked):
         sent, runs = 0, set()
         for message in messages(attacker, random.Random(7)):
             try:
+                if not attacker.connected:  # an earlier frame ended the connection: this message is still to be tried
+                    await attacker.open()
                 await attacker.send(message)
                 sent += 1
                 with suppress(TimeoutError):  # some get no answer at all, some share one
@@ -244,7 +246,7 @@ def test_no_message_harms_the_server_or_a_bystander(locked):
         return run, same, sent, len(runs)
 
     run, same, sent, answered = asyncio.run(siege())
-    assert same and sent >= 0.5 * MESSAGES and answered > 10, (same, sent, answered)
+    assert same and sent >= 0.8 * MESSAGES and answered > 10, (same, sent, answered)
     with urllib.request.urlopen(locked.address + "/healthz", timeout=30) as answer:
         assert answer.status == 200
     log = "".join(locked.lines) + Path(locked.home, "worker.log").read_text(encoding="utf-8")
