@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from moe_viz.engine.store import CHECKPOINT, RUN_ID, RunStore
-from moe_viz.records.files import PART, write_atomically
+from moe_viz.records.files import write_atomically
 
 Stamp = tuple[int, int]
 
@@ -97,7 +97,7 @@ class Copies(RunStore):
 def _listing(folder: Path) -> Iterator[tuple[str, Stamp]]:
     """Finished files below a folder: path, and a stamp that changes with the content."""
     for path in sorted(folder.rglob("*")):
-        if path.name.endswith(PART):
+        if path.name.startswith("."):  # unfinished: ours, and those that safetensors writes
             continue
         try:
             about = path.stat()
