@@ -6,7 +6,7 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 import streamlit as st
 from starlette.middleware import Middleware
 
-from moe_viz.ui import door, housekeeping, mishaps, remembered, server, timers, uploads
+from moe_viz.ui import door, housekeeping, mishaps, races, remembered, server, uploads
 from moe_viz.ui.i18n import _, picker
 
 if __name__ != "__main__":
@@ -21,7 +21,7 @@ if __name__ != "__main__":
 else:
     st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
     housekeeping.start()
-    timers.guard()
+    races.guard()
     page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),

@@ -1,0 +1,152 @@
+"""Let no click be lost or undone by what a page does by itself: races of Streamlit 1.67, closed where requests come in and where they are run.
+
+*A tick of the page just left.* Between a click on another page and that page's arrival, a fragment's timer asks for a run of the *old* page; the
+server has still to forget that page's fragments, so it accepts, declares the old page current again, and the browser empties the new one.
+*A tick that carries a press.* Between the press of a button and the request that carries it, the timer's request carries the press too, which
+then counts twice: Pause, then Play.
+*Two runs at once.* A request for the whole page does not wait for the run at work: that is told to stop and goes on to its next widget beside the
+new one, both over one state of the session, each behind a lock of its own. The old one may put back what the new one was told, and a run that
+is stopped before it has begun takes the press that it was for with it.
+*A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
+
+There is no setting for any of them (without `fastReruns`, clicks on the other pages get lost instead).
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import wraps
+from typing import Any
+from weakref import WeakValueDictionary
+
+import streamlit as st
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import SessionState
+
+TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
+"""Kinds of widget state that say that something was pressed, rather than what is chosen."""
+SOON_S = 0.005
+"""Until a request that came at the end of a run is tried again."""
+
+
+class Whereabouts:
+    """The page that one session is on and the one it has just left, by Streamlit's page hashes."""
+
+    def __init__(self) -> None:
+        self.page: str | None = None
+        self.left: str | None = None
+
+    def accepts(self, request: ClientState | None) -> bool:
+        """Whether to run what is asked. A request of a whole page moves the session there; a fragment's cannot."""
+        if request is None:
+            return True
+        asked = request.page_script_hash or None  # a freshly opened browser does not know it yet
+        if request.fragment_id and asked is not None and asked == self.left:
+            return False
+        if asked != self.page:
+            self.page, self.left = asked, None if request.fragment_id or asked is None else self.page
+        return True
+
+
+class Desk:
+    """What is asked of one session on its way to the script: the event loop hands in, the threads of script runs take."""
+
+    def __init__(self) -> None:
+        self.whereabouts = Whereabouts()
+        self.state = threading.RLock()
+        """Held while a run changes the session's state; by callbacks, too, so for long: never by the event loop."""
+        self._hand = threading.Lock()
+        self._unheard: dict[str, WidgetState] = {}
+
+    def ask(self, request: ClientState | None, runner: Any | None) -> bool:
+        """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops."""
+        if not self.whereabouts.accepts(request) or repeats_a_press(request):
+            return False
+        if request is not None:
+            with self._hand:
+                if runner is not None and not request.fragment_id:
+                    runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
+                    known = {widget.id for widget in request.widget_states.widgets}
+                    request.widget_states.widgets.extend(w for name, w in self._unheard.items() if name not in known)
+                self._unheard |= presses(request.widget_states)
+        return True
+
+    def hear(self, state: SafeSessionState, asked: WidgetStates | None) -> None:
+        """A run begins, with the session's state held, and calls what the presses among `asked` call. Raises StopException if it was stopped."""
+        with self._hand:
+            state._yield_callback()
+            for name in presses(asked):
+                self._unheard.pop(name, None)
+
+
+def presses(widgets: WidgetStates | None) -> dict[str, WidgetState]:
+    """Those among the widgets, by id, that have been pressed."""
+    found = widgets.widgets if widgets is not None else ()
+    return {widget.id: widget for widget in found if widget.WhichOneof("value") in TRIGGERS}
+
+
+def repeats_a_press(request: ClientState | None) -> bool:
+    """Whether a timer's request carries a press: the request that belongs to the press is on its way and draws more than the timer would."""
+    return request is not None and request.is_auto_rerun and bool(presses(request.widget_states))
+
+
+def _desk(session_state: SessionState) -> Desk:
+    """The one of this session. It lives as long as somebody holds it: the session itself does."""
+    return _desks.setdefault(id(session_state), Desk())
+
+
+_desks: WeakValueDictionary[int, Desk] = WeakValueDictionary()
+
+
+def _stopped(runner: Any | None) -> bool:
+    """Whether this script runner has been told to stop, or has nothing left to do and waits for its last words to be read."""
+    return getattr(getattr(runner, "_requests", None), "_state", None) == ScriptRequestType.STOP
+
+
+def _runner(state: SafeSessionState) -> Any | None:
+    return getattr(state._yield_callback, "__self__", None)
+
+
+@st.cache_resource(show_spinner=False)
+def guard() -> bool:
+    """Put the checks before every request and every run of every session, once for the whole server."""
+    ask, create = AppSession.request_rerun, SafeSessionState.__init__
+    begin, finish = SafeSessionState.on_script_will_rerun, SafeSessionState.on_script_finished
+
+    @wraps(ask)
+    def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
+        if client_state is not None and client_state.fragment_id and _stopped(session._scriptrunner):
+            # let the server read what that run has said before another one takes its place
+            session._event_loop.call_later(SOON_S, session.request_rerun, client_state)
+            return
+        session._moe_viz_desk = _desk(session._session_state)
+        if session._moe_viz_desk.ask(client_state, session._scriptrunner):
+            ask(session, client_state)
+
+    @wraps(create)
+    def one_lock(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:
+        create(state, *args, **kwargs)
+        object.__setattr__(state, "_desk", _desk(state._state))
+        object.__setattr__(state, "_lock", state._desk.state)
+
+    @wraps(begin)
+    def on_script_will_rerun(state: SafeSessionState, fresh: WidgetStates | None, **kwargs: Any) -> None:
+        with state._lock:
+            _desk(state._state).hear(state, fresh)
+            begin(state, fresh, **kwargs)
+
+    @wraps(finish)
+    def on_script_finished(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:
+        with state._lock:
+            if not _stopped(_runner(state)):  # or it would forget the presses that the next run has not looked at yet
+                finish(state, *args, **kwargs)
+
+    AppSession.request_rerun = request_rerun
+    SafeSessionState.__init__ = one_lock
+    SafeSessionState.on_script_will_rerun = on_script_will_rerun
+    SafeSessionState.on_script_finished = on_script_finished
+    return True
