@@ -8,6 +8,6 @@ from tests.browser.lab import server
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """Where the app answers. Runs that no page reads any more pause early, so that one test's run does not slow the next."""
-    env = {"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home")), "MOE_VIZ_LEASE_S": "6"}
+    env = {"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home")), "MOE_VIZ_LEASE_S": "5"}
     with server(env=env) as (address, _process):
         yield address

@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
@@ -32,8 +34,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(script: str = "app.py", env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
-    """A running app: its address and its process. Everything it started is gone afterwards."""
+def server(
+    script: str = "app.py", env: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """A running app: its address and its process; what it says goes to the file `log`. Everything it started is gone afterwards."""
     port = free_port()
     command = [
         sys.executable,
@@ -47,31 +51,35 @@ def server(script: str = "app.py", env: dict[str, str] | None = None) -> Iterato
         str(port),
     ]
     command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | (env or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_healthy(address, process)
-        yield address, process
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
+    # no pipe: one that nobody reads stops the server when it is full
+    with open(log, "w+b") if log else tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | (env or {}),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            _wait_until_healthy(address, process, said)
+            yield address, process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait_until_healthy(address: str, process: subprocess.Popen, seconds: float = 60) -> None:
+def _wait_until_healthy(address: str, process: subprocess.Popen, said: IO[bytes], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError(f"the app exited with {process.returncode}:\n{process.stdout.read().decode()[-3000:]}")
+            said.seek(0)
+            raise RuntimeError(f"the app exited with {process.returncode}:\n{said.read().decode()[-3000:]}")
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
                 return

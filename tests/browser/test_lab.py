@@ -126,10 +126,11 @@ def test_a_permalink_opens_the_same_state(address, page):
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("router=switch&k=7", ["k = 7", "1 to 1"]),
-        ("n_experts=1000&lr=-1", ["n_experts = 1000", "1 to 64", "lr = -1"]),
-        ("router=<script>alert(1)</script>", ["router = <script>", "topk"]),
-        ("v=99&task=nonsense", ["v = 99", "task = nonsense", "domains"]),
+        ("router=switch&k=7&n_experts=1000&lr=-1", ["k = 7", "1 to 1", "n_experts = 1000", "1 to 64", "lr = -1"]),
+        (
+            "v=99&task=nonsense&router=<script>alert(1)</script>",
+            ["v = 99", "task = nonsense", "domains", "router = <script>"],
+        ),
     ],
 )
 def test_a_broken_permalink_opens_and_explains_itself(address, page, query, says):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -44,12 +43,11 @@ def locked(tmp_path_factory):
         "MOE_VIZ_PASSPHRASE": WORD,
         "MOE_VIZ_LOG_LEVEL": "debug",
     }
-    with server(env=env) as (address, process):
-        lines: list[str] = []
-        threading.Thread(target=lambda: lines.extend(line.decode() for line in process.stdout), daemon=True).start()
+    log = tmp_path_factory.mktemp("log") / "server.log"
+    with server(env=env, log=log) as (address, process):
         first = asyncio.run(seen(Reader(address, page="gates", ticks=False)))
         home = env["MOE_VIZ_HOME"]
-        yield SimpleNamespace(address=address, process=process, lines=lines, first=first, home=home)
+        yield SimpleNamespace(address=address, process=process, log=log, first=first, home=home)
 
 
 async def seen(reader):
@@ -249,7 +247,7 @@ def test_no_message_harms_the_server_or_a_bystander(locked):
     assert same and sent >= 0.8 * MESSAGES and answered > 10, (same, sent, answered)
     with urllib.request.urlopen(locked.address + "/healthz", timeout=30) as answer:
         assert answer.status == 200
-    log = "".join(locked.lines) + Path(locked.home, "worker.log").read_text(encoding="utf-8")
+    log = locked.log.read_text(encoding="utf-8") + Path(locked.home, "worker.log").read_text(encoding="utf-8")
     for secret in (WORD, TYPED, run):
         assert secret not in log, "the log repeats what only a reader may know"
 
