@@ -2,7 +2,7 @@
 
 from moe_viz.spec.describe import plain, problems
 from moe_viz.spec.routers import PRESETS, ROUTER_OPTIONS, Facts, RouterOptions, router_options
-from moe_viz.spec.run import RunConfig, change, changed, fine_grained, needs_restart
+from moe_viz.spec.run import RunConfig, change, changed, coarse_grained, fine_grained, needs_restart
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TaskOptions",
     "change",
     "changed",
+    "coarse_grained",
     "fine_grained",
     "needs_restart",
     "plain",

@@ -246,6 +246,19 @@ def fine_grained(config: RunConfig, m: int) -> RunConfig:
     return change(config, n_experts=config.n_experts * m, d_hidden=config.d_hidden // m, k=config.router.k * m)
 
 
+def coarse_grained(config: RunConfig, m: int) -> RunConfig:
+    """The way back: each m experts joined to one of m times the hidden width, and 1/m as many chosen.
+
+    Raises ValueError where `n_experts` or `k` cannot be divided, or the width's limit does not allow it.
+    """
+    if not hasattr(config.router, "k"):
+        raise ValueError(f"router {config.router.name!r} has no k to divide by {m}")
+    for word, value in (("n_experts", config.n_experts), ("k", config.router.k)):
+        if m < 1 or value % m:
+            raise ValueError(f"{word} = {value} cannot be divided by {m}")
+    return change(config, n_experts=config.n_experts // m, d_hidden=config.d_hidden * m, k=config.router.k // m)
+
+
 def _words_of(router: str, task: str) -> set[str]:
     words: set[str] = set()
     for name, registry in ((router, ROUTER_OPTIONS), (task, TASK_OPTIONS)):
@@ -277,4 +290,14 @@ def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
     return {key for key in words if not is_live(fields[key])}
 
 
-__all__ = ["CARRIED", "RouterOptions", "RunConfig", "TaskOptions", "change", "changed", "fine_grained", "needs_restart"]
+__all__ = [
+    "CARRIED",
+    "RouterOptions",
+    "RunConfig",
+    "TaskOptions",
+    "change",
+    "changed",
+    "coarse_grained",
+    "fine_grained",
+    "needs_restart",
+]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from moe_viz.spec import RunConfig
+from moe_viz.spec import RunConfig, coarse_grained, fine_grained
 from moe_viz.ui.controls import control, words
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import LabRun
@@ -25,6 +27,51 @@ def rail(run: LabRun) -> None:
                     st.caption(title)
                 for word in group:
                     control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+            _grain(run)
+
+
+def _grain(run: LabRun) -> None:
+    """Many small experts or few large ones, at equal cost: three knobs that are turned together."""
+    finer, coarser = (_attempt(grain, run.config) for grain in (fine_grained, coarse_grained))
+    with st.container(key="grain"):
+        st.caption(
+            _(
+                "Fine-grained experts: twice as many of half the width, twice as many chosen. As many weights, as much work for a token."
+            )
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            for key, label, icon, wanted in (
+                ("finer", _("Finer"), ":material/grid_on:", finer),
+                ("coarser", _("Coarser"), ":material/grid_view:", coarser),
+            ):
+                st.button(
+                    label,
+                    icon=icon,
+                    key=key,
+                    disabled=wanted is None,
+                    on_click=_regrain,
+                    args=(run, wanted),
+                    help=_outcome(wanted),
+                )
+
+
+def _attempt(grain: Callable[[RunConfig, int], RunConfig], config: RunConfig) -> RunConfig | None:
+    try:
+        return grain(config, 2)
+    except ValueError:
+        return None
+
+
+def _outcome(wanted: RunConfig | None) -> str:
+    if wanted is None:
+        return _("Not possible with this gate, or at a limit of the experts' number, their width or k.")
+    text = _("{n} experts with {width} hidden units each, k = {k}. The model starts anew.")
+    return text.format(n=wanted.n_experts, width=wanted.d_hidden, k=wanted.router.k)
+
+
+def _regrain(run: LabRun, wanted: RunConfig) -> None:
+    flat = wanted.flat()
+    run.turn(**{word: flat[word] for word in ("n_experts", "d_hidden", "k")})
 
 
 def first(config: RunConfig) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from moe_viz.moe import Experts, MoELayer, make_router
-from moe_viz.spec import RunConfig, fine_grained, needs_restart
+from moe_viz.spec import RunConfig, coarse_grained, fine_grained, needs_restart
 
 
 @pytest.mark.parametrize("m", [1, 2, 4])
@@ -15,7 +15,7 @@ def test_weights_and_work_stay_the_same(m):
     assert fine.n_experts * fine.d_hidden == coarse.n_experts * coarse.d_hidden, "as many weights"
     assert fine.router.k * fine.d_hidden == coarse.router.k * coarse.d_hidden, "as much work for a token"
     assert needs_restart(coarse, fine) == ({"n_experts", "d_hidden"} if m > 1 else set())
-    assert RunConfig.from_flat(fine.flat()) == fine
+    assert RunConfig.from_flat(fine.flat()) == fine and coarse_grained(fine, m) == coarse
     size = [sum(p.numel() for p in Experts(c.n_experts, c.d_model, c.d_hidden).parameters()) for c in (coarse, fine)]
     assert size[0] == size[1]
 
@@ -42,3 +42,11 @@ def test_what_cannot_be_split_is_named():
         fine_grained(config, 8)
     with pytest.raises(ValueError, match="'dense' has no k"):
         fine_grained(RunConfig(task="clusters", router="dense"), 2)
+    with pytest.raises(ValueError, match="k = 2 cannot be divided by 4"):
+        coarse_grained(config, 4)
+    with pytest.raises(ValueError, match="n_experts = 16 cannot be divided by 3"):
+        coarse_grained(config, 3)
+    with pytest.raises(ValueError, match="'dense' has no k"):
+        coarse_grained(RunConfig(task="clusters", router="dense"), 2)
+    with pytest.raises(ValueError, match="d_hidden"):
+        coarse_grained(RunConfig(task="clusters", router={"name": "topk", "k": 2}, n_experts=16, d_hidden=2048), 2)

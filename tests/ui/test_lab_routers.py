@@ -34,3 +34,17 @@ def test_all_routers_one_after_another(lab):
             widget.key for kind in ("select_slider", "selectbox", "number_input", "toggle") for widget in lab.get(kind)
         }
         assert drawn & words == set(run.config.router.model_fields) - {"name"}, router
+
+
+def test_experts_can_be_split_and_joined_again(lab):
+    lab.selectbox(key="router").set_value("topk").run()
+    before = lab.session_state["lab_run"].config
+    for key, times in (("finer", 2), ("coarser", 1)):
+        lab.button(key=key).click().run()
+        run = lab.session_state["lab_run"]
+        config = run.poll().snapshot.config
+        assert not lab.exception and config == run.config.flat()
+        assert (config["n_experts"], config["k"]) == (before.n_experts * times, before.router.k * times)
+        assert config["d_hidden"] * times == before.d_hidden
+    lab.selectbox(key="router").set_value("switch").run()
+    assert lab.button(key="finer").disabled and lab.button(key="coarser").disabled, "switch chooses one"
