@@ -70,10 +70,10 @@ def make_moe_layer(config: RunConfig, task: Task) -> MoELayer:
     experts = Experts(config.n_experts, config.d_model, config.d_hidden)
     before = torch.get_rng_state()
     plain = config.model_copy(update={"router": router_options("topk", k=1)})
-    MoELayer(make_layer_router(plain, task), experts, config.n_shared)
+    MoELayer(make_layer_router(plain, task), experts, config.n_shared, config.shared_gate)
     after = torch.get_rng_state()
     torch.set_rng_state(before)
-    layer = MoELayer(make_layer_router(config, task), experts, config.n_shared)
+    layer = MoELayer(make_layer_router(config, task), experts, config.n_shared, config.shared_gate)
     torch.set_rng_state(after)
     return layer
 

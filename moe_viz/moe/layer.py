@@ -19,11 +19,12 @@ class MoELayer(nn.Module):
     """y_t = sum over kept routes of weight * f_expert(x_t), plus the shared experts' f(x_t), if any.
 
     n_shared: experts that every token passes through with weight 1, of the same size as the routed ones (DeepSeekMoE).
+    shared_gate: their output is multiplied by sigmoid(g·x), g learned, instead of 1 (Qwen1.5-MoE, Qwen2-MoE).
     disabled: set of expert numbers whose output is taken as zero, for "what does this expert do?" (routing is left as it is).
     Raises ValueError where router and experts disagree about sizes.
     """
 
-    def __init__(self, router: Router, experts: Experts, n_shared: int = 0):
+    def __init__(self, router: Router, experts: Experts, n_shared: int = 0, shared_gate: bool = False):
         super().__init__()
         for word in ("n_experts", "d_model"):
             if getattr(router, word) != getattr(experts, word):
@@ -33,6 +34,7 @@ class MoELayer(nn.Module):
         self.router, self.experts = router, experts
         self.disabled: frozenset[int] = frozenset()
         self.shared = self._one_network(n_shared) if n_shared else None
+        self.shared_gate = nn.Linear(experts.d_model, 1, bias=False) if n_shared and shared_gate else None
         self.beside = self._one_network(1) if router.needs_network else None
 
     def _one_network(self, width: int) -> Experts:
@@ -56,7 +58,8 @@ class MoELayer(nn.Module):
         if routing.residual_mix is not None:
             y = self.meet(x, y, routing.residual_mix)
         if self.shared is not None:
-            y = y + self.shared(x[None])[0]
+            beside = self.shared(x[None])[0]
+            y = y + (beside if self.shared_gate is None else torch.sigmoid(self.shared_gate(x)) * beside)
         return y, routing
 
     def meet(self, x: Tensor, y: Tensor, mix: Tensor) -> Tensor:

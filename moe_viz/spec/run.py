@@ -117,6 +117,12 @@ class RunConfig(Spec):
         title=N_("Shared experts"),
         help=N_("Experts that every token passes through, beside the routed ones."),
     )
+    shared_gate: bool = Knob(
+        False,
+        live=False,
+        title=N_("Gated shared experts"),
+        help=N_("Each token scales the shared experts' output by a learned share between 0 and 1 (Qwen2-MoE)."),
+    )
     balance_scope: Literal["batch", "sequence", "global"] = Knob(
         "batch",
         live=True,

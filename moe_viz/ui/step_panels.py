@@ -197,7 +197,12 @@ def _sum(s: StepStory) -> None:
     if s.mix is not None:
         st.markdown(_("Then it is mixed with the other branch (the token itself, or a network for all tokens), in parts {mix}.").format(mix=", ".join(n(v) for v in s.mix)))  # fmt: skip
     if s.config.get("n_shared"):
-        st.markdown(_("The shared experts' output is added."))
+        gated = s.config.get("shared_gate")
+        st.markdown(
+            _("The shared experts' output is added, times its own gate.")
+            if gated
+            else _("The shared experts' output is added.")
+        )
     st.markdown(_("Output y: length {length}.").format(length=n(np.linalg.norm(s.y))))
 
 

@@ -188,6 +188,16 @@ def test_shared_experts_see_every_token():
     assert shared.w1.shape == (1, 4, 8)
 
 
+def test_a_token_scales_the_shared_experts_by_its_own_gate():
+    layer = MoELayer(make_router("switch", 4, 4, capacity_factor=0.25), Experts(4, 4, 4), n_shared=1, shared_gate=True)
+    x = torch.randn(16, 4)
+    y, routing = layer(x)
+    share = 1 / (1 + (-(x * layer.shared_gate.weight[0]).sum(-1, keepdim=True)).exp())
+    wanted = share * ((x @ layer.shared.w1[0]).relu() @ layer.shared.w2[0])
+    torch.testing.assert_close(y[routing.dropped], wanted[routing.dropped])
+    assert MoELayer(make_router("switch", 4, 4), Experts(4, 4, 4), shared_gate=True).shared_gate is None
+
+
 @pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "tanh", "identity", "swiglu"])
 def test_activations_forward_and_backward(activation):
     experts = Experts(3, 4, 5, activation, bias=True).double()
