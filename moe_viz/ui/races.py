@@ -137,7 +137,12 @@ def guard() -> bool:
     def on_script_will_rerun(state: SafeSessionState, fresh: WidgetStates | None, **kwargs: Any) -> None:
         with state._lock:
             _desk(state._state).hear(state, fresh)
-            begin(state, fresh, **kwargs)
+            stop = state._yield_callback
+            object.__setattr__(state, "_yield_callback", lambda: None)  # what a press calls is not left half done
+            try:
+                begin(state, fresh, **kwargs)
+            finally:
+                object.__setattr__(state, "_yield_callback", stop)
 
     @wraps(finish)
     def on_script_finished(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:

@@ -66,11 +66,10 @@ class SceneRun(LabRun):
 
     def play_act(self, act: Act) -> None:
         """Turn the act's knobs at one exact step and let the run go on."""
-        self.playing = True
         if self.run is None:
-            self.config, self.opening = self._begins(act), act
+            self.playing, self.config, self.opening = True, self._begins(act), act
             return
-        self._ask("play", False)
+        self.play(False)
         if act.restart:
             self.turn(**difference(self.config, self._begins(act)))
             self._ask("reset")
@@ -79,7 +78,7 @@ class SceneRun(LabRun):
             self.turn(**act.knobs)
         if (update := self._ask("read")) is not None:
             self._note(act, update)
-        self._ask("play", True)
+        self.play(True)
 
     def choose(self, scene: str, buffers: bool, seed: int) -> None:
         """Another scene or seed begins anew; buffers are set in the running model and in whatever begins later."""

@@ -7,6 +7,7 @@ holds its id; the page renews its lease by reading and releases it when the sess
 from __future__ import annotations
 
 import secrets
+import threading
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -60,6 +61,12 @@ class LabRun:
     changed: bool = False
     charted: tuple[float, str | None, Update] | None = None
     """When the charts were last made, for which run, and from what (see `views.for_charts`)."""
+    asked: int = 0
+    """How often the reader has done something to it. Two scripts of one session may run at once: what one of them read before the
+    other one's press is older than that press."""
+    _brief: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """Held for a few assignments; never while the engine or Streamlit is asked."""
+    _opening: bool = False
     kept: ClassVar[bool] = True
     """Whether the browser remembers such runs, and their id stands in the address."""
 
@@ -79,10 +86,12 @@ class LabRun:
                 engine().revive()  # a new reader need not know that it died on somebody else
             if not engine().ready():
                 return None
-            if self.run is None:
-                self._begin()
+            if self.run is None and not self._begin():
+                return None
             self._do_wanted()
-            self.latest = engine().read(self.run)
+            asked = self.asked
+            update = engine().read(self.run)
+            self._take(update, asked)
             self.lost = False
             self.waiting = None if not self.wanted else self.waiting
         except Full as full:
@@ -104,17 +113,25 @@ class LabRun:
         except EngineError as error:
             self.notices.append(error)
             return None
-        if not self.wanted:
-            self.playing = self.latest.playing
-        self.notices.extend(self.latest.notices)
-        self._follow()
-        return self.latest
+        self.notices.extend(update.notices)
+        return update
 
-    def _begin(self) -> None:
-        self.run = _open(self.config, self.playing)
-        self.shared, self.changed = False, True
-        if self.kept:
-            remembered().keep(self.run, own=True)
+    def _begin(self) -> bool:
+        """Open the run, once: False where another script of this session is about to."""
+        with self._brief:
+            if self._opening:
+                return False
+            self._opening = True
+        try:
+            mine = owner()
+            self.run = engine().open(self.config, playing=self.playing, owner=mine)
+            self.shared, self.changed = False, True
+            lease(self.run)
+            if self.kept:
+                remembered().keep(self.run, own=True)
+        finally:
+            self._opening = False
+        return True
 
     def _is_gone(self) -> None:
         """The next look opens a new run with the same settings."""
@@ -124,11 +141,20 @@ class LabRun:
         self.run, self.latest, self.shared, self.changed = None, None, False, True
         self.wanted.clear()
 
-    def _follow(self) -> None:
-        """Take over the settings that the run has: those of a link may be older, and others may have turned its knobs meanwhile."""
-        shown = self.latest.snapshot
-        if shown.state != "failed" and not self.wanted and shown.config != self.config.flat():
-            self.config, self.changed = RunConfig.from_flat(shown.config), True
+    def _take(self, update: Update, asked: int) -> None:
+        """Show what was read, and take over what the run has: a link's settings may be older, and others may have turned its knobs.
+
+        asked: `self.asked` when it was read for; if the reader has done something since, it says nothing about that.
+        """
+        shown = update.snapshot
+        with self._brief:
+            self.latest = update
+            if self.wanted or asked != self.asked:
+                return
+            if update.playing != self.playing:
+                self.playing, self.changed = update.playing, True
+            if shown.state != "failed" and shown.config != self.config.flat():
+                self.config, self.changed = RunConfig.from_flat(shown.config), True
 
     def _do_wanted(self) -> None:
         """What had to wait for room, as far as there is some now."""
@@ -159,7 +185,9 @@ class LabRun:
             self.notices.extend(said)
         if needs_restart(self.config, wanted):
             self.layer = min(self.layer, wanted.n_layers - 1)
-        self.config, self.refused = wanted, None
+        with self._brief:
+            self.asked += 1
+            self.config, self.refused = wanted, None
 
     def become_own_copy(self) -> None:
         """Go on with a copy of this run, which nobody else has."""
@@ -176,12 +204,19 @@ class LabRun:
         self.shared = False
 
     def toggle(self) -> None:
-        self.playing = not self.playing
-        self._ask("play", self.playing)
+        self.play(not self.playing)
+
+    def play(self, playing: bool) -> None:
+        self._play(playing)
+        self._ask("play", playing)
+        self._play(playing)
+
+    def _play(self, playing: bool) -> None:
+        with self._brief:
+            self.asked, self.playing = self.asked + 1, playing
 
     def step_once(self) -> None:
-        self.playing = False
-        self._ask("play", False)
+        self.play(False)
         self._ask("step_once")
 
     def reset(self) -> None:
@@ -223,12 +258,6 @@ class LabRun:
         except EngineError as error:
             self.notices.append(error)
         return None
-
-
-def _open(config: RunConfig, playing: bool) -> str:
-    run = engine().open(config, playing=playing, owner=owner())
-    lease(run)
-    return run
 
 
 def owner() -> str:

@@ -27,6 +27,7 @@ class Reader(LabRun):
 
     def _begin(self):
         self.run = session.engine().open(self.config, playing=self.playing, owner=self.name)
+        return True
 
 
 @pytest.fixture
