@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from moe_viz.records.files import write_atomically
 from moe_viz.records.history import History
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig, change, needs_restart
@@ -61,7 +62,8 @@ class FakeTrainer:
         raise ValueError("task = 'clusters' has no text")
 
     def save(self, path, history=True, since=None):
-        path.write_text(json.dumps({"config": self.config.flat(), "step": self.step_number, "epoch": self.epoch}))
+        about = {"config": self.config.flat(), "step": self.step_number, "epoch": self.epoch}
+        write_atomically(path, json.dumps(about).encode())  # as the real one: nobody ever reads half of it
 
     @classmethod
     def load(cls, path):
