@@ -17,10 +17,9 @@ import pandas as pd
 import streamlit as st
 
 from moe_viz.engine.protocol import EngineError, Update, WorkerLost
-from moe_viz.records import recording
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
-from moe_viz.ui.recorded import FOLDER, recorded
+from moe_viz.ui.recorded import recorded, recorded_run
 from moe_viz.ui.session import LabRun, current, engine, lease
 from moe_viz.ui.take import every_row
 
@@ -133,7 +132,7 @@ def branch_source(found: Machine) -> Source | None:
 
 def recorded_source() -> Source:
     """The shipped recording."""
-    history = _recording().history
+    history = recorded_run().history
     steps = [step for epoch, step in history.keyframes.steps() if epoch == history.epoch]
     return Source(
         recorded(),
@@ -193,8 +192,3 @@ def _live(found: Machine, run: str, update: Update) -> Source:
     runs = {current().run, found.branch.run if found.branch is not None else None}
     found.sources = {name: kept for name, kept in found.sources.items() if name in runs} | {run: source}
     return source
-
-
-@st.cache_resource(show_spinner=False)
-def _recording() -> recording.Recording:
-    return recording.load(FOLDER)
