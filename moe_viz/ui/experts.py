@@ -73,8 +73,7 @@ def _head() -> None:
         st.markdown(_("step {step}").format(step=shown.snapshot.step) if shown else _("starting…"))
     if update is None:
         return
-    if seen.learned is None and not seen.refusal:
-        seen.update(run)
+    if seen.watch(run, update.snapshot.step):
         st.rerun()
     if seen.frozen_router and seen.pending and not seen.learned.config.get("freeze_router"):
         seen.follow(run)

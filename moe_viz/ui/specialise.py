@@ -50,8 +50,7 @@ class Side:
 def specialise(run: LabRun, shown: Update, layer: int) -> None:
     """The lab's tab: which experts each domain uses, with both controls, and the way to everything else."""
     seen = study()
-    if seen.learned is None:
-        seen.update(run)
+    seen.watch(run, shown.snapshot.step)
     controls(run, seen)
     if seen.learned is None:
         st.info(seen.refusal or _("Your model is not running yet."))

@@ -1,7 +1,7 @@
 """Study: the session's close look at its run, and at the same run with its router frozen, both at one stated step.
 
-Nothing here happens in a tick unless the reader asked: `update` looks at the run as it is now; `follow` lets the frozen twin train up to that
-very step and looks at it, too. Figures are kept until the next look, so that a redrawn page costs nothing.
+A tick looks at a young run by itself (`watch`), later only the reader does: `update` looks at the run as it is now; `follow` lets the frozen
+twin train up to that very step and looks at it, too. Figures are kept until the next look, so that a redrawn page costs nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from moe_viz.spec import RunConfig
 from moe_viz.ui.session import LabRun, engine, in_words, lease, owner
 
 STATE = "study"
+YOUNG = 200
+"""Steps after which the reader alone decides when to look again."""
 NOT_COMPARED = ("speed", "freeze_router")
 """Words in which a twin may differ from its run."""
 
@@ -50,6 +52,20 @@ class Study:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
+
+    def watch(self, run: LabRun, step: int) -> bool:
+        """The first look, and another one each time a young run has doubled its steps: in its first steps there is little to see.
+
+        Not while something rests on the present look: the frozen twin, or experts switched off. Whether it has looked.
+        """
+        if self.refusal or (self.learned is not None and not self._is_early(step)):
+            return False
+        self.update(run)
+        return True
+
+    def _is_early(self, step: int) -> bool:
+        rests = self.frozen_router or self.ablations
+        return self.learned.step < YOUNG and step >= max(10, 2 * self.learned.step) and not rests
 
     def update(self, run: LabRun) -> None:
         """Look at the run as it is now."""
