@@ -8,11 +8,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import tomllib
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -182,6 +185,31 @@ async def proxy(port: int) -> asyncio.Server:
     return await asyncio.start_server(serve, "127.0.0.1", 0)
 
 
+@contextmanager
+def proxy_of(name: str, port: int, folder: Path) -> Iterator[str]:
+    """The program itself with the very snippet of the document, and nothing of its own but a port and places to write: its address."""
+    snippet = re.search(rf"^```{name}\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)[1].replace("8501", str(port))
+    address, rules = f"127.0.0.1:{free_port()}", folder / name
+    if name == "nginx":
+        places = " ".join(
+            f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        user = "user root;" if os.geteuid() == 0 else ""
+        server = f"http {{ access_log off; {places} server {{ listen {address}; {snippet} }} }}"
+        rules.write_text(f"daemon off; {user} pid {folder}/pid; error_log stderr; events {{}} {server}")
+        command = ["nginx", "-p", folder, "-c", rules]
+    else:
+        rules.write_text("{\n admin off\n}\n" + snippet.replace("lab.example.org", f"http://{address}"))
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", rules]
+    env = os.environ | {"HOME": str(folder)}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def get(address: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(address, timeout=10) as answer:
@@ -190,26 +218,40 @@ def get(address: str) -> tuple[int, str]:
         return getattr(error, "code", 0), ""
 
 
+async def visit(address: str) -> None:
+    """Every page answers below the prefix, and one is open over the websocket until it shows figures."""
+    end = time.monotonic() + 90
+    while (await asyncio.to_thread(get, f"{address}/moe/healthz"))[0] != 200:
+        assert time.monotonic() < end, "the server does not answer"
+        await asyncio.sleep(0.2)
+    for path in ("/moe/", "/moe/gates", "/moe/status", "/moe"):
+        status, text = await asyncio.to_thread(get, address + path)
+        assert status == 200 and "<title>" in text, path
+    reader = await Reader(f"{address}/moe", page="status").open()
+    await reader.until(lambda reader: any("MiB" in text for text in reader.texts()), 90)
+    assert not reader.errors
+    await reader.close()
+
+
 @pytest.mark.heavy
 def test_the_lab_works_below_a_path_prefix_behind_a_proxy(below_a_prefix):
-    async def visit() -> None:
+    async def through() -> None:
         server = await proxy(below_a_prefix)
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        end = time.monotonic() + 90
-        while (await asyncio.to_thread(get, f"{address}/moe/healthz"))[0] != 200:
-            assert time.monotonic() < end, "the server does not answer"
-            await asyncio.sleep(0.2)
-        for path in ("/moe/", "/moe/gates", "/moe/status"):
-            status, text = await asyncio.to_thread(get, address + path)
-            assert status == 200 and "<title>" in text, path
+        await visit(address)
         assert (await asyncio.to_thread(get, f"{address}/healthz"))[0] == 200
-        reader = await Reader(f"{address}/moe", page="status").open()
-        await reader.until(lambda reader: any("MiB" in text for text in reader.texts()), 90)
-        assert not reader.errors
-        await reader.close()
         server.close()
 
-    asyncio.run(visit())
+    asyncio.run(through())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+def test_the_snippets_of_the_document_work(below_a_prefix, name, tmp_path):
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed on this machine")
+    with proxy_of(name, below_a_prefix, tmp_path) as address:
+        asyncio.run(visit(address))
 
 
 @pytest.mark.heavy

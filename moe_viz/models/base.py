@@ -6,6 +6,8 @@ direction common to all tokens is what makes routing collapse; real networks hav
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +20,7 @@ INIT_STD = 0.02
 """Standard deviation of all first weights outside the experts; router weights included."""
 
 
-class Model(nn.Module):
+class Model(nn.Module, ABC):
     """A network with MoE layers: `forward(batch) -> outputs` (what the task's loss takes) and, after it, `routings`, one per layer."""
 
     moe_layers: list[MoELayer]
@@ -30,8 +32,9 @@ class Model(nn.Module):
         self._shared_length = 0.0
         self.register_buffer("shared_direction", F.normalize(torch.randn(config.d_model), dim=0))
 
+    @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
-        raise NotImplementedError
+        """The outputs for a batch, as the task's loss takes them."""
 
     def set_shared_vector(self, length: float) -> None:
         """Turn the dial: every router sees its input plus `length` times the shared direction, from the next forward on."""

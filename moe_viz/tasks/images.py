@@ -5,6 +5,8 @@ Axes: N images of H x W pixels, grey [N, H, W] or colour [N, H, W, 3], values 0 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from PIL import Image
 from torch import Tensor
@@ -62,9 +64,9 @@ class ImageTask(Task):
         images = self.fitted(picture)[None]
         return self.images_batch(images, np.zeros(1, np.int64)), self.images_labels(images, [N_("your picture")])
 
+    @abstractmethod
     def fitted(self, picture: Image.Image) -> np.ndarray:
         """The picture in this task's pixels: float32 [H, W] or [H, W, 3]."""
-        raise NotImplementedError
 
     def _places(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of each patch, [P] each."""

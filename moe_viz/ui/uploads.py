@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import PlainTextResponse
 from streamlit import runtime
 
-MOST_FILES = 8
+MOST_FILES = 3
 """Of one session at once, those on their way included; the page takes one picture or one saved run at a time and lets the last one go."""
 PATH = "/_stcore/upload_file/"
 

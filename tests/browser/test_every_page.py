@@ -67,9 +67,26 @@ def test_the_page_is_accessible_and_can_be_taken_along(address, name):
             assert root.find(f"{SVG}title").text == said["picture"]
             png = taken(page, "png")
             assert png.startswith(b"\x89PNG") and json.dumps(said["config"]["router"]).encode() in png
-        page.set_viewport_size(NARROW)
-        page.wait_for_timeout(1200)
-        fits = "width => document.querySelector('[data-testid=stMain]').scrollWidth <= width"
-        page.wait_for_function(fits, arg=NARROW["width"], timeout=SLOW)
-        # the one rule that a narrow page can break and a wide one cannot; all of them take long
-        assert faults(page, runOnly=["scrollable-region-focusable"]) == []
+        fits_a_phone(page)
+
+
+def fits_a_phone(page):
+    page.set_viewport_size(NARROW)
+    page.wait_for_timeout(1200)
+    fits = "width => document.querySelector('[data-testid=stMain]').scrollWidth <= width"
+    page.wait_for_function(fits, arg=NARROW["width"], timeout=SLOW)
+    # the one rule that a narrow page can break and a wide one cannot; all of them take long
+    assert faults(page, runOnly=["scrollable-region-focusable"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "there"), [("runs", "dark", "Open"), ("status", "light", "Training process")]
+)
+def test_pages_without_pictures_are_accessible(address, name, scheme, there):
+    with browser_page(scheme=scheme) as page:
+        page.goto(f"{address}/?task=clusters&speed=5")
+        wait_for_step(page, 1)
+        page.goto(f"{address}/{name}")
+        page.get_by_text(there, exact=True).first.wait_for(timeout=SLOW)
+        assert faults(page) == []
+        fits_a_phone(page)

@@ -23,6 +23,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moe_viz.logs import RUN_ID
+from moe_viz.ui.uploads import MOST_FILES
 from tests.browser.lab import server
 from tests.security.hostile import BAD_IDS, NASTY
 from tests.websocket import Reader
@@ -135,7 +136,7 @@ def test_uploads_are_few_small_and_from_the_page_itself(locked):
 
     found = asyncio.run(tried())
     assert found["a stranger's"] == 400 and found["without token"] == 403 and found["too large"] == 413
-    assert found["small"] == [204] * 8 + [429] * 2
+    assert found["small"] == [204] * MOST_FILES + [429] * (10 - MOST_FILES)
 
 
 def messages(reader, chance):

@@ -8,6 +8,7 @@ Axes: T tokens, D width, E experts, K chosen per token.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from moe_viz.moe.routing import Routing, numbers
 from moe_viz.spec import RouterOptions
 
 
-class Router(nn.Module):
+class Router(nn.Module, ABC):
     """Base of all routers. Subclasses implement `route` and return a `Routing`.
 
     options         the declared options, read at each forward: assign another instance of the same class to turn a live knob
@@ -50,8 +51,9 @@ class Router(nn.Module):
             raise ValueError(f"{x.shape[0]} tokens cannot be routed in groups of {group_size}: not a multiple")
         return self.route(x, token_ids, group_size or max(1, x.shape[0]))
 
+    @abstractmethod
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
-        raise NotImplementedError
+        """The routing of x [T, D], T a multiple of group_size."""
 
     def after_step(self, routing: Routing) -> None:
         """Called once after each optimiser step with the (last) training routing, without gradient: bias controllers and the like."""

@@ -6,6 +6,8 @@ and charge CV^2 of that smooth load (`aux["load"]`) beside CV^2 of the gate mass
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,9 +20,9 @@ from moe_viz.spec import RouterOptions
 class NoisyRouter(TokenChoiceRouter):
     """Gates, and not only the choice, are computed from noisy logits; `logits` of the routing stays clean. Subclasses say how much noise."""
 
+    @abstractmethod
     def noise_std(self, c: Choice) -> Tensor | float:
         """Standard deviation of the noise, broadcastable to [T, E]."""
-        raise NotImplementedError
 
     def probabilities(self, c: Choice) -> Tensor:
         if not (self.training and self.options.noise):
