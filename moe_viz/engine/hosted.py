@@ -169,11 +169,15 @@ class HostedRun:
         period = 1 / self.speed if self.speed > 0 else math.inf
         self.due, self.not_before = max(min(self.due, now + period), now), now
 
+    def rate(self, now: float) -> float:
+        """Steps per second of wall time over the last seconds."""
+        recent = [item for item in self._rate if item[0] >= now - RATE_WINDOW_S]
+        return sum(item[1] for item in recent) / max(now - recent[0][0], 0.25) if recent else 0.0
+
     def status(self, now: float, leased_since: float) -> dict[str, Any]:
         """For an operator: state, and over the last seconds `steps_per_second` and `ms_per_step` of CPU (None: no steps)."""
         recent = [item for item in self._rate if item[0] >= now - RATE_WINDOW_S]
         steps = sum(item[1] for item in recent)
-        span = max(now - recent[0][0], 0.25) if recent else 1.0
         config = self.trainer.config
         return {
             "task": config.task.name,
@@ -183,7 +187,7 @@ class HostedRun:
             "playing": self.playing,
             "active": self.healthy and self.lead.next_step(leased_since) < math.inf,
             "unread_s": now - self.seen,
-            "steps_per_second": steps / span,
+            "steps_per_second": self.rate(now),
             "ms_per_step": 1000 * sum(item[2] for item in recent) / steps if steps else None,
         }
 
@@ -211,7 +215,8 @@ class HostedRun:
         """The answer to a reader."""
         snapshot = self.snapshot(not self.playing, now, detail)
         history = self.trainer.history.rows(since, limit=detail.rows)
-        return Update(snapshot, history, self.playing and self.healthy, self.trainer.epoch, self.take_notices())
+        playing, epoch = self.playing and self.healthy, self.trainer.epoch
+        return Update(snapshot, history, playing, epoch, self.take_notices(), self.lead.rate(now))
 
     def take_notices(self) -> list[str]:
         notices, self.notices = self.notices, []

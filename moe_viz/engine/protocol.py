@@ -72,6 +72,8 @@ class Update:
     playing: bool
     epoch: int
     notices: list[str] = field(default_factory=list)
+    steps_per_second: float = 0.0
+    """Of wall time, over the last seconds."""
 
 
 @dataclass(frozen=True)

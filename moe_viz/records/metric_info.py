@@ -61,7 +61,7 @@ SHANNON = "Shannon 1948"
 _ALL = (
     MetricInfo("loss", N_("Loss"), N_("What the optimiser reduces: the task loss of the training batch and the weighted auxiliary terms."), r"L_{\text{task}}+\sum_j c_j L_j", NONE, NONE, NONE, "", "", per="run"),
     MetricInfo("task_metric", N_("Task metric"), N_("How well the task is done on held-out data; its name depends on the task."), "", NONE, NONE, NONE, "", "", per="run"),
-    MetricInfo("tokens_per_second", N_("Tokens per second"), N_("Training speed."), r"T/\Delta t", ZERO, NONE, NONE, "tokens/s", "", per="run"),
+    MetricInfo("tokens_per_second", N_("Tokens per second"), N_("Training speed while it computes; waiting for the chosen pace or for other runs is left out."), r"T/\Delta t", ZERO, NONE, NONE, "tokens/s", "", per="run"),
     MetricInfo("load", N_("Load"), N_("Share of the routes asked of an expert, before capacity."), r"f_i=\frac{n_i}{\sum_j n_j}", ZERO, Bound("1/k", lambda e, k: 1 / k), FAIR_SHARE, "", SWITCH, per="expert"),
     MetricInfo("importance", N_("Importance"), N_("Share of the gate weight that an expert gets from the tokens that choose it, before any is dropped."), r"\frac{\sum_t g_{ti}}{\sum_j\sum_t g_{tj}}", ZERO, ONE, FAIR_SHARE, "", SHAZEER, per="expert"),
     MetricInfo("max_load", N_("Largest load"), N_("Share of the routes that the busiest expert is asked for."), r"\max_i f_i", FAIR_SHARE, Bound("1/k", lambda e, k: 1 / k), FAIR_SHARE, "", SWITCH),

@@ -95,8 +95,9 @@ def _head(run: LabRun, shown: Update, is_live: bool) -> int:
         with st.container(key="loss_now", width="content"):
             st.caption(_("loss {loss}").format(loss=_number(moment.metrics.get("loss"))))
         with st.container(key="pace", width="content"):
-            rate = _("{n} tokens/s").format(n=_number(moment.metrics.get("tokens_per_second"), "{:,.0f}"))
-            st.caption(f"{rate} · {pace.in_words()}" if is_live else rate)
+            if is_live:
+                rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
+                st.caption(" · ".join([_("{n} steps/s").format(n=rate), pace.in_words()]))
     return run.layer
 
 
