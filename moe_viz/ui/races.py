@@ -7,6 +7,8 @@ then counts twice: Pause, then Play.
 *Two runs at once.* A request for the whole page does not wait for the run at work: that is told to stop and goes on to its next widget beside the
 new one, both over one state of the session, each behind a lock of its own. The old one may put back what the new one was told, and a run that
 is stopped before it has begun takes the press that it was for with it.
+*A tick that is behind.* Every request repeats the values of all widgets, as the browser last had them. A tick sent before a value that the script
+has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back.
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
 
 There is no setting for any of them (without `fastReruns`, clicks on the other pages get lost instead).
@@ -61,6 +63,8 @@ class Desk:
         """Held while a run changes the session's state; by callbacks, too, so for long: never by the event loop."""
         self._hand = threading.Lock()
         self._unheard: dict[str, WidgetState] = {}
+        self._reported: dict[str, bytes] = {}
+        """What the browser said last of each widget."""
 
     def ask(self, request: ClientState | None, runner: Any | None) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops."""
@@ -68,12 +72,25 @@ class Desk:
             return False
         if request is not None:
             with self._hand:
-                if runner is not None and not request.fragment_id:
+                reported = {widget.id: widget.SerializeToString() for widget in request.widget_states.widgets}
+                if request.is_auto_rerun:
+                    self._say_only_what_is_new(request.widget_states, runner)
+                elif runner is not None and not request.fragment_id:
                     runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
                     known = {widget.id for widget in request.widget_states.widgets}
                     request.widget_states.widgets.extend(w for name, w in self._unheard.items() if name not in known)
                 self._unheard |= presses(request.widget_states)
+                self._reported |= reported
         return True
+
+    def _say_only_what_is_new(self, widgets: WidgetStates, runner: Any | None) -> None:
+        """Leave what the reader has not changed since the last request; but repeat what waits to be run, because this takes its place."""
+        new = [widget for widget in widgets.widgets if self._reported.get(widget.id) != widget.SerializeToString()]
+        waiting = _waiting(runner)
+        names = {widget.id for widget in new} | presses(waiting).keys()  # Streamlit itself keeps the presses that wait
+        new += [widget for widget in waiting.widgets if widget.id not in names]
+        del widgets.widgets[:]
+        widgets.widgets.extend(new)
 
     def hear(self, state: SafeSessionState, asked: WidgetStates | None) -> None:
         """A run begins, with the session's state held, and calls what the presses among `asked` call. Raises StopException if it was stopped."""
@@ -105,6 +122,13 @@ _desks: WeakValueDictionary[int, Desk] = WeakValueDictionary()
 def _stopped(runner: Any | None) -> bool:
     """Whether this script runner has been told to stop, or has nothing left to do and waits for its last words to be read."""
     return getattr(getattr(runner, "_requests", None), "_state", None) == ScriptRequestType.STOP
+
+
+def _waiting(runner: Any | None) -> WidgetStates:
+    """The widgets of the request that this script runner has still to begin."""
+    requests = getattr(runner, "_requests", None)
+    waits = getattr(requests, "_state", None) == ScriptRequestType.RERUN
+    return (waits and requests._rerun_data.widget_states) or WidgetStates()
 
 
 def _runner(state: SafeSessionState) -> Any | None:

@@ -73,6 +73,20 @@ def test_a_change_that_cannot_be_live_restarts_and_says_so(address, page):
     page.keyboard.press("ArrowLeft")
     wait_for_text(page, "shown_k", "4 experts")
     page.get_by_text(re.compile("start", re.I)).first.wait_for(timeout=SLOW)
+    page.get_by_text("More knobs").click()
+    page.locator(".st-key-coarser button").first.wait_for(timeout=SLOW)
+    assert page.locator(".st-key-coarser button").first.is_disabled(), "one expert per token cannot be halved"
+
+
+def test_finer_experts_stay_finer_while_the_page_ticks(address, page):
+    page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=20")
+    wait_for_step(page, 10)
+    page.get_by_text("More knobs").click()
+    page.locator(".st-key-finer button").first.click()
+    wait_for_text(page, "shown_k", "k = 4 · 16 experts")
+    wait_for_step(page, 20)
+    assert "k = 4 · 16 experts" in shown(page), "not turned back by a tick that did not know of it yet"
+    assert "k=4" in page.url and "n_experts=16" in page.url
 
 
 def test_pause_step_and_reset(address, page):

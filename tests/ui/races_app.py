@@ -28,5 +28,6 @@ def tick() -> None:
 tick()
 st.button("Press", key="press", on_click=count, args=("called", 0.01))
 st.slider("Knob", 0, 100, 0, key="knob", on_change=count, args=("turned",))
+st.button("Set", key="set", on_click=lambda: seen.update(knob=50))
 with st.container(key="counts"):
     st.text(f"{seen.called} {seen.turned} {seen.knob}")

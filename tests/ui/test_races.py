@@ -60,6 +60,29 @@ def test_every_press_and_turn_counts_once_while_the_page_ticks():
     assert wrong == [] and tracebacks == []
 
 
+@pytest.mark.heavy
+def test_a_tick_that_is_behind_does_not_turn_back_what_the_script_has_set():
+    """The reader's last word of its knob is 7, and each tick repeats it."""
+
+    async def seen():
+        with server("tests/ui/races_app.py", {"GUARDED": "1"}) as (address, _process):
+            reader = await Reader(address, period=0.02).open()
+            await reader.until(lambda page: page.text("counts") == "0 0 0")
+            await reader.set("knob", 7)
+            await reader.until(lambda page: page.text("counts") == "0 1 7")
+            await reader.press("set")
+            await reader.until(lambda page: page.text("counts") == "0 1 50", 3)
+            ticks = reader.finished
+            await reader.until(lambda page: page.finished > ticks + 20)
+            await reader.set("knob", 8)
+            await reader.until(lambda page: page.text("counts") == "0 2 8", 3)
+            await reader.press("press")
+            await reader.until(lambda page: page.text("counts") == "1 2 8", 3)
+            await reader.close()
+
+    asyncio.run(seen())
+
+
 async def clicks(rounds: int, guarded: bool = True):
     """What did not count (widget, counts expected, counts seen) in so many rounds of a press and a turned knob; and tracebacks shown."""
     chance = random.Random(0)
