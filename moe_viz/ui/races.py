@@ -31,6 +31,8 @@ from streamlit.runtime.state.session_state import SessionState
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 """Kinds of widget state that say that something was pressed, rather than what is chosen."""
+MOST_PRESSES = 20
+"""That wait to be heard at once; more than any reader can press, few enough for a visitor who floods the server."""
 SOON_S = 0.005
 """Until a request that came at the end of a run is tried again."""
 
@@ -64,7 +66,7 @@ class Desk:
         self._hand = threading.Lock()
         self._unheard: dict[str, WidgetState] = {}
         self._reported: dict[str, bytes] = {}
-        """What the browser said last of each widget."""
+        """What the browser said of each widget in its last request."""
 
     def ask(self, request: ClientState | None, runner: Any | None) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops."""
@@ -79,8 +81,8 @@ class Desk:
                     runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
                     known = {widget.id for widget in request.widget_states.widgets}
                     request.widget_states.widgets.extend(w for name, w in self._unheard.items() if name not in known)
-                self._unheard |= presses(request.widget_states)
-                self._reported |= reported
+                waiting = self._unheard | presses(request.widget_states)
+                self._unheard, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
 
     def _say_only_what_is_new(self, widgets: WidgetStates, runner: Any | None) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
-from moe_viz.ui.races import Whereabouts, repeats_a_press
+from moe_viz.ui.races import MOST_PRESSES, Desk, Whereabouts, repeats_a_press
 from tests.browser.lab import server
 from tests.websocket import Reader
 
@@ -51,6 +52,14 @@ def test_a_races_request_with_a_press_in_it_is_left_out():
     tick.is_auto_rerun = False
     assert not repeats_a_press(tick), "a press of the reader's own"
     assert not repeats_a_press(None)
+
+
+def test_a_flood_of_presses_is_not_kept():
+    desk = Desk()
+    for number in range(500):
+        widgets = WidgetStates(widgets=[WidgetState(id=f"w{number}", trigger_value=True)])
+        assert desk.ask(ClientState(widget_states=widgets), SimpleNamespace(request_stop=lambda: None))
+    assert len(desk._unheard) == MOST_PRESSES and len(desk._reported) == 1
 
 
 @pytest.mark.heavy
