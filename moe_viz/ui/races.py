@@ -145,10 +145,13 @@ def guard() -> bool:
 
     @wraps(ask)
     def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
-        if client_state is not None and client_state.fragment_id and _stopped(session._scriptrunner):
+        fragment = client_state.fragment_id if client_state is not None else ""
+        if fragment and _stopped(session._scriptrunner):
             # let the server read what that run has said before another one takes its place
             session._event_loop.call_later(SOON_S, session.request_rerun, client_state)
             return
+        if fragment and not session.has_fragment(fragment):
+            return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         session._moe_viz_desk = _desk(session._session_state)
         if session._moe_viz_desk.ask(client_state, session._scriptrunner):
             ask(session, client_state)
