@@ -50,7 +50,10 @@ class Side:
 def specialise(run: LabRun, shown: Update, layer: int) -> None:
     """The lab's tab: which experts each domain uses, with both controls, and the way to everything else."""
     seen = study()
-    seen.watch(run, shown.snapshot.step)
+    if seen.learned is None:
+        seen.update(run)  # also after a refusal: with another task it may be possible
+    else:
+        seen.watch(run, shown.snapshot.step)
     controls(run, seen)
     if seen.learned is None:
         st.info(seen.refusal or _("Your model is not running yet."))
