@@ -21,6 +21,7 @@ from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
+from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import LabRun, in_words
 from moe_viz.ui.study import Study, study
@@ -97,7 +98,7 @@ def controls(run: LabRun, seen: Study) -> None:
 
 
 def _switch(seen: Study, word: str, label: str, text: str) -> None:
-    st.session_state[word] = getattr(seen, word)
+    hold(word, getattr(seen, word))
     st.toggle(label, key=word, help=text, on_change=lambda: setattr(seen, word, st.session_state[word]))
 
 

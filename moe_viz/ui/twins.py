@@ -13,7 +13,8 @@ from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui import pace
 from moe_viz.ui.controls import control
-from moe_viz.ui.i18n import _
+from moe_viz.ui.held import hold
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.inert import inert
 from moe_viz.ui.session import in_words
 from moe_viz.ui.tables import table_twin
@@ -37,7 +38,7 @@ def controls() -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
             st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         words = found.words()
-        st.session_state["twin_word"] = found.word
+        hold("twin_word", found.word, (language(), words))
         st.selectbox(
             _("Knob that differs"),
             words,
@@ -47,7 +48,7 @@ def controls() -> None:
         )
         with st.container(key="twin_value"):
             control(found.word, found.second, lambda word: _choose_value(found, st.session_state[word]))
-        st.session_state["n_pairs"] = found.n_pairs
+        hold("n_pairs", found.n_pairs)
         st.segmented_control(
             _("Pairs (seeds)"),
             range(1, MOST_PAIRS + 1),
