@@ -19,6 +19,7 @@ from moe_viz.ui.controls import control
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.permalink import NOT_KNOBS, decode
+from moe_viz.ui.press import press
 from moe_viz.ui.session import LabRun, from_link, in_words
 from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.views import draw, for_charts
@@ -161,9 +162,7 @@ def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
     if painted:
         with st.container(horizontal=True, vertical_alignment="center", key="painted"):
             st.caption(_("The run trains on {n} painted points.").format(n=len(painted) // 4))
-            if st.button(_("Back to the shape"), key="unpaint", icon=":material/undo:"):
-                run.turn(points="")
-                st.rerun()
+            press(_("Back to the shape"), lambda: run.turn(points=""), key="unpaint", icon=":material/undo:")
     facts = run.config.router.facts
     if found.batch_dependent:
         st.caption(

@@ -19,7 +19,7 @@ from moe_viz.ui import pace
 from moe_viz.ui.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.held import hold
-from moe_viz.ui.i18n import _, language
+from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.session import in_words
 from moe_viz.ui.take import every_row, recorded_metrics, take
@@ -44,7 +44,7 @@ def rail(found: Comparison) -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
             st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=found.step_once)
             st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=found.reset)
-        hold("routers", list(found.routers), language())
+        hold("routers", list(found.routers))
         st.multiselect(
             _("Gates to compare (up to {n})").format(n=MOST),
             list(ROUTER_OPTIONS),

@@ -1,7 +1,8 @@
-"""Let a widget show a value that the page keeps elsewhere: set it where the browser does not show it yet, and only there.
+"""Let a widget show a value that the page keeps elsewhere.
 
-A widget whose value is set is told to the browser as "set to", and that undoes what the reader does to it in the same moment: on a page that
-draws itself several times a second, one click in twenty was lost.
+A widget whose value is set is told to the browser as "set to", and that undoes what the reader does to it in the same moment. So a part of the
+page that draws itself, several times a second, sets only what is new: one click in twenty was lost. A run of the whole page sets everything,
+because nobody knows whether the browser has received what an earlier run had set.
 """
 
 from __future__ import annotations
@@ -11,15 +12,10 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-STATE = "held_widgets"
 
-
-def hold(key: str, value: Any, shape: Any = None) -> None:
-    """Let the widget `key`, drawn next, show `value`. `shape`: what the meaning of its state rests on, such as its options and their language."""
+def hold(key: str, value: Any) -> None:
+    """Let the widget `key`, drawn next, show `value`."""
     context = get_script_run_ctx()
-    page = context.page_script_hash if context else ""  # another page's widget of that key is another widget
-    drawn = (page, shape)
-    held = st.session_state.setdefault(STATE, {})
-    if key not in st.session_state or st.session_state[key] != value or held.get(key) != drawn:
+    by_itself = context is not None and context.fragment_ids_this_run
+    if not by_itself or key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
-    held[key] = drawn

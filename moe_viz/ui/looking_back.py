@@ -15,7 +15,7 @@ from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
-from moe_viz.ui.moments import Machine, Source, lab_source, machine, start_branch
+from moe_viz.ui.moments import Branch, Machine, Source, lab_source, machine, start_branch
 from moe_viz.ui.session import LabRun, current, engine, in_words
 from moe_viz.ui.views import draw
 
@@ -35,9 +35,8 @@ def compare() -> None:
         left = _("Pin two moments, A and B, on the track above to see which tokens changed their expert in between.")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(left)
-            if st.button(_("Pin the first and the newest"), key="pin_both"):
-                found.pins = {"A": source.steps[0], "B": source.steps[-1]}
-                st.rerun()
+            both = {"A": source.steps[0], "B": source.steps[-1]}
+            st.button(_("Pin the first and the newest"), key="pin_both", on_click=found.pin, kwargs=both)
         return
     then, now = (source.traces_at(step)[found.layer] for step in (a, b))
     try:
@@ -146,11 +145,8 @@ def fork() -> None:
         if word is not None:
             with st.container(key="fork_value"):
                 control(word, found.draft, lambda turned: _turn(run, found, turned))
-        if st.button(_("Fork from here"), key="fork", type="primary", icon=":material/alt_route:"):
-            source = lab_source(found)
-            step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
-            start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])
-            st.rerun()
+        at_once = {"type": "primary", "icon": ":material/alt_route:"}
+        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, found, word), **at_once)
     if found.problem is not None:
         st.error(in_words(found.problem), icon=":material/error:")
     if found.branch is not None:
@@ -174,16 +170,22 @@ def _branch(run: LabRun, found: Machine) -> None:
         text = _("The branch left the run at step {start} (asked for: step {asked}); {what}.")
         st.markdown(text.format(start=branch.start, asked=branch.asked, what=what))
         label = _("Pause the branch") if branch.playing else _("Train the branch on")
-        if st.button(label, key="play_branch"):
-            branch.playing = not branch.playing
-            try:
-                engine().play(branch.run, branch.playing)
-            except EngineError as error:
-                found.problem = error
-            st.rerun()
-        if st.button(_("Remove the branch"), key="remove_branch"):
-            found.leave_branch()
-            st.rerun()
+        st.button(label, key="play_branch", on_click=_play_branch, args=(found, branch))
+        st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave_branch)
+
+
+def _fork(run: LabRun, found: Machine, word: str | None) -> None:
+    source = lab_source(found)
+    step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
+    start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])
+
+
+def _play_branch(found: Machine, branch: Branch) -> None:
+    branch.playing = not branch.playing
+    try:
+        engine().play(branch.run, branch.playing)
+    except EngineError as error:
+        found.problem = error
 
 
 def _chance(trace: object) -> float:

@@ -75,6 +75,10 @@ class Machine:
         self.at, self.stamp = (None if asked[0] >= newest else asked[0]), asked[1]
         return True
 
+    def pin(self, **steps: int | None) -> None:
+        """Pin A, B or both to a step, or (None) take the pin away."""
+        self.pins = self.pins | steps
+
     def leave_branch(self) -> None:
         if self.branch is not None:
             engine().release(self.branch.run)

@@ -16,6 +16,7 @@ from moe_viz.ui.controls import show
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.inert import clean, inert
 from moe_viz.ui.permalink import encode
+from moe_viz.ui.press import press
 from moe_viz.ui.remembered import MOST, remembered
 from moe_viz.ui.session import STATE as LAB
 from moe_viz.ui.session import LabRun, in_words, lease
@@ -26,11 +27,13 @@ LONGEST_NAME = 60
 MOST_WORDS = 4
 """Settings that tell a run from a plain one of its task and gate, at most."""
 FIRST = ("k", "n_experts", "balance_coef")
-ROUND, DONE, ALL, DOOMED = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed"
+ROUND, DONE, ALL, DOOMED, GO = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed", "my_runs_go"
 
 
 def listing() -> None:
     """The runs, newest first."""
+    if st.session_state.pop(GO, False):
+        st.switch_page("pages/lab.py")
     st.header(_("My runs"), anchor=False)
     st.caption(
         _(
@@ -112,8 +115,7 @@ def _row(run: KeptRun) -> None:
         with st.container(width="stretch", gap=None):
             st.markdown(_called(run))
             st.caption(f"{words(run.config)}  \n{' · '.join(facts(run, own))}")
-        if st.button(_("Open"), key=f"open_{run.run}", icon=":material/play_circle:"):
-            _open(run)
+        st.button(_("Open"), key=f"open_{run.run}", icon=":material/play_circle:", on_click=_open, args=(run,))
         menu = st.popover(_("More"), key=f"menu_{run.run}", on_change="rerun")
         if menu.open:
             with menu:
@@ -165,12 +167,8 @@ def _confirm(run: KeptRun) -> None:
             _("Its model, history and checkpoints are removed from the server for good, for everyone who has its link.")
         )
         with st.container(horizontal=True):
-            sure = st.button(_("Delete for good"), key="delete_for_good", type="primary")
-            if sure:
-                _delete(run)
-            if sure or st.button(_("Keep it"), key="keep_run"):
-                _spare()
-                st.rerun()
+            press(_("Delete for good"), lambda: _delete(run), key="delete_for_good", type="primary")
+            press(_("Keep it"), _spare, key="keep_run")
 
     ask()
 
@@ -180,6 +178,7 @@ def _spare() -> None:
 
 
 def _delete(run: KeptRun) -> None:
+    _spare()
     if not _do("delete", run.run):
         return
     _forget([run.run])
@@ -189,10 +188,10 @@ def _delete(run: KeptRun) -> None:
 
 
 def _open(run: KeptRun) -> None:
-    """Go to the lab with this run."""
+    """The lab's run is to be this one; `listing` goes there."""
     st.session_state[LAB] = LabRun(config=RunConfig.from_flat(run.config), run=run.run)
+    st.session_state[GO] = True
     lease(run.run)
-    st.switch_page("pages/lab.py")
 
 
 def _do(call: str, *args: Any) -> bool:

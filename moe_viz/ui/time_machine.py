@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from moe_viz.charts import live as charts
@@ -15,6 +17,7 @@ from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.moments import Machine, Source, branch_source, lab_source, machine
+from moe_viz.ui.press import press
 from moe_viz.ui.session import current, in_words
 from moe_viz.ui.tables import table_twin
 from moe_viz.ui.take import recorded_metrics, take
@@ -108,20 +111,16 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
         for name in ("A", "B"):
             label = _("Pin {name} here").format(name=name)
             off = n_steps < 2 or found.shows_branch
-            if st.button(label, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off):
-                found.pins[name] = step
-                st.rerun()
+            pin = partial(found.pin, **{name: step})
+            press(label, pin, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off)
         if not source.is_recorded:
             label, icon = (
                 (_("Pause training"), ":material/pause:") if run.playing else (_("Train on"), ":material/play_arrow:")
             )
-            if st.button(label, icon=icon, key="play"):
-                run.toggle()
-                st.rerun()
+            press(label, run.toggle, key="play", icon=icon)
         # last, because a button that comes and goes moves those behind it, and for a moment there would be two of each
-        if any(pin is not None for pin in found.pins.values()) and st.button(_("Unpin"), key="unpin"):
-            found.pins = {"A": None, "B": None}
-            st.rerun()
+        if any(pin is not None for pin in found.pins.values()):
+            press(_("Unpin"), partial(found.pin, A=None, B=None), key="unpin")
 
 
 def _which(found: Machine, source: Source, branch: Source | None) -> None:

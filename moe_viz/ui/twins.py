@@ -14,7 +14,7 @@ from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui import pace
 from moe_viz.ui.controls import control
 from moe_viz.ui.held import hold
-from moe_viz.ui.i18n import _, language
+from moe_viz.ui.i18n import _
 from moe_viz.ui.inert import inert
 from moe_viz.ui.session import in_words
 from moe_viz.ui.tables import table_twin
@@ -38,7 +38,7 @@ def controls() -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
             st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         words = found.words()
-        hold("twin_word", found.word, (language(), words))
+        hold("twin_word", found.word)
         st.selectbox(
             _("Knob that differs"),
             words,

@@ -1,62 +1,64 @@
-"""A widget that shows a value kept elsewhere is set where that value is new, and left to the reader otherwise."""
+"""What a part of a page that draws itself tells the browser of its widgets, and that its buttons reach the whole page."""
 
-from streamlit.testing.v1 import AppTest
+import asyncio
 
-SCRIPT = """
-import streamlit as st
-from moe_viz.ui.held import hold
+import pytest
 
-kept = st.session_state.setdefault("kept", {"on": True, "n": 2, "options": [1, 2, 3]})
-hold("on", kept["on"])
-st.toggle("on", key="on", on_change=lambda: kept.update(on=st.session_state["on"]))
-hold("n", kept["n"], kept["options"])
-st.select_slider("n", kept["options"], key="n", on_change=lambda: kept.update(n=st.session_state["n"]))
-st.button("again", key="again")
-"""
+from tests.browser.lab import server
+from tests.websocket import Reader
+
+pytestmark = pytest.mark.heavy
 
 
-def opened():
-    return AppTest.from_string(SCRIPT).run()
+def told(page):
+    """The newest message about the toggle: whether it is to be set, and to what."""
+    (toggle,) = page.elements("checkbox")
+    return toggle.set_value, toggle.value
 
 
-def is_set(test):
-    return test.toggle(key="on").proto.set_value, test.select_slider(key="n").proto.set_value
+async def a_few_ticks(reader):
+    ticks = reader.finished
+    await reader.until(lambda page: page.finished > ticks + 3)
 
 
-def test_it_is_set_when_it_first_stands_there_and_not_again():
-    test = opened()
-    assert is_set(test) == (True, True)
-    test.button(key="again").click().run()
-    assert is_set(test) == (False, False)
-    assert test.toggle(key="on").value is True and test.select_slider(key="n").value == 2
+def opened(story):
+    async def tell():
+        with server("tests/ui/held_app.py") as (address, _process):
+            reader = await Reader(address).open()
+            await reader.until(lambda page: page.text("counts") == "True 0")
+            await story(reader)
+            assert reader.errors == []
+            await reader.close()
+
+    asyncio.run(tell())
 
 
-def test_what_the_reader_chooses_is_not_told_back():
-    test = opened()
-    test.toggle(key="on").set_value(False).run()
-    assert is_set(test) == (False, False)
-    assert test.session_state["kept"]["on"] is False and test.toggle(key="on").value is False
+def test_a_tick_sets_what_is_new_and_nothing_else():
+    async def story(reader):
+        await a_few_ticks(reader)
+        assert not told(reader)[0], "it would undo a click that is on its way"
+        await reader.press("turn_off")
+        await reader.until(lambda page: page.text("counts") == "False 0" and told(page) == (True, False))
+        await a_few_ticks(reader)
+        assert not told(reader)[0]
+        await reader.press("turn_on")  # its run draws the part alone
+        await reader.until(lambda page: told(page) == (True, True))
+        await a_few_ticks(reader)
+        assert not told(reader)[0]
+        await reader.set("on", False)
+        await a_few_ticks(reader)
+        await reader.rerun()
+        await reader.until(lambda page: page.text("counts") == "False 0" and told(page) == (True, False))
+
+    opened(story)
 
 
-def test_what_the_page_changes_is_set_once():
-    test = opened()
-    test.session_state["kept"]["on"], test.session_state["kept"]["n"] = False, 3
-    test.run()
-    assert is_set(test) == (True, True)
-    assert test.toggle(key="on").value is False and test.select_slider(key="n").value == 3
-    test.run()
-    assert is_set(test) == (False, False)
+def test_a_press_in_a_part_is_done_once_and_the_whole_page_drawn_anew():
+    async def story(reader):
+        for count in (1, 2, 3):
+            await reader.press("press")
+            await reader.until(lambda page, said=f"True {count}": page.text("counts") == said)
+        await a_few_ticks(reader)
+        assert reader.text("counts") == "True 3"
 
-
-def test_other_options_set_it_anew_though_its_value_is_the_same():
-    test = opened()
-    test.session_state["kept"]["options"] = [0, 1, 2]
-    test.run()
-    assert is_set(test) == (False, True)
-    assert test.select_slider(key="n").value == 2
-
-
-def test_a_refused_choice_goes_back():
-    test = AppTest.from_string(SCRIPT.replace("kept.update(on=st", "print(st")).run()
-    test.toggle(key="on").set_value(False).run()
-    assert test.toggle(key="on").value is True and test.toggle(key="on").proto.set_value
+    opened(story)

@@ -43,7 +43,7 @@ def test_a_page_that_the_server_switched_to_may_tick():
     assert all(walk(asked("lab"), asked("lab", "f"), asked("gates", "g"), asked("gates", "g")))
 
 
-def test_a_races_request_with_a_press_in_it_is_left_out():
+def test_a_tick_with_a_press_in_it_is_left_out():
     widgets = WidgetStates(widgets=[WidgetState(id="k", int_value=2)])
     tick = ClientState(widget_states=widgets, fragment_id="f", page_script_hash="lab", is_auto_rerun=True)
     assert not repeats_a_press(tick)
