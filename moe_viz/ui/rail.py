@@ -10,6 +10,7 @@ from moe_viz.spec import RunConfig, coarse_grained, fine_grained
 from moe_viz.ui.controls import control, words
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session import LabRun
+from moe_viz.ui.tables import lazy
 
 FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
 """The controls in view, in reading order."""
@@ -21,13 +22,18 @@ def rail(run: LabRun) -> None:
         _buttons(run)
         for word in first(run.config):
             control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
-        with st.expander(_("More knobs"), icon=":material/tune:"):
-            for title, group in _groups(run.config):
-                if group:
-                    st.caption(title)
-                for word in group:
-                    control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
-            _grain(run)
+        with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
+            if is_open:
+                _more(run)
+
+
+def _more(run: LabRun) -> None:
+    for title, group in _groups(run.config):
+        if group:
+            st.caption(title)
+        for word in group:
+            control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+    _grain(run)
 
 
 def _grain(run: LabRun) -> None:

@@ -12,9 +12,9 @@ from moe_viz.ui.i18n import _
 
 
 @contextmanager
-def lazy(label: str, key: str) -> Iterator[bool]:
-    """A fold whose content is made only while it is open."""
-    fold = st.expander(label, key=key, icon=":material/table:", on_change="rerun")
+def lazy(label: str, key: str, icon: str = ":material/table:") -> Iterator[bool]:
+    """A fold whose content is made only while it is open: closed, it costs neither server nor browser anything."""
+    fold = st.expander(label, key=key, icon=icon, on_change="rerun")
     with fold:
         yield bool(fold.open)
 

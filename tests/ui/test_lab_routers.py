@@ -5,6 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from moe_viz.engine.client import engine
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui.rail import first
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
@@ -15,8 +16,22 @@ def lab(tmp_path_factory):
         patch.setenv("MOE_VIZ_HOME", str(tmp_path_factory.mktemp("home")))
         at = AppTest.from_file("../../pages/lab.py", default_timeout=60)
         engine()._alive().started.result(90)
+        at.session_state["more_knobs"] = True
         yield at.run()
         engine().close()
+
+
+def drawn(lab):
+    return {widget.key for kind in ("select_slider", "selectbox", "number_input", "toggle") for widget in lab.get(kind)}
+
+
+def test_closed_more_knobs_cost_nothing(lab):
+    lab.session_state["more_knobs"] = False
+    assert drawn(lab.run()) & set(lab.session_state["lab_run"].config.flat()) == set(
+        first(lab.session_state["lab_run"].config)
+    )
+    lab.session_state["more_knobs"] = True
+    assert {"lr", "seed", "d_model"} <= drawn(lab.run())
 
 
 def test_all_routers_one_after_another(lab):
@@ -30,10 +45,7 @@ def test_all_routers_one_after_another(lab):
         engine().step_once(run.run)
         assert run.poll().snapshot.state in ("running", "paused"), router
         assert run.latest.snapshot.traces[0].router == router
-        drawn = {
-            widget.key for kind in ("select_slider", "selectbox", "number_input", "toggle") for widget in lab.get(kind)
-        }
-        assert drawn & words == set(run.config.router.model_fields) - {"name"}, router
+        assert drawn(lab) & words == set(run.config.router.model_fields) - {"name"}, router
 
 
 def test_experts_can_be_split_and_joined_again(lab):
