@@ -16,6 +16,7 @@ from typing import Any
 from moe_viz.engine.protocol import EngineError
 from moe_viz.spec import change, needs_restart
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Knobs
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Milestones:
         if fixed:
             raise EngineError(
                 N_("A branch goes on with the same model, so {knobs} cannot change in it."),
-                knobs=", ".join(sorted(fixed)),
+                knobs=Knobs((trainer.config.fields()[word].title,) for word in sorted(fixed)),
             )
         if knobs:
             trainer.set(**knobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -18,6 +19,25 @@ class Sentence(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.template, self.values)
+
+
+class Knobs(str):
+    """Names and values of knobs inside a sentence: (title,), (title, value) or (title, old value, new value) each; a page translates the titles."""
+
+    parts: tuple[tuple[str, ...], ...]
+
+    def __new__(cls, parts: Iterable[tuple[str, ...]]) -> Knobs:
+        parts = tuple(parts)
+        text = super().__new__(cls, ", ".join(cls.write(title, *values) for title, *values in parts))
+        text.parts = parts
+        return text
+
+    @staticmethod
+    def write(title: str, *values: str) -> str:
+        return f"{title} = {values[0]}" if len(values) == 1 else " ".join([title, " → ".join(values)]).strip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Knobs, (self.parts,)
 
 
 class Refused(ValueError):

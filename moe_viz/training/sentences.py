@@ -8,7 +8,7 @@ from typing import Any
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
-from moe_viz.spec.sentence import Sentence
+from moe_viz.spec.sentence import Knobs, Sentence
 
 SUSPECTS = ("lr", "balance_coef", "z_coef", "router", "k", "shared_vector")
 """Knobs whose values are named when a run diverges."""
@@ -20,7 +20,7 @@ LONGEST = 24
 def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
     """The run began again because these words cannot change while it trains."""
     old, new = before.flat(), after.flat()
-    changes = ", ".join(f"{word} {_short(old[word])} → {_short(new[word])}" for word in sorted(words))
+    changes = Knobs((after.fields()[word].title, _short(old[word]), _short(new[word])) for word in sorted(words))
     return Sentence(
         N_("Restarted from step 0, because this cannot change in a running model: {changes}."), changes=changes
     )
@@ -34,7 +34,7 @@ def _short(value: Any) -> str:
 
 def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
     """Another router took over in all layers."""
-    names = {"old": before.router.name, "new": after.router.name}
+    names = {name: Knobs([(config.router.facts.title,)]) for name, config in (("old", before), ("new", after))}
     if gate_kept:
         return Sentence(N_("Switched {old} to {new}; the experts and the gate's weights stay."), **names)
     return Sentence(N_("Switched {old} to {new}; the experts stay, its gate starts anew."), **names)
@@ -42,8 +42,8 @@ def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
 
 def diverged(step: int, loss: float, kept: int, config: RunConfig) -> Sentence:
     """Training stopped on a loss or gradient that is not finite."""
-    flat = config.flat()
-    knobs = ", ".join(f"{word} = {write(flat[word])}" for word in SUSPECTS if word in flat)
+    flat, fields = config.flat(), config.fields()
+    knobs = Knobs((fields[word].title, write(flat[word])) for word in SUSPECTS if word in flat)
     return Sentence(
         N_(
             "Stopped: at step {step} the loss or its gradient was no longer a finite number (loss {loss}), with {knobs}. "

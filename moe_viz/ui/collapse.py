@@ -20,8 +20,8 @@ from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.outcome import in_short, outcome
+from moe_viz.ui.said import in_words
 from moe_viz.ui.scene_run import SceneRun, scene_run
-from moe_viz.ui.session import in_words
 from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import draw, for_charts
 

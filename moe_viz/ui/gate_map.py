@@ -20,7 +20,8 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.permalink import NOT_KNOBS, decode
 from moe_viz.ui.press import press
-from moe_viz.ui.session import LabRun, from_link, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, from_link
 from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.views import draw, for_charts
 

@@ -13,7 +13,8 @@ from moe_viz.ui import pace, views
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.recorded import recorded
-from moe_viz.ui.session import LabRun, current, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, current
 
 SECONDS = 0.25
 """Between two updates of a playing run."""

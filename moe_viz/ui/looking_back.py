@@ -16,7 +16,8 @@ from moe_viz.spec.knobs import is_live
 from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
 from moe_viz.ui.moments import Branch, Machine, Source, lab_source, machine, start_branch
-from moe_viz.ui.session import LabRun, current, engine, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, current, engine
 from moe_viz.ui.views import draw
 
 NOT_FOR_BRANCHES = ("speed",)

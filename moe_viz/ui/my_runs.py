@@ -18,8 +18,9 @@ from moe_viz.ui.inert import clean, inert
 from moe_viz.ui.permalink import encode
 from moe_viz.ui.press import press
 from moe_viz.ui.remembered import MOST, remembered
+from moe_viz.ui.said import in_words
 from moe_viz.ui.session import STATE as LAB
-from moe_viz.ui.session import LabRun, in_words, lease
+from moe_viz.ui.session import LabRun, lease
 
 SHOWN = 12
 """Runs in view before "Show all"."""

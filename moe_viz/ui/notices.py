@@ -8,7 +8,8 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Full
 from moe_viz.ui.i18n import _
-from moe_viz.ui.session import LabRun, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun
 
 
 def tell(run: Any) -> None:

@@ -15,7 +15,8 @@ from moe_viz.ui import pace
 from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
-from moe_viz.ui.session import LabRun, current, engine, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, current, engine
 from moe_viz.ui.step_panels import HIDE, PANELS, panel_title
 from moe_viz.ui.take import take
 

@@ -14,7 +14,8 @@ from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
-from moe_viz.ui.session import LabRun, engine, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, engine
 
 TYPES = ("png", "jpg", "jpeg", "webp")
 MEGABYTES = 2

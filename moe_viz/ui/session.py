@@ -19,17 +19,13 @@ from moe_viz.engine.protocol import Continuation, EngineError, Full, RunRefused,
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
-from moe_viz.ui.i18n import _, is_ours, language
-from moe_viz.ui.inert import inert
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.permalink import Problem, decode, encode, run_of
 from moe_viz.ui.remembered import is_id, remembered
 
 STATE, OWNER = "lab_run", "owner"
 WAITS = ("set", "play", "step_once", "reset")
 """What a reader does to a run that can be done later, when a full server has room for it again."""
-LONGEST_SENTENCE = 500
-"""Characters of a refusal that are shown."""
-
 
 Run = TypeVar("Run", bound="LabRun")
 _GONE = EngineError(N_("This run is not kept on this server any more. A new one begins with the same settings."))
@@ -298,16 +294,3 @@ def write_link(run: LabRun | None = None) -> None:
     params = encode(run.config, language(), run.run if run.kept else None)
     if st.query_params.to_dict() != params:
         st.query_params.from_dict(params)
-
-
-def in_words(said: EngineError | Sentence | str) -> str:
-    """What the engine said as Markdown in the reader's language: errors and sentences carry a template and its values.
-
-    Only a template with values is ours alone; everything else may hold what somebody typed, so nothing in it is interpreted.
-    """
-    values = getattr(said, "values", None)
-    if values:
-        shown = {name: inert(value) if isinstance(value, str) else value for name, value in values.items()}
-        return _(said.template).format(**shown)
-    text = getattr(said, "template", None) or str(said)
-    return _(text) if is_ours(text) else inert(text, LONGEST_SENTENCE)

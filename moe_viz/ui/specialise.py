@@ -23,7 +23,8 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _, language
-from moe_viz.ui.session import LabRun, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun
 from moe_viz.ui.study import Study, study
 from moe_viz.ui.tables import lazy
 from moe_viz.ui.take import stamp, take, toolbar
@@ -195,7 +196,8 @@ def _as_of(run: LabRun, look: Analysis) -> str:
     now = run.config.flat()
     changed = sorted(word for word, value in look.config.items() if word != "speed" and now.get(word, value) != value)
     if changed:
-        said += " " + _("Changed since: {words}.").format(words=", ".join(changed))
+        titles = (_(run.config.fields()[word].title) if word in now else word for word in changed)
+        said += " " + _("Changed since: {words}.").format(words=", ".join(titles))
     return said
 
 

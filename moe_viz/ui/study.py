@@ -16,7 +16,8 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.analysis import Ablation, Analysis
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session import LabRun, engine, in_words, lease, owner
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import LabRun, engine, lease, owner
 
 STATE = "study"
 YOUNG = 200

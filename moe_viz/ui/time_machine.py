@@ -18,7 +18,8 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.moments import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.press import press
-from moe_viz.ui.session import current, in_words
+from moe_viz.ui.said import in_words
+from moe_viz.ui.session import current
 from moe_viz.ui.tables import table_twin
 from moe_viz.ui.take import recorded_metrics, take
 from moe_viz.ui.views import draw

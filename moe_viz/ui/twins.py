@@ -16,7 +16,7 @@ from moe_viz.ui.controls import control
 from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.inert import inert
-from moe_viz.ui.session import in_words
+from moe_viz.ui.said import in_words
 from moe_viz.ui.tables import table_twin
 from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.twin_gaps import gaps, losses, names

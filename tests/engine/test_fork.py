@@ -73,7 +73,7 @@ def test_a_branch_starts_at_the_last_checkpoint_up_to_the_moment(make, step, sta
 @pytest.mark.parametrize(
     ("knobs", "says"),
     [
-        ({"n_experts": 4}, "n_experts cannot change"),
+        ({"n_experts": 4}, "Experts cannot change"),
         ({"lr": -1.0}, "lr = -1"),
         ({"nonsense": 1}, "unknown knob nonsense"),
     ],

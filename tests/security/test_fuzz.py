@@ -25,7 +25,7 @@ from moe_viz.ui.gate_map import PlaneRun
 from moe_viz.ui.inert import clean, inert
 from moe_viz.ui.moments import Machine
 from moe_viz.ui.permalink import decode, encode
-from moe_viz.ui.session import in_words
+from moe_viz.ui.said import in_words
 from tests.components.traces import make_trace
 from tests.security import hostile
 from tests.security.fuzzing import COUNTS, enough, many, tried

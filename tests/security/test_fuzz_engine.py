@@ -21,7 +21,7 @@ from moe_viz.engine.store import RunStore
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.inert import clean
-from moe_viz.ui.session import in_words
+from moe_viz.ui.said import in_words
 from tests.engine.fake import FakeTrainer
 from tests.security import hostile
 from tests.security.fuzzing import enough, many, tried

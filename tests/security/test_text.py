@@ -18,7 +18,7 @@ from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.inert import LONGEST, UNSEEN, clean, inert
 from moe_viz.ui.notices import explain_link
 from moe_viz.ui.permalink import decode
-from moe_viz.ui.session import in_words
+from moe_viz.ui.said import in_words
 from tests.components.traces import MARKUP, make_trace
 from tests.security.hostile import NASTY
 

@@ -153,7 +153,11 @@ def test_divergence_stops_and_puts_the_last_sound_parameters_back():
     snapshot = trainer.snapshot()
     assert (trainer.state, snapshot.state) == ("diverged", "diverged")
     assert trainer.step_number == kept_step == snapshot.step
-    assert "step 121" in snapshot.message and "lr = 0.003" in snapshot.message and "step 100" in snapshot.message
+    assert (
+        "step 121" in snapshot.message
+        and "Learning rate = 0.003" in snapshot.message
+        and "step 100" in snapshot.message
+    )
     assert "cannot" not in snapshot.message and snapshot.message == trainer.message
     for name, tensor in trainer.model.state_dict().items():
         assert torch.equal(tensor, sound[f"model.{name}"])

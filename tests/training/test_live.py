@@ -32,7 +32,7 @@ def test_switching_router_keeps_experts_gate_and_optimiser_state():
     assert torch.equal(moment(trainer, after.router.gate.weight), gate_moment)
     assert gate not in trainer.optimizer.state
     assert trainer.step_number == 5 and trainer.epoch == 0
-    assert said == ["Switched topk to switch; the experts and the gate's weights stay."]
+    assert said == ["Switched Top-k softmax to Switch; the experts and the gate's weights stay."]
     trainer.step()
     assert not torch.equal(after.router.gate.weight, weight), "the new gate trains"
 
@@ -91,8 +91,8 @@ def test_a_change_that_cannot_be_live_restarts_and_says_so():
     trainer.run(5)
     said = trainer.set(n_experts=8, lr=0.001)
     assert trainer.step_number == 0 and trainer.epoch == 1
-    assert said == ["Restarted from step 0, because this cannot change in a running model: n_experts 4 → 8."]
-    assert isinstance(said[0], Sentence) and said[0].values == {"changes": "n_experts 4 → 8"}
+    assert said == ["Restarted from step 0, because this cannot change in a running model: Experts 4 → 8."]
+    assert isinstance(said[0], Sentence) and said[0].values["changes"].parts == (("Experts", "4", "8"),)
     trainer.run(2)
     assert len(trainer.snapshot().metrics["load"][0]) == 8
     rows = trainer.history.rows(limit=None)

@@ -70,7 +70,7 @@ def test_a_branch_is_made_and_a_refusal_is_kept_for_the_page(engine):
     assert machine.problem is None and (machine.branch.start, machine.branch.asked) == (0, 7)
     assert engine.read(machine.branch.run).snapshot.config["lr"] == 0.01
     start_branch(run, machine, 0, "n_experts", 2)
-    assert "n_experts cannot change" in str(machine.problem) and machine.branch is not None
+    assert "Experts cannot change" in str(machine.problem) and machine.branch is not None
 
 
 def test_twins_find_the_very_first_parting_and_then_train_freely(engine):

@@ -1,15 +1,20 @@
 """Catalogues: every marked text is translated, no placeholder is lost, and the words a knob can be set to are covered."""
 
 import ast
+import pickle
 from string import Formatter
 
 import pytest
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po
 
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change
 from moe_viz.spec.describe import choices
+from moe_viz.spec.sentence import Knobs, Sentence
+from moe_viz.training.sentences import restarted
+from moe_viz.ui import said
 from moe_viz.ui.i18n import LANGUAGES, LOCALE, catalogue
+from moe_viz.ui.inert import inert
 
 ROOT = LOCALE.parents[1]
 KEYWORDS = {**DEFAULT_KEYWORDS, "N_": None, "_": None}
@@ -114,3 +119,14 @@ def test_every_knob_is_covered(router, language):
             if word not in ("task", "router"):
                 texts |= {value.replace("_", " ") for value in choices(info) or [] if isinstance(value, str)}
             assert texts <= known, word
+
+
+def test_knobs_in_a_sentence_are_named_as_on_their_controls(monkeypatch):
+    config = RunConfig(task="clusters")
+    told = pickle.loads(pickle.dumps(restarted(["n_experts"], config, change(config, n_experts=16))))
+    assert told == said.in_words(told) and told.endswith("Experts 8 → 16.")
+    russian = catalogue("ru").gettext
+    monkeypatch.setattr(said, "_", russian)
+    assert said.in_words(told).endswith(f"{russian('Experts')} 8 → 16.") and russian("Experts") != "Experts"
+    typed = "**[x](http://y)**"
+    assert said.in_words(Sentence("{knobs}", knobs=Knobs([("Seed", typed)]))).endswith(f"= {inert(typed)}")
