@@ -16,7 +16,6 @@ from moe_viz.records.collapse import ledger
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui import pace
 from moe_viz.ui.controls import control
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.outcome import in_short, outcome
@@ -36,8 +35,7 @@ def rail(run: SceneRun) -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
             st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once)
         control("speed", run.config, lambda word: run.turn(**{word: st.session_state[word]}))
-        hold("scene", run.scene.name)
-        hold("buffers", run.buffers)
+        st.session_state["scene"], st.session_state["buffers"] = run.scene.name, run.buffers
         st.selectbox(_("Scene"), list(SCENES), format_func=lambda name: _(SCENES[name].title), key="scene", on_change=_chosen)  # fmt: skip
         st.toggle(
             _("With buffers (capacity factor 1.25)"),

@@ -13,7 +13,6 @@ import streamlit as st
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 
 # fmt: off
@@ -54,7 +53,7 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
         label = f"{label} ({_(extra['unit'])})"
     options = _options(word, config, value, extra.get("stops"))
     common = {"key": word, "help": text, "on_change": turn, "args": (word,)}
-    hold(word, value)
+    st.session_state[word] = value
     if choices(info) == [False, True]:
         st.toggle(label, **common)
     elif word in ("task", "router") or choices(info) is not None:

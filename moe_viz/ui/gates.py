@@ -18,7 +18,6 @@ from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui import pace
 from moe_viz.ui.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.controls import control, show
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.said import in_words
@@ -44,7 +43,7 @@ def rail(found: Comparison) -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
             st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=found.step_once)
             st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=found.reset)
-        hold("routers", list(found.routers))
+        st.session_state["routers"] = found.routers
         st.multiselect(
             _("Gates to compare (up to {n})").format(n=MOST),
             list(ROUTER_OPTIONS),

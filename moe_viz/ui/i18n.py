@@ -11,8 +11,6 @@ import streamlit as st
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from moe_viz.ui.held import hold
-
 LOCALE = Path(__file__).parents[2] / "assets" / "locale"
 LANGUAGES = {"en": "English", "ru": "Русский"}
 """Code -> the language's own name."""
@@ -40,8 +38,7 @@ def language() -> str:
 
 def picker() -> None:
     """Draw the choice of language at the foot of the sidebar, on every page. A language named in the link outlives it: other pages have none."""
-    st.session_state[CHOSEN] = language()
-    hold("lang", language())
+    st.session_state["lang"] = st.session_state[CHOSEN] = language()
     st.sidebar.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang", on_change=_choose)
 
 

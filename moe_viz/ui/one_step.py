@@ -12,7 +12,6 @@ from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui import pace
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.said import in_words
@@ -106,7 +105,7 @@ def chooser(run: LabRun) -> None:
     if story is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="choose_token"):
-        hold("token_number", view.token + 1)
+        st.session_state["token_number"] = view.token + 1
         st.number_input(
             _("Token (of {n} in the next batch)").format(n=story.n_tokens),
             1,
@@ -131,7 +130,7 @@ def chooser(run: LabRun) -> None:
         st.button(_("Take the next step apart"), key="take_apart", icon=":material/refresh:", on_click=take_apart)
         st.button(_("Make this step"), key="make_step", icon=":material/skip_next:", type="primary", on_click=make_step, help=_("The run makes exactly this step and waits; then its next one is taken apart."))  # fmt: skip
         if run.config.n_layers > 1:
-            hold("step_layer", view.layer)
+            st.session_state["step_layer"] = view.layer
             st.segmented_control(
                 _("Layer"),
                 range(run.config.n_layers),

@@ -21,7 +21,6 @@ from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.said import in_words
 from moe_viz.ui.session import LabRun
@@ -97,8 +96,12 @@ def controls(run: LabRun, seen: Study) -> None:
 
 
 def _switch(seen: Study, word: str, label: str, text: str) -> None:
-    hold(word, getattr(seen, word))
-    st.toggle(label, key=word, help=text, on_change=lambda: setattr(seen, word, st.session_state[word]))
+    """A control that the reader alone turns. Told its value with every tick, the browser undid one click in twenty."""
+
+    def turn() -> None:
+        setattr(seen, word, st.session_state[word])
+
+    st.toggle(label, getattr(seen, word), key=word, help=text, on_change=turn)
 
 
 def sides(seen: Study) -> list[Side]:

@@ -13,7 +13,6 @@ from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui import pace
 from moe_viz.ui.controls import control
-from moe_viz.ui.held import hold
 from moe_viz.ui.i18n import _
 from moe_viz.ui.inert import inert
 from moe_viz.ui.said import in_words
@@ -38,7 +37,7 @@ def controls() -> None:
             st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
             st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         words = found.words()
-        hold("twin_word", found.word)
+        st.session_state["twin_word"] = found.word
         st.selectbox(
             _("Knob that differs"),
             words,
@@ -48,7 +47,7 @@ def controls() -> None:
         )
         with st.container(key="twin_value"):
             control(found.word, found.second, lambda word: _choose_value(found, st.session_state[word]))
-        hold("n_pairs", found.n_pairs)
+        st.session_state["n_pairs"] = found.n_pairs
         st.segmented_control(
             _("Pairs (seeds)"),
             range(1, MOST_PAIRS + 1),

@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from moe_viz.ui import study as module
 from moe_viz.ui.session import LabRun
-from moe_viz.ui.study import YOUNG, Study
+from moe_viz.ui.study import STATE, YOUNG, Study
 
 
 @pytest.fixture
@@ -47,3 +48,28 @@ def test_not_while_something_rests_on_the_present_look(looks, resting):
 def test_a_refusal_is_not_asked_again(looks):
     until(50, Study(refusal="no"), looks)
     assert looks.at == []
+
+
+CONTROLS = """
+import streamlit as st
+from moe_viz.spec import RunConfig
+from moe_viz.ui.session import LabRun
+from moe_viz.ui.specialise import controls
+from moe_viz.ui.study import study
+
+if st.toggle("Another view", key="away"):
+    st.stop()
+controls(LabRun(config=RunConfig()), study())
+"""
+
+
+def test_the_two_controls_are_never_told_to_the_browser_again_and_outlive_a_look_elsewhere():
+    page = AppTest.from_string(CONTROLS).run()
+    page.toggle(key="frozen_router").set_value(True).run().run()
+    for away in (False, True, False):
+        page.toggle(key="away").set_value(away).run()
+    assert page.toggle(key="frozen_router").value is True and page.toggle(key="shuffled_labels").value is False
+    told = [page.toggle(key=word).proto for word in ("frozen_router", "shuffled_labels")]
+    assert [(control.default, control.set_value) for control in told] == [(True, False), (False, False)]
+    page.toggle(key="frozen_router").set_value(False).run()
+    assert page.session_state[STATE].frozen_router is False
