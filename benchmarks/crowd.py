@@ -208,7 +208,9 @@ def main() -> int:
         "--period", type=float, default=1.0, help="seconds between two ticks; 0: what the page asks for"
     )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, server(env={"MOE_VIZ_HOME": home}) as (address, process):
+    home = tempfile.TemporaryDirectory()
+    env = {"MOE_VIZ_HOME": home.name, "MOE_VIZ_PROFILE": "classroom"}
+    with home, server(env=env) as (address, process):
         return asyncio.run(measure(address, psutil.Process(process.pid), arguments))
 
 

@@ -34,7 +34,12 @@ PROFILES: dict[str, dict[str, Any]] = {
         "store_bytes": 300_000_000,
         "upload_bytes": 8_000_000,
     },
-    "classroom": {"max_runs": 48, "release_s": 1200.0, "store_bytes": 5_000_000_000},
+    "classroom": {
+        "max_runs": 48,
+        "release_s": 1200.0,
+        "store_bytes": 5_000_000_000,
+        "history_bytes": 120_000_000,  # thirty histories are full after some minutes, not after the lesson
+    },
 }
 
 
