@@ -46,10 +46,11 @@ def estimate(config: RunConfig) -> Cost:
     parameters += 2 * vocabulary * width
     step = layers * (routes * (width + hidden) + n_tokens * (8 * width + config.n_experts) + MIXING * mixed)
     work = layers * (2 * routes * width * hidden + n_tokens * 4 * width**2 + mixed * (2 * width + 20 * MIXING))
+    passes = 2 if getattr(config.router, "consistency", 0.0) else 1
     return Cost(
         PER_PARAMETER * parameters,
-        PER_ACTIVATION * (step / config.micro_batches + n_tokens * vocabulary / config.micro_batches),
-        work + n_tokens * vocabulary * width,
+        PER_ACTIVATION * passes * (step / config.micro_batches + n_tokens * vocabulary / config.micro_batches),
+        passes * (work + n_tokens * vocabulary * width),
     )
 
 

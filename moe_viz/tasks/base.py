@@ -103,6 +103,12 @@ class Task(ABC):
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """(mean task loss, scalar; loss of each token [T])."""
 
+    def disagreement(self, one: Tensor, other: Tensor) -> Tensor:
+        """How far two outputs of the model on one batch are apart, a scalar: ½(KL(p‖q) + KL(q‖p)) of the class probabilities, averaged
+        over rows (THOR, Zuo et al. 2021, eq. 4)."""
+        p, q = one.float().log_softmax(-1), other.float().log_softmax(-1)
+        return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean() / 2
+
     @abstractmethod
     def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
         """`options.metric` of the model's outputs, a scalar tensor."""

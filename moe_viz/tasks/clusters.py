@@ -54,6 +54,10 @@ class ClustersTask(Task):
         per_token = (outputs - batch.targets).square().mean(-1)
         return per_token.mean(), per_token
 
+    def disagreement(self, one: Tensor, other: Tensor) -> Tensor:
+        """The same for vectors: outputs as means of Gaussians of variance 1, whose divergence is half their squared distance; per number."""
+        return (one - other).square().mean() / 2
+
     def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
         error = (outputs - batch.targets).square().sum()
         return error / (batch.targets - batch.targets.mean(0)).square().sum()

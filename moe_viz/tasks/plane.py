@@ -114,6 +114,9 @@ class PlaneTask(Task):
         per_token = F.cross_entropy(outputs[:, :N_CLASSES].float(), batch.targets, reduction="none")
         return per_token.mean(), per_token
 
+    def disagreement(self, one: Tensor, other: Tensor) -> Tensor:
+        return super().disagreement(one[:, :N_CLASSES], other[:, :N_CLASSES])
+
     def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
         return (self.predict(outputs) == batch.targets).float().mean()
 

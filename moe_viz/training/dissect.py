@@ -15,6 +15,7 @@ from moe_viz.moe import MoELayer, Routing
 from moe_viz.moe.experts import ACTIVATIONS
 from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.records.step_story import Route, RowStory, StepStory
+from moe_viz.spec.knobs import N_
 from moe_viz.tasks import Batch
 from moe_viz.training.objective import coefficient
 from moe_viz.training.step import CLIP_NORM
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
 
 
 def dissect(trainer: Trainer, token: int, layer: int) -> StepStory:
-    """The story of one token (of the next training batch) in one layer. Raises ValueError where there is no such token or layer."""
+    """The story of one token (of the next training batch) in one layer. Raises ValueError where there is no such token or layer, or no
+    one pass to tell of (THOR's agreement)."""
     n_layers = len(trainer.model.moe_layers)
     if not 0 <= layer < n_layers:
         raise ValueError(f"layer = {layer} must be 0 to {n_layers - 1}")
     now = trainer.checkpoint(history=False)
     if trainer.state == "diverged":
         raise ValueError("this run has diverged: it has no next step")
+    if getattr(trainer.config.router, "consistency", 0.0):
+        raise ValueError(N_("With agreement every token passes twice in one step. Set it to 0 to take a step apart."))
     copy = type(trainer).from_bytes(now)
     moe = copy.model.moe_layers[layer]
     watched = watch(copy, moe)

@@ -53,6 +53,8 @@ def train_step(
         loss, per_token = task.loss(outputs, part)
         reward_routers(model.moe_layers, model.routings, per_token)
         total = loss + auxiliary_loss(model.routings, config)
+        if agreement := getattr(config.router, "consistency", 0.0):
+            total = total + _second_pass(model, task, part, outputs, agreement)
         if len(parts) > 1:
             weight = len(part.token_ids) / len(batch.token_ids)
             loss, total = loss * weight, total * weight
@@ -72,6 +74,21 @@ def train_step(
                 layer.router.after_step(_together(routings))
     _count_over(False, model.moe_layers)
     return norm
+
+
+def _second_pass(model: nn.Module, task: Task, part: Batch, outputs: Tensor, agreement: float) -> Tensor:
+    """THOR (Zuo et al. 2021, eq. 3): the loss of another pass through other experts, and how much the two disagree.
+
+    The model's `routings` and all figures stay those of the first pass.
+    """
+    routings = model.routings
+    for layer, routing in zip(model.moe_layers, routings):
+        layer.router.apart_from = routing.route_expert.view(len(routing.probs), -1)
+    again = model(part)
+    for layer in model.moe_layers:
+        layer.router.apart_from = None
+    model.routings = routings
+    return task.loss(again, part)[0] + agreement * task.disagreement(outputs, again)
 
 
 def _count_over(whole_step: bool, layers: Sequence) -> None:

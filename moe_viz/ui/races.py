@@ -17,6 +17,7 @@ There is no setting for any of them (without `fastReruns`, clicks on the other p
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 from weakref import WeakValueDictionary
@@ -24,8 +25,8 @@ from weakref import WeakValueDictionary
 import streamlit as st
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
-from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
+from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
 
@@ -34,7 +35,7 @@ TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat
 MOST_PRESSES = 20
 """That wait to be heard at once; more than any reader can press, few enough for a visitor who floods the server."""
 SOON_S = 0.005
-"""Until a request that came at the end of a run is tried again."""
+"""Until a request for a part that came at the end of a run is tried again."""
 
 
 class Whereabouts:
@@ -67,11 +68,16 @@ class Desk:
         self._unheard: dict[str, WidgetState] = {}
         self._reported: dict[str, bytes] = {}
         """What the browser said of each widget in its last request."""
+        self.asked = self.asked_whole = 0
+        """Number of the last request, and of the last one for the whole page."""
 
     def ask(self, request: ClientState | None, runner: Any | None) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops."""
         if not self.whereabouts.accepts(request) or repeats_a_press(request):
             return False
+        self.asked += 1
+        if request is None or not request.fragment_id:
+            self.asked_whole = self.asked
         if request is not None:
             with self._hand:
                 reported = {widget.id: widget.SerializeToString() for widget in request.widget_states.widgets}
@@ -93,6 +99,15 @@ class Desk:
         new += [widget for widget in waiting.widgets if widget.id not in names]
         del widgets.widgets[:]
         widgets.widgets.extend(new)
+
+    def later(self, waited: RerunData, number: int) -> RerunData | None:
+        """What is left to do of request `number`, for a part of the page, now that it has waited: the others since then know the widgets better,
+        and one for the whole page has taken over all that was pressed."""
+        if self.asked_whole > number:
+            return None
+        if self.asked == number:
+            return waited
+        return replace(waited, widget_states=WidgetStates(widgets=presses(waited.widget_states).values()))
 
     def hear(self, state: SafeSessionState, asked: WidgetStates | None) -> None:
         """A run begins, with the session's state held, and calls what the presses among `asked` call. Raises StopException if it was stopped."""
@@ -140,21 +155,34 @@ def _runner(state: SafeSessionState) -> Any | None:
 @st.cache_resource(show_spinner=False)
 def guard() -> bool:
     """Put the checks before every request and every run of every session, once for the whole server."""
-    ask, create = AppSession.request_rerun, SafeSessionState.__init__
+    ask, start, create = AppSession.request_rerun, AppSession._create_scriptrunner, SafeSessionState.__init__
     begin, finish = SafeSessionState.on_script_will_rerun, SafeSessionState.on_script_finished
 
     @wraps(ask)
     def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
         fragment = client_state.fragment_id if client_state is not None else ""
-        if fragment and _stopped(session._scriptrunner):
-            # let the server read what that run has said before another one takes its place
-            session._event_loop.call_later(SOON_S, session.request_rerun, client_state)
-            return
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         session._moe_viz_desk = _desk(session._session_state)
         if session._moe_viz_desk.ask(client_state, session._scriptrunner):
             ask(session, client_state)
+
+    @wraps(start)
+    def create_scriptrunner(session: AppSession, asked: RerunData) -> None:
+        if asked.fragment_id and session._scriptrunner is not None:
+            # that one has ended, but what it has said is still to be read: nobody reads it once another one takes its place
+            session._event_loop.call_later(SOON_S, again, session, asked, _desk(session._session_state).asked)
+            return
+        start(session, asked)
+
+    def again(session: AppSession, waited: RerunData, number: int) -> None:
+        asked = _desk(session._session_state).later(waited, number)
+        if asked is None or session._state == AppSessionState.SHUTDOWN_REQUESTED:
+            return
+        if session.has_fragment(asked.fragment_id) and (
+            session._scriptrunner is None or not session._scriptrunner.request_rerun(asked)
+        ):
+            session._create_scriptrunner(asked)
 
     @wraps(create)
     def one_lock(state: SafeSessionState, *args: Any, **kwargs: Any) -> None:
@@ -180,6 +208,7 @@ def guard() -> bool:
                 finish(state, *args, **kwargs)
 
     AppSession.request_rerun = request_rerun
+    AppSession._create_scriptrunner = create_scriptrunner
     SafeSessionState.__init__ = one_lock
     SafeSessionState.on_script_will_rerun = on_script_will_rerun
     SafeSessionState.on_script_finished = on_script_finished

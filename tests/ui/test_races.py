@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 from moe_viz.ui.races import MOST_PRESSES, Desk, Whereabouts, repeats_a_press
 from tests.browser.lab import server
@@ -60,6 +61,20 @@ def test_a_flood_of_presses_is_not_kept():
         widgets = WidgetStates(widgets=[WidgetState(id=f"w{number}", trigger_value=True)])
         assert desk.ask(ClientState(widget_states=widgets), SimpleNamespace(request_stop=lambda: None))
     assert len(desk._unheard) == MOST_PRESSES and len(desk._reported) == 1
+
+
+def test_a_request_that_has_waited_does_not_turn_back_what_others_have_set_since():
+    desk, knob, press = Desk(), WidgetState(id="k", int_value=2), WidgetState(id="play", trigger_value=True)
+    of_a_part = ClientState(widget_states=WidgetStates(widgets=[knob, press]), fragment_id="f")
+    waited = RerunData(widget_states=of_a_part.widget_states, fragment_id="f")
+    desk.ask(of_a_part, None)
+    number = desk.asked
+    assert desk.later(waited, number) is waited
+    desk.ask(ClientState(fragment_id="g"), None)
+    assert list(desk.later(waited, number).widget_states.widgets) == [press] and desk.later(waited, number).fragment_id
+    whole = ClientState()
+    desk.ask(whole, SimpleNamespace(request_stop=lambda: None))
+    assert desk.later(waited, number) is None and list(whole.widget_states.widgets) == [press], "taken over"
 
 
 @pytest.mark.heavy

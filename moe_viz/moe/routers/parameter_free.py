@@ -126,9 +126,12 @@ class RandomRouter(TokenChoiceRouter):
 
     Training draws come from torch's stream, as all noise in training does. Evaluation draws start afresh from the router's own seed
     each time, so that looking at the model neither disturbs training nor flickers; `evaluation = "average"` uses all experts instead.
+
+    apart_from: None, or the experts [T, K] of a first pass: those come last in the next draws, so that THOR's second pass meets others.
     """
 
     seed: Tensor
+    apart_from: Tensor | None = None
 
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
         Router.__init__(self, d_model, n_experts, options)
@@ -144,7 +147,10 @@ class RandomRouter(TokenChoiceRouter):
     def ranking(self, c: Choice) -> Tensor:
         rows = c.x.shape[0] if self.options.per == "token" else min(1, c.x.shape[0])
         generator = None if self.training else torch.Generator(c.x.device).manual_seed(int(self.seed))
-        return torch.rand(rows, self.n_experts, generator=generator, device=c.x.device).expand(c.x.shape[0], -1)
+        drawn = torch.rand(rows, self.n_experts, generator=generator, device=c.x.device).expand(c.x.shape[0], -1)
+        if self.apart_from is None:
+            return drawn
+        return drawn.scatter_add(1, self.apart_from, drawn.new_full(self.apart_from.shape, -1.0))
 
     def select(self, c: Choice) -> tuple[Tensor, None]:
         if self.options.evaluation == "average" and not self.training:

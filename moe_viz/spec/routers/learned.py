@@ -178,3 +178,15 @@ class Random(RouterOptions):
         title=N_("At evaluation"),
         help=N_("Draw k experts as in training, or average all of them."),
     )
+    consistency: float = Knob(
+        0.0,
+        ge=0,
+        le=100,
+        live=True,
+        stops=[0.0, 1.0, 5.0, 20.0],
+        title=N_("Agreement"),
+        help=N_(
+            "Weight of THOR's consistency loss: each step passes the batch a second time, through other experts, and asks both outputs "
+            "to agree. 5 in the paper; 0: one pass, half the work."
+        ),
+    )

@@ -75,7 +75,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "sinkhorn_megatron": {"name": "sinkhorn", "k": 1, "gate": "sigmoid", "iterations": 200, "tolerance": 0.0001},
     "reinforce_paper": {"name": "reinforce", "baseline": "learned"},
     "remoe_paper": {"name": "remoe", "l1_start": 1e-8, "l1_growth": 1.2},
-    "thor_paper": {"name": "random", "k": 2, "per": "batch", "evaluation": "random"},
+    "thor_paper": {"name": "random", "k": 1, "per": "batch", "evaluation": "random", "consistency": 5.0},
     "pr_moe": {"name": "residual", "k": 1, "capacity_factor": 1.0, "min_capacity": 4, "drop_policy": "random"},
     "hierarchical_paper": {"name": "hierarchical", "n_groups": 4, "k_groups": 2, "k": 2},
 }
