@@ -21,6 +21,7 @@ from moe_viz.ui.notices import tell
 from moe_viz.ui.outcome import in_short, outcome
 from moe_viz.ui.said import in_words
 from moe_viz.ui.scene_run import SceneRun, scene_run
+from moe_viz.ui.tables import lazy
 from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import draw, for_charts
 
@@ -208,14 +209,12 @@ def _strips(run: SceneRun, shown: Update) -> None:
 
 def _tables(run: SceneRun, shown: Update) -> None:
     table = ledger(shown.snapshot.metrics, run.layer)
-    with st.expander(_("The same as tables"), icon=":material/table:"):
-        st.dataframe(_log_table(run), hide_index=True, key="log_table")
-        st.dataframe(table.assign(expert=table["expert"] + 1), hide_index=True, key="ledger_table")
-        st.dataframe(
-            pictures.push_scatter(shown.snapshot.traces[run.layer], _).data.drop(columns=["tip", "way"]),
-            hide_index=True,
-            key="push_table",
-        )
+    with lazy(_("The same as tables"), "scene_tables") as is_open:
+        if is_open:
+            pushes = pictures.push_scatter(shown.snapshot.traces[run.layer], _).data.drop(columns=["tip", "way"])
+            st.dataframe(_log_table(run), hide_index=True, key="log_table")
+            st.dataframe(table.assign(expert=table["expert"] + 1), hide_index=True, key="ledger_table")
+            st.dataframe(pushes, hide_index=True, key="push_table")
     tables = {
         "acts": _log_table(run),
         "ledger": lambda: table.assign(expert=table["expert"] + 1),

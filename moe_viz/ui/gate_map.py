@@ -22,6 +22,7 @@ from moe_viz.ui.permalink import NOT_KNOBS, decode
 from moe_viz.ui.press import press
 from moe_viz.ui.said import in_words
 from moe_viz.ui.session import LabRun, from_link
+from moe_viz.ui.tables import lazy
 from moe_viz.ui.take import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.views import draw, for_charts
 
@@ -126,8 +127,9 @@ def _tick() -> None:
         _map(run, run.map, table)
     with right:
         _strips(run, for_charts(run, shown))
-    with st.expander(_("The same as a table"), icon=":material/table:"):
-        _table(run.map, table)
+    with lazy(_("The same as a table"), "plane_table") as is_open:
+        if is_open:
+            _table(run.map, table)
     _take(run, run.map, shown)
 
 

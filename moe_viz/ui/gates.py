@@ -21,6 +21,7 @@ from moe_viz.ui.controls import control, show
 from moe_viz.ui.i18n import _
 from moe_viz.ui.notices import tell
 from moe_viz.ui.said import in_words
+from moe_viz.ui.tables import lazy
 from moe_viz.ui.take import every_row, recorded_metrics, take
 from moe_viz.ui.views import METRIC_NAMES, draw
 
@@ -254,10 +255,8 @@ def _blends(found: Comparison) -> None:
 
 def _numbers(found: Comparison) -> None:
     """The table twin of the pictures."""
-    with st.expander(
-        _("Numbers behind the pictures"), icon=":material/table:", key="numbers", on_change="rerun"
-    ) as opened:
-        if not opened.open:
+    with lazy(_("Numbers behind the pictures"), "numbers") as is_open:
+        if not is_open:
             return
         frames = [
             update.history.assign(router=router) for router, update in zip(found.routers, found.latest, strict=True)
