@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from playwright.sync_api import expect
 
 from moe_viz.records.differences import ROWS, values, written
 from moe_viz.spec import RunConfig
@@ -80,12 +81,12 @@ def test_a_card_leads_into_the_comparison_and_into_the_lab(page):
     lab = opened.value
     lab.set_default_timeout(PATIENCE)
     wait_for_step(lab, 1)
-    assert "Soft MoE" in lab.locator(".st-key-shown_k").inner_text()
+    expect(lab.locator(".st-key-shown_k")).to_contain_text("Soft MoE", timeout=PATIENCE)
     lab.close()
     page.locator(".st-key-compare_soft button").click()
     page.locator(".st-key-panel_soft").wait_for()
     wait_for_step(page, 1)
-    assert page.locator(".st-key-panel_soft, .st-key-panel_deepseek_v3").count() == 2
-    assert page.locator(".st-key-panel_topk").count() == 0, "the one chosen first makes room"
+    expect(page.locator(".st-key-panel_soft, .st-key-panel_deepseek_v3")).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator(".st-key-panel_topk"), "the one chosen first makes room").to_have_count(0, timeout=PATIENCE)
     for name in ("Dispatch", "Combine"):
         page.locator(f'[aria-label^="Show data: {name}"]').first.wait_for(state="attached")

@@ -104,7 +104,7 @@ def test_a_branch_of_the_lab_run_starts_at_a_checkpoint_and_stands_beside_it(add
     page.wait_for_timeout(1500)
     page.locator(".st-key-fork button").click()
     said = page.locator(".st-key-branch")
-    said.wait_for(timeout=SLOW)
+    expect(said).to_contain_text("asked for: step", timeout=SLOW)
     start, asked = (int(n) for n in re.search(r"at step (\d+) \(asked for: step (\d+)\)", said.inner_text()).groups())
     assert asked == step and start <= step and start % 25 == 0
     assert "Balance =" in said.inner_text()
