@@ -105,7 +105,7 @@ class Task(ABC):
 
     def disagreement(self, one: Tensor, other: Tensor) -> Tensor:
         """How far two outputs of the model on one batch are apart, a scalar: ½(KL(p‖q) + KL(q‖p)) of the class probabilities, averaged
-        over rows (THOR, Zuo et al. 2021, eq. 4)."""
+        over rows, in nats (the consistency loss of THOR, Zuo et al. 2021). one, other: logits [rows, classes]."""
         p, q = one.float().log_softmax(-1), other.float().log_softmax(-1)
         return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean() / 2
 

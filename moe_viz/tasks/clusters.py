@@ -55,7 +55,7 @@ class ClustersTask(Task):
         return per_token.mean(), per_token
 
     def disagreement(self, one: Tensor, other: Tensor) -> Tensor:
-        """The same for vectors: outputs as means of Gaussians of variance 1, whose divergence is half their squared distance; per number."""
+        """The same for vectors: outputs as means of Gaussians of variance 1, whose divergence is half their squared distance; per number. one, other [T, D]."""
         return (one - other).square().mean() / 2
 
     def metric(self, outputs: Tensor, batch: Batch) -> Tensor:

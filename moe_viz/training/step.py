@@ -77,9 +77,9 @@ def train_step(
 
 
 def _second_pass(model: nn.Module, task: Task, part: Batch, outputs: Tensor, agreement: float) -> Tensor:
-    """THOR (Zuo et al. 2021, eq. 3): the loss of another pass through other experts, and how much the two disagree.
+    """What THOR (Zuo et al. 2021) adds, a scalar: the loss of another pass through other experts + `agreement` x how far the two outputs are apart.
 
-    The model's `routings` and all figures stay those of the first pass.
+    outputs: of the first pass, as the task's `loss` takes them. The model's `routings` and all figures stay those of the first pass.
     """
     routings = model.routings
     for layer, routing in zip(model.moe_layers, routings):

@@ -146,8 +146,8 @@ def fork() -> None:
         if word is not None:
             with st.container(key="fork_value"):
                 control(word, found.draft, lambda turned: _turn(run, found, turned))
-        at_once = {"type": "primary", "icon": ":material/alt_route:"}
-        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, found, word), **at_once)
+        look = {"type": "primary", "icon": ":material/alt_route:"}
+        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, found, word), **look)
     if found.problem is not None:
         st.error(in_words(found.problem), icon=":material/error:")
     if found.branch is not None:

@@ -68,8 +68,8 @@ def specialise(run: LabRun, shown: Update, layer: int) -> None:
 def controls(run: LabRun, seen: Study) -> None:
     """As of which step, Update, and the two controls."""
     with st.container(horizontal=True, vertical_alignment="center", key="specialise_controls"):
-        now = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
-        st.button(_("Update"), key="update_moment", on_click=seen.update, args=(run,), **now)
+        look = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
+        st.button(_("Update"), key="update_moment", on_click=seen.update, args=(run,), **look)
         with st.container(key="as_of", width="content"):
             st.caption(_as_of(run, seen.learned) if seen.learned else _("starting…"))
         _switch(

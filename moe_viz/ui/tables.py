@@ -1,4 +1,4 @@
-"""Table twins: what a chart draws, as a table one click away, made only while it is open."""
+"""Folds whose content is made only while they are open; table twins, what a chart draws as a table one click away, are such."""
 
 from __future__ import annotations
 
