@@ -108,7 +108,7 @@ def train(asked: argparse.Namespace) -> int:
         raise ValueError(f"--out {asked.out} is a file; it must be a folder")
 
     from moe_viz.training import Trainer
-    from moe_viz.training.record import record
+    from moe_viz.training.files.recording import record
 
     trainer = Trainer(config)
     found = record(trainer, asked.steps, stop=_stop_on_interrupt(), progress=_bar(asked.steps, asked.quiet))
@@ -134,7 +134,7 @@ def verify(asked: argparse.Namespace) -> int:
         raise ValueError(f"{asked.run}/config.json does not say how many steps the run had")
 
     from moe_viz.training import Trainer
-    from moe_viz.training.record import compare, record
+    from moe_viz.training.files.recording import compare, record
 
     steps = recorded.about["steps"]
     again = record(Trainer(config), steps, progress=_bar(steps, asked.quiet))

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from moe_viz.moe import Routing
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, Task
-from moe_viz.training.adamw import FusedAdamW
+from moe_viz.training.metrics.statistics import Statistics
 from moe_viz.training.objective import auxiliary_loss, reward_routers
-from moe_viz.training.statistics import Statistics
+from moe_viz.training.optimizer import FusedAdamW
 
 BETAS = (0.9, 0.98)
 WEIGHT_DECAY = 0.01

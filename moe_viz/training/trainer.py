@@ -24,16 +24,18 @@ from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import Batch, ProbeLabels, make_task
-from moe_viz.training import exchange, observe, sentences
-from moe_viz.training.analysis import Magnifier
-from moe_viz.training.checkpoint import Checkpoint, put_back, tensors_of, views_of
+from moe_viz.training import messages as sentences
 from moe_viz.training.devices import random_stream, resolve_device
-from moe_viz.training.dissect import dissect
-from moe_viz.training.gate_map import gate_map
-from moe_viz.training.ledger import gradient_norms
-from moe_viz.training.live import apply_live
-from moe_viz.training.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
-from moe_viz.training.statistics import Statistics, StepRows
+from moe_viz.training.files import run_file as exchange
+from moe_viz.training.files.checkpoint import Checkpoint, put_back, tensors_of, views_of
+from moe_viz.training.inspect import probe as observe
+from moe_viz.training.inspect.analysis import Magnifier
+from moe_viz.training.inspect.gate_map import gate_map
+from moe_viz.training.inspect.step_trace import dissect
+from moe_viz.training.live_knobs import apply_live
+from moe_viz.training.metrics.gradient_norms import gradient_norms
+from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
+from moe_viz.training.metrics.statistics import Statistics, StepRows
 from moe_viz.training.step import make_optimizer, train_step
 
 LAST_STEPS = "last_steps."
@@ -308,7 +310,7 @@ class Trainer:
         return trainer
 
     def exported(self, most_bytes: int, name: str = "") -> bytes:
-        """The run as one file for others, see `moe_viz.training.exchange`."""
+        """The run as one file for others, see `moe_viz.training.files.run_file`."""
         return exchange.export(self, most_bytes, name)
 
     @classmethod

@@ -15,7 +15,7 @@ from moe_viz.engine.roster import Limits
 from moe_viz.engine.store import RunStore
 from moe_viz.records.history import MAX_BYTES
 from moe_viz.training import Trainer
-from moe_viz.training.checkpoint import CHECKSUM, KEY, _crc
+from moe_viz.training.files.checkpoint import CHECKSUM, KEY, _crc
 from tests.engine.fake import FakeTrainer
 from tests.training.conftest import small
 from tests.training.test_determinism import assert_same, fingerprint

@@ -147,7 +147,7 @@ def writes(monkeypatch, fail_at):
 
         monkeypatch.setattr(owner, name, call)
 
-    import moe_viz.training.checkpoint as checkpoint
+    import moe_viz.training.files.checkpoint as checkpoint
 
     hooked(files.os, "fsync")
     hooked(files.os, "replace")

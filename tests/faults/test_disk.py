@@ -68,7 +68,7 @@ def failing_write(monkeypatch, at):
     import os
     from pathlib import Path
 
-    from moe_viz.training import checkpoint
+    from moe_viz.training.files import checkpoint
 
     done = []
 

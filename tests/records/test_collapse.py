@@ -9,7 +9,7 @@ import torch
 from moe_viz.moe import make_router
 from moe_viz.records.collapse import balance_push, ledger
 from moe_viz.tasks.base import rows_labels
-from moe_viz.training.tracing import trace_of
+from moe_viz.training.inspect.traces import trace_of
 
 
 def traced(n_tokens=40, n_experts=5):

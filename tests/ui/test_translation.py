@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change
 from moe_viz.spec.describe import choices
 from moe_viz.spec.sentence import Knobs, Sentence
-from moe_viz.training.sentences import restarted
+from moe_viz.training.messages import restarted
 from moe_viz.ui import said
 from moe_viz.ui.i18n import LANGUAGES, LOCALE, catalogue
 from moe_viz.ui.inert import inert

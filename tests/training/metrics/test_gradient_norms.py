@@ -10,7 +10,7 @@ from moe_viz.models import build_model
 from moe_viz.tasks import make_task
 from moe_viz.training import Trainer
 from moe_viz.training.devices import random_stream
-from moe_viz.training.ledger import gradient_norms
+from moe_viz.training.metrics.gradient_norms import gradient_norms
 from tests.training.conftest import small
 
 

@@ -17,9 +17,9 @@ from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.records.step_story import Route, RowStory, StepStory
 from moe_viz.spec.knobs import N_
 from moe_viz.tasks import Batch
+from moe_viz.training.inspect.hooks import Seen, losses_again, watch
 from moe_viz.training.objective import coefficient
 from moe_viz.training.step import CLIP_NORM
-from moe_viz.training.watching import Seen, losses_again, watch
 
 if TYPE_CHECKING:
     from moe_viz.training.trainer import Trainer

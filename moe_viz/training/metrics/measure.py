@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from moe_viz.records.metrics import DEAD_SHARE, entropy, shares
-from moe_viz.training.statistics import StepRows
+from moe_viz.training.metrics.statistics import StepRows
 
 WINDOW = 10
 

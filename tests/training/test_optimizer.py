@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from moe_viz.training.adamw import FusedAdamW
+from moe_viz.training.optimizer import FusedAdamW
 
 
 def test_equals_torch_bit_for_bit():

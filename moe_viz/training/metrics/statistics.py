@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from moe_viz.moe.routing import Routing
-from moe_viz.training.tracing import weight_before_drop
+from moe_viz.training.inspect.traces import weight_before_drop
 
 RING_ROWS = 512
 """Steps a run can go before its rows must be read."""
@@ -29,7 +29,7 @@ class StepRows:
     asked, kept [N, L, E] routes;  mass [N, L, E] sum over tokens of the probabilities p_t
     gates [N, L, E] sum of the combine weights of the routes asked for, before any was dropped
     token_entropy, z [N, L] sum over tokens, of H(p_t) in nats and of logsumexp(logits)^2
-    norms [N, L, 2, E] gradient norms (see ledger.py), NaN where they were not asked for
+    norms [N, L, 2, E] gradient norms (see gradient_norms.py), NaN where they were not asked for
     """
 
     step: np.ndarray

@@ -18,7 +18,7 @@ from moe_viz.tasks import Batch, ProbeLabels, Task, observing
 from moe_viz.tasks.images import ImageTask
 from moe_viz.tasks.picture import read_picture
 from moe_viz.training.devices import random_stream, stream_seed
-from moe_viz.training.tracing import trace_of
+from moe_viz.training.inspect.traces import trace_of
 
 if TYPE_CHECKING:
     from moe_viz.training.trainer import Trainer

@@ -21,7 +21,7 @@ from moe_viz.records.metrics import cosine_similarity
 from moe_viz.records.specialise import first_choice, fluctuation, saturation
 from moe_viz.tasks import Batch, observing
 from moe_viz.training.devices import random_stream
-from moe_viz.training.observe import traces_of
+from moe_viz.training.inspect.probe import traces_of
 
 if TYPE_CHECKING:
     from moe_viz.training.trainer import Trainer

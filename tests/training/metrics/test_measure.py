@@ -11,8 +11,8 @@ import torch
 from moe_viz.moe import make_router
 from moe_viz.records import metrics as definitions
 from moe_viz.training import Trainer
-from moe_viz.training.measure import WINDOW, as_matrix, columns_of, measure, newest
-from moe_viz.training.statistics import Statistics, StepRows
+from moe_viz.training.metrics.measure import WINDOW, as_matrix, columns_of, measure, newest
+from moe_viz.training.metrics.statistics import Statistics, StepRows
 from tests.training.conftest import small
 
 
@@ -101,7 +101,7 @@ def test_agrees_with_the_definitions_on_a_trace():
     found = newest(measure(statistics.read(), 1))
 
     from moe_viz.tasks.base import rows_labels
-    from moe_viz.training.tracing import trace_of
+    from moe_viz.training.inspect.traces import trace_of
 
     trace = trace_of(routing, rows_labels(["a"] * 64, ["g"] * 64, 1), step=1, layer=0, router="topk")
     for name, value in definitions.trace_metrics(trace).items():

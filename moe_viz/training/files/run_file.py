@@ -21,8 +21,8 @@ from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import ROUTER_OPTIONS, RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
-from moe_viz.training.checkpoint import Checkpoint
 from moe_viz.training.devices import resolve_device
+from moe_viz.training.files.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from moe_viz.training.trainer import Trainer

@@ -10,8 +10,8 @@ from moe_viz.models.base import make_moe_layer
 from moe_viz.moe import MoELayer
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Task
-from moe_viz.training.adamw import FusedAdamW
-from moe_viz.training.sentences import swapped
+from moe_viz.training.messages import swapped
+from moe_viz.training.optimizer import FusedAdamW
 
 
 def apply_live(model: Model, optimizer: FusedAdamW, task: Task, before: RunConfig, after: RunConfig) -> list[str]:

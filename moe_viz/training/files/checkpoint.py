@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from moe_viz.records.files import atomically
 from moe_viz.records.history import History, Mark
 from moe_viz.spec import RunConfig
-from moe_viz.training.adamw import FusedAdamW
+from moe_viz.training.optimizer import FusedAdamW
 
 FORMAT = "moe_viz.run"
 VERSION = 2

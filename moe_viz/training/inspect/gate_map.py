@@ -11,7 +11,7 @@ from moe_viz.records.gate_map import GateMap, grid
 from moe_viz.tasks import Batch, observing
 from moe_viz.tasks.plane import PlaneTask
 from moe_viz.training.devices import random_stream
-from moe_viz.training.tracing import first_choice
+from moe_viz.training.inspect.traces import first_choice
 
 if TYPE_CHECKING:
     from moe_viz.training.trainer import Trainer
