@@ -19,7 +19,7 @@ test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -q -m cluster
 
 cluster-demo: .venv/.cluster
-	$(BIN)/python -m moe_viz.engine.cluster_demo
+	$(BIN)/python -m moe_viz.engine.cluster.demo
 
 # Against DeepSpeed, Megatron-core, fairscale and lucidrains' packages, too; see docs/parity.md.
 parity: .venv/.peers

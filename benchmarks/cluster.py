@@ -15,9 +15,9 @@ from pathlib import Path
 
 from benchmarks.table import Row, show
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.cluster_demo import go_on, wait, watch, where
-from moe_viz.engine.local import Settings
-from moe_viz.engine.nodes import nodes
+from moe_viz.engine.cluster.demo import go_on, wait, watch, where
+from moe_viz.engine.cluster.dev_nodes import nodes
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 
 CONFIG = RunConfig(task="clusters")

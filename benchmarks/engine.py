@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.table import Row, show
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.host import Host
-from moe_viz.engine.local import Settings
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 

@@ -70,7 +70,7 @@ def test_every_copied_path_exists_and_is_let_in():
             assert (ROOT / source).exists(), source
             assert kept(source), source
     assert not kept(".streamlit/secrets.toml") and not kept("runs/x/1/run.json") and not kept(".git/config")
-    assert not kept("moe_viz/__pycache__/x.pyc") and kept("moe_viz/engine/host.py")
+    assert not kept("moe_viz/__pycache__/x.pyc") and kept("moe_viz/engine/worker/host.py")
 
 
 def test_everything_the_app_needs_is_copied():

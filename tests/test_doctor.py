@@ -12,7 +12,7 @@ import pytest
 
 from moe_viz import doctor, health
 from moe_viz.cli import main
-from moe_viz.engine.vitals import memory
+from moe_viz.engine.health import memory
 from moe_viz.settings import load
 
 ROOT = Path(__file__).parents[1]

@@ -63,7 +63,11 @@ def test_settings_know_no_room_but_the_spec_and_are_read_by_engine_and_page_only
 def test_the_environment_is_read_in_one_place():
     reading = re.compile(r"os\.getenv|environ(\.get\(|\[)")
     found = [path for path in PACKAGE.rglob("*.py") if reading.search(path.read_text(encoding="utf-8"))]
-    ours = {"settings.py", "engine/client.py", "engine/rays.py"}  # the last two pass it on to worker and Ray
+    ours = {
+        "settings.py",
+        "engine/client/local.py",
+        "engine/cluster/connect.py",
+    }  # the last two pass it on to worker and Ray
     assert {path.relative_to(PACKAGE).as_posix() for path in found} <= ours
 
 
@@ -91,7 +95,7 @@ def test_importing_the_web_side_does_not_load_torch():
         for p in sources(room)
         if p.name != "__init__.py"
     ]
-    modules += ["moe_viz.engine.client", "moe_viz.engine.protocol", "moe_viz.engine.local"]
+    modules += ["moe_viz.engine.client", "moe_viz.engine.protocol", "moe_viz.engine.worker.main"]
     code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nheavy = {{'torch', 'sklearn', 'scipy', 'transformers'}} & sys.modules.keys()\nassert not heavy, heavy"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

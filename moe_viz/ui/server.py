@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from moe_viz import __version__, logs
 from moe_viz.engine.client import engine
+from moe_viz.engine.health import vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.engine.vitals import vitals
 from moe_viz.settings import settings, settings_or_exit, unknown_variables
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit import runtime
 
 from moe_viz.engine.client import engine, home
+from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.vitals import machine, versions, vitals
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from moe_viz.engine.host import Host
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
 from tests.browser.lab import browser_page, wait_for_step

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from moe_viz.engine import placing, rays
-from moe_viz.engine.carrier import Cluster
-from moe_viz.engine.local import Settings
-from moe_viz.engine.mirror import Copies, Outbox, Parcel, unpack
+from moe_viz.engine.cluster import actors, connect
+from moe_viz.engine.cluster.carrier import Cluster
 from moe_viz.engine.protocol import EngineError, UnknownRun
-from moe_viz.engine.roster import Limits
+from moe_viz.engine.storage.replication import Copies, Outbox, Parcel, unpack
+from moe_viz.engine.worker.main import Settings
+from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from tests.cluster.fake_ray import FakeRay
 
@@ -238,7 +238,7 @@ def test_one_actor_owns_a_gpu(tmp_path):
     async def started():
         ray = FakeRay({"a": {"CPU": 16.0, "GPU": 2.0}, "b": {"CPU": 3.0}, "c": {}})
         served = []
-        places = placing.Places(ray, None, None, None)
+        places = actors.Places(ray, None, None, None)
 
         async def serve(node, machine, on_gpu):
             served.append((node, on_gpu))
@@ -284,7 +284,7 @@ def test_parcels_stay_in_their_folder(tmp_path, name):
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(rays.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(connect.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    with pytest.raises(rays.CannotConnect, match=r"requirements-cluster\.txt"):
-        rays.connect("ray", None)
+    with pytest.raises(connect.CannotConnect, match=r"requirements-cluster\.txt"):
+        connect.connect("ray", None)

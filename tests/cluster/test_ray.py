@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.cluster_demo import go_on, wait, watch, where
-from moe_viz.engine.local import Settings
-from moe_viz.engine.nodes import nodes
+from moe_viz.engine.cluster.demo import go_on, wait, watch, where
+from moe_viz.engine.cluster.dev_nodes import nodes
 from moe_viz.engine.protocol import WorkerLost
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.cluster.fake_ray import FakeRay
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from tests.engine.fake import FakeTrainer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import EngineError, UnknownRun, WorkerLost
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -230,7 +230,7 @@ def test_close_saves_and_leaves_nothing(tmp_path):
 PARENT = """
     import sys, time
     from moe_viz.engine.client import LocalEngine
-    from moe_viz.engine.local import Settings
+    from moe_viz.engine.worker.main import Settings
     from moe_viz.spec import RunConfig
     engine = LocalEngine(Settings(store=sys.argv[1], trainer="tests.engine.fake:" + sys.argv[2]))
     if sys.argv[2] != "StuckTrainer":

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from moe_viz.engine import store as module
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage import run_store as module
+from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.records import files
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.engine.test_local import steps, wait
 
@@ -87,7 +87,7 @@ def test_reading_brings_no_torch_into_the_web_process(tmp_path):
     code = """
         import sys, time
         from moe_viz.engine.client import LocalEngine
-        from moe_viz.engine.local import Settings
+        from moe_viz.engine.worker.main import Settings
         from moe_viz.spec import RunConfig
         engine = LocalEngine(Settings(store=sys.argv[1]))
         for task in ("domains", "digits", "photo", "clusters"):

@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.engine.store import RunStore, Stored
+from moe_viz.engine.storage.run_store import RunStore, Stored
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.host import Host
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.training import Trainer
 from tests.faults import MESSAGE_S, TIMES
 from tests.faults.ground import children, clusters, losses, settings, stored, unfinished, wait

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.crashes import MOST
 from moe_viz.engine.protocol import EngineError, RunRefused, WorkerLost
+from moe_viz.engine.worker.crash_record import MOST
 from tests.faults.fakes import POISON
 from tests.faults.ground import children, clusters, settings, wait
 

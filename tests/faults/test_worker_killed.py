@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.training import Trainer
 from tests.faults import CHECKPOINT_S, KILLS, MESSAGE_S
 from tests.faults.ground import (

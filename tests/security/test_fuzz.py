@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from moe_viz.components import routing_view, scrubber
-from moe_viz.engine.cost import estimate
+from moe_viz.engine.worker.cost import estimate
 from moe_viz.spec import RunConfig, change, needs_restart
 from moe_viz.spec.points import decode_points
 from moe_viz.spec.sentence import Sentence

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from moe_viz.engine import client
-from moe_viz.engine.host import Host
-from moe_viz.engine.local import Settings
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.client import local as client
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.engine.fake import FakeTrainer
 from tests.security.hostile import BAD_IDS

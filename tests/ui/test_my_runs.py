@@ -5,8 +5,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from moe_viz.engine.host import Host
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui import my_runs, remembered, session

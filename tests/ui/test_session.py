@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from moe_viz.engine.host import Host
-from moe_viz.engine.store import RunStore
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.ui import session
 from moe_viz.ui.session import LabRun

@@ -5,8 +5,8 @@ import secrets
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.engine.vitals import machine, versions, vitals
 from moe_viz.ui import status
 
 RUN = {

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from moe_viz.engine.rays import LOOPBACK, OBJECTS_BYTES
+from moe_viz.engine.cluster.connect import LOOPBACK, OBJECTS_BYTES
 
 
 @dataclass
@@ -45,7 +45,7 @@ def nodes(cores: list[int]) -> Iterator[Nodes]:
     os.environ.update(
         LOOPBACK, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0"
     )
-    command = [sys.executable, "-m", "moe_viz.engine.nodes", *map(str, cores)]
+    command = [sys.executable, "-m", "moe_viz.engine.cluster.dev_nodes", *map(str, cores)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

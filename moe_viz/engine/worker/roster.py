@@ -1,6 +1,6 @@
 """Roster: the runs of a host that are in memory, and their way to the store and back.
 
-Runs that advance in lock-step come and go together. Who leaves where there is no more room is said in `room.py`.
+Runs that advance in lock-step come and go together. Who leaves where there is no more room is said in `admission.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moe_viz.engine.cost import estimate, refuse_costly
-from moe_viz.engine.crashes import Crashes
-from moe_viz.engine.hosted import Account, HostedRun
-from moe_viz.engine.milestones import MOST_BYTES
 from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun
-from moe_viz.engine.room import Room
-from moe_viz.engine.store import RunStore, Stored, is_full
+from moe_viz.engine.storage.branch_points import MOST_BYTES
+from moe_viz.engine.storage.run_store import RunStore, Stored, is_full
+from moe_viz.engine.worker.admission import Room
+from moe_viz.engine.worker.cost import estimate, refuse_costly
+from moe_viz.engine.worker.crash_record import Crashes
+from moe_viz.engine.worker.hosted_run import Account, HostedRun
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
 from moe_viz.spec.knobs import N_

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moe_viz.engine.milestones import Milestones
 from moe_viz.engine.protocol import KeptRun
+from moe_viz.engine.storage.branch_points import Milestones
 from moe_viz.records.files import atomically, write_atomically
 from moe_viz.records.history import History, Mark, keyframes_path
 from moe_viz.spec.knobs import N_

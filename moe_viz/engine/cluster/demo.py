@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from moe_viz.engine.client import LocalEngine
-from moe_viz.engine.local import Settings
-from moe_viz.engine.nodes import Nodes, nodes
+from moe_viz.engine.cluster.dev_nodes import Nodes, nodes
 from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 
 RUNS = 4

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
 
-from moe_viz.engine.actor import Answer, Beat, HostActor
-from moe_viz.engine.local import Settings
-from moe_viz.engine.mirror import Parcel
+from moe_viz.engine.cluster.actor import Answer, Beat, HostActor
 from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.storage.replication import Parcel
+from moe_viz.engine.worker.main import Settings
 from moe_viz.logs import event
 from moe_viz.spec.knobs import N_
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from moe_viz.engine.cost import estimate, refuse_costly
-from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
-from moe_viz.engine.roster import Limits, Roster, asked
-from moe_viz.engine.store import RUN_ID
+from moe_viz.engine.storage.run_store import RUN_ID
+from moe_viz.engine.worker.cost import estimate, refuse_costly
+from moe_viz.engine.worker.hosted_run import HostedRun
+from moe_viz.engine.worker.roster import Limits, Roster, asked
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from moe_viz.engine.hosted import HostedRun
+from moe_viz.engine.worker.hosted_run import HostedRun
 from moe_viz.records.step_story import StepStory
 
 

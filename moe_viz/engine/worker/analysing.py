@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.engine.hosted import HostedRun
 from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.worker.hosted_run import HostedRun
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
 

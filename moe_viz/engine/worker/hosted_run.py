@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from moe_viz.engine.milestones import Milestones
 from moe_viz.engine.protocol import EngineError, Update
+from moe_viz.engine.storage.branch_points import Milestones
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_

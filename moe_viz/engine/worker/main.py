@@ -1,4 +1,4 @@
-"""The training process on this machine: `python -m moe_viz.engine.local`, started by `client.LocalEngine`.
+"""The training process on this machine: `python -m moe_viz.engine.worker.main`, started by `client.LocalEngine`.
 
 It runs one `Host` and answers requests between training steps. Requests come as pickles on standard input and answers leave on
 standard output: both ends are ours, nobody else can write there. torch comes with the trainer, so the web
@@ -25,16 +25,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
 from moe_viz import logs
-from moe_viz.engine.crashes import excuse
-from moe_viz.engine.host import Host
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
-from moe_viz.engine.roster import Limits
-from moe_viz.engine.store import RUN_ID, RunStore
+from moe_viz.engine.storage.run_store import RUN_ID, RunStore
+from moe_viz.engine.worker.crash_record import excuse
+from moe_viz.engine.worker.host import Host
+from moe_viz.engine.worker.roster import Limits
 from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
-log = logging.getLogger("moe_viz.engine.local")  # run as the main module, it would have no name of ours
+log = logging.getLogger("moe_viz.engine.worker.main")  # run as the main module, it would have no name of ours
 
 CALLS = frozenset(name for name in vars(Engine) if not name.startswith("_"))
 MOST_ANSWERS = 32

@@ -25,11 +25,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from moe_viz import logs
-from moe_viz.engine.analysing import AnalysingClient
-from moe_viz.engine.dissecting import DissectingClient
-from moe_viz.engine.keeping import KeepingClient
-from moe_viz.engine.local import Settings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
+from moe_viz.engine.worker.analysing import AnalysingClient
+from moe_viz.engine.worker.dissecting import DissectingClient
+from moe_viz.engine.worker.keeping import KeepingClient
+from moe_viz.engine.worker.main import Settings
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.settings import settings
 from moe_viz.spec import RunConfig
@@ -37,7 +37,7 @@ from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 20.0
 STARTING_S = 90.0
 """A cold disk can take a minute to import torch."""
@@ -284,7 +284,7 @@ def _spawn(settings: Settings) -> subprocess.Popen:
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
-    module = "moe_viz.engine.local" if settings.engine == "local" else "moe_viz.engine.cluster"
+    module = "moe_viz.engine.worker.main" if settings.engine == "local" else "moe_viz.engine.cluster.main"
     with _log_of(settings) as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module],

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from moe_viz.engine.store import CHECKPOINT, RUN_ID, RunStore
+from moe_viz.engine.storage.run_store import CHECKPOINT, RUN_ID, RunStore
 from moe_viz.records.files import write_atomically
 
 Stamp = tuple[int, int]

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
-from moe_viz.engine.cost import estimate
-from moe_viz.engine.hosted import Account, HostedRun
-from moe_viz.engine.line import Line
 from moe_viz.engine.protocol import Full, Update
+from moe_viz.engine.worker.cost import estimate
+from moe_viz.engine.worker.hosted_run import Account, HostedRun
+from moe_viz.engine.worker.wait_queue import Line
 from moe_viz.logs import event
 from moe_viz.spec.knobs import N_
 

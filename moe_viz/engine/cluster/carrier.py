@@ -16,16 +16,16 @@ from collections import defaultdict
 from typing import Any
 
 from moe_viz import logs
-from moe_viz.engine.actor import Answer
-from moe_viz.engine.keeping import MOST_LISTED
-from moe_viz.engine.local import CALLS, Settings, message
-from moe_viz.engine.mirror import Copies, Outbox, Parcel
-from moe_viz.engine.placing import LOOK_S, START_S, Place, PlaceLost, Places
+from moe_viz.engine.cluster.actor import Answer
+from moe_viz.engine.cluster.actors import LOOK_S, START_S, Place, PlaceLost, Places
+from moe_viz.engine.cluster.connect import CannotConnect
+from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.protocol import EngineError, UnknownRun
-from moe_viz.engine.rays import CannotConnect
-from moe_viz.engine.roster import PRUNE_S
-from moe_viz.engine.store import RUN_ID
-from moe_viz.engine.vitals import machine, versions, vitals
+from moe_viz.engine.storage.replication import Copies, Outbox, Parcel
+from moe_viz.engine.storage.run_store import RUN_ID
+from moe_viz.engine.worker.keeping import MOST_LISTED
+from moe_viz.engine.worker.main import CALLS, Settings, message
+from moe_viz.engine.worker.roster import PRUNE_S
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)

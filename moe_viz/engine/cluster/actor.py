@@ -2,7 +2,7 @@
 
 The host trains in a thread of its own, in the very loop of the local training process; Ray's event loop answers beside it, so that a
 long step never makes the machine look dead. Its run store lies in a folder of this machine that ends with it: what must outlive the
-machine is copied out after every checkpoint, see `mirror`. Ray itself is not imported here.
+machine is copied out after every checkpoint, see `replication`. Ray itself is not imported here.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 import psutil
 
 from moe_viz import logs
-from moe_viz.engine.local import Settings, host_of, message, serve
-from moe_viz.engine.mirror import Outbox, Parcel, unpack
 from moe_viz.engine.protocol import UnknownRun
-from moe_viz.engine.store import RunStore, Stored
+from moe_viz.engine.storage.replication import Outbox, Parcel, unpack
+from moe_viz.engine.storage.run_store import RunStore, Stored
+from moe_viz.engine.worker.main import Settings, host_of, message, serve
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 
@@ -60,7 +60,7 @@ class Beat:
 
 
 class HostActor:
-    """Made once per core or GPU; its methods are called through Ray by `placing.Place`."""
+    """Made once per core or GPU; its methods are called through Ray by `actors.Place`."""
 
     def __init__(self, settings: Settings):
         logs.start("worker", settings.log_level, settings.log_format)

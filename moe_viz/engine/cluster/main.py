@@ -1,4 +1,4 @@
-"""The engine on a Ray cluster: `python -m moe_viz.engine.cluster`, started by `client.LocalEngine` in place of the training process.
+"""The engine on a Ray cluster: `python -m moe_viz.engine.cluster.main`, started by `client.LocalEngine` in place of the training process.
 
 It answers the same requests over the same pipe, but trains nothing itself: `carrier.Cluster` takes them to the actors of the cluster.
 What a page calls is the same in both cases. See docs/cluster.md.
@@ -17,12 +17,12 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, NoReturn
 
 from moe_viz import logs
-from moe_viz.engine.carrier import Cluster
-from moe_viz.engine.local import Settings, message, receive, take_stdout, watch_parent
+from moe_viz.engine.cluster.carrier import Cluster
+from moe_viz.engine.cluster.connect import CannotConnect, connect
 from moe_viz.engine.protocol import WorkerLost
-from moe_viz.engine.rays import CannotConnect, connect
+from moe_viz.engine.worker.main import Settings, message, receive, take_stdout, watch_parent
 
-log = logging.getLogger("moe_viz.engine.cluster")  # run as the main module, it would have no name of ours
+log = logging.getLogger("moe_viz.engine.cluster.main")  # run as the main module, it would have no name of ours
 
 FAREWELL_S = 4.5
 """Time to fetch the last checkpoints and end the cluster once the parent is gone."""
