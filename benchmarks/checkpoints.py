@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.table import Row, show
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.storage.run_store import RunStore
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 

@@ -17,7 +17,7 @@ from benchmarks.table import Row, show
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.cluster.demo import go_on, wait, watch, where
 from moe_viz.engine.cluster.dev_nodes import nodes
-from moe_viz.engine.worker.main import Settings
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.spec import RunConfig
 
 CONFIG = RunConfig(task="clusters")
@@ -28,7 +28,7 @@ PACED = 20
 
 
 def engine_of(folder: str, name: str, engine: str) -> LocalEngine:
-    return LocalEngine(Settings(store=str(Path(folder) / name / "runs"), engine=engine))
+    return LocalEngine(WorkerSettings(store=str(Path(folder) / name / "runs"), engine=engine))
 
 
 def trained(engine: LocalEngine, runs: list[str], seconds: float) -> float:

@@ -19,9 +19,9 @@ import torch
 
 from benchmarks.table import Row, show
 from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 
@@ -82,7 +82,7 @@ def answers(seconds: float) -> None:
     rows, memory = [], []
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        engine = LocalEngine(Settings(store=f"{folder}/runs"))
+        engine = LocalEngine(WorkerSettings(store=f"{folder}/runs"))
         try:
             while not engine.ready():
                 time.sleep(0.02)

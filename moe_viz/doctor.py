@@ -197,8 +197,8 @@ def memory(chosen: Settings) -> Iterator[Finding]:
 def worker(chosen: Settings) -> Iterator[Finding]:
     """Start a training process of this machine as the server does, with a store of its own, and let it train. A cluster is left alone."""
     from moe_viz.engine.client import LocalEngine
+    from moe_viz.engine.limits import WorkerSettings
     from moe_viz.engine.protocol import EngineError
-    from moe_viz.engine.worker.main import Settings as WorkerSettings
     from moe_viz.spec import RunConfig
 
     with tempfile.TemporaryDirectory() as place:

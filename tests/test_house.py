@@ -99,3 +99,55 @@ def test_importing_the_web_side_does_not_load_torch():
     code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nheavy = {{'torch', 'sklearn', 'scipy', 'transformers'}} & sys.modules.keys()\nassert not heavy, heavy"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+ENGINE = {
+    "protocol": set(),
+    "limits": set(),
+    "health": set(),
+    "client": {"protocol", "limits", "health"},
+    "storage": {"protocol"},
+    "worker": {"protocol", "limits", "health", "storage"},
+    "cluster": {"protocol", "limits", "health", "storage", "worker"},
+    "cluster/demo": {"protocol", "limits", "client", "cluster"},
+}
+"""Part of the engine -> the parts it may import. The demonstration of a cluster stands outside: it uses the engine as a page does."""
+
+
+def test_arrows_inside_the_engine_point_one_way():
+    for path in sources("engine"):
+        inside = path.relative_to(PACKAGE / "engine").with_suffix("").as_posix()
+        part = inside if inside in ENGINE else inside.split("/")[0]
+        if part == "__init__":
+            assert not list(imports(path)), path
+            continue
+        names = (name.split(".") for name in imports(path))
+        used = {parts[2] for parts in names if parts[:2] == ["moe_viz", "engine"] and len(parts) > 2}
+        extra = used - ENGINE[part] - {part}
+        assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}; it may import {sorted(ENGINE[part])}"
+
+
+def test_no_import_circle_inside_the_engine():
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources("engine")}
+    uses = {name: {used for used in imports(path) if used in modules} for name, path in modules.items()}
+    while leaves := [name for name, used in uses.items() if not used & uses.keys()]:
+        for name in leaves:
+            del uses[name]
+    assert not uses, f"a circle runs through {sorted(uses)}"
+
+
+def test_the_web_process_knows_the_engine_only_by_its_client():
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for room in WEB
+        for path in sources(room)
+        if path.name != "__init__.py"
+    ]
+    code = (
+        f"import sys, importlib\nfor m in {[*modules, 'moe_viz.engine.client']!r}: importlib.import_module(m)\n"
+        "sides = ('worker', 'storage', 'cluster')\n"
+        "extra = [m for m in sys.modules if m.startswith(tuple(f'moe_viz.engine.{side}' for side in sides))]\n"
+        "assert not extra, extra"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from moe_viz.engine.client import home
-from moe_viz.engine.worker.main import Settings as WorkerSettings
-from moe_viz.engine.worker.roster import Limits
+from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.settings import PROFILES, BadSettings, Settings, load, settings, settings_or_exit, unknown_variables
 
 ROOT = Path(__file__).parents[1]

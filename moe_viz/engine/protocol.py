@@ -42,6 +42,10 @@ class RunRefused(EngineError):
     """The run has ended the training process again and again: it is kept, but not started any more."""
 
 
+class TooCostly(EngineError):
+    """A config that this server does not run, however empty it is."""
+
+
 class UnknownRun(EngineError):
     """Neither running nor stored: the id is wrong, or the run was evicted long ago."""
 

@@ -14,8 +14,16 @@ from typing import Any, ClassVar, TypeVar
 import streamlit as st
 
 from moe_viz.engine.client import engine
-from moe_viz.engine.protocol import Continuation, EngineError, Full, RunRefused, UnknownRun, Update, WorkerLost
-from moe_viz.engine.worker.cost import TooCostly
+from moe_viz.engine.protocol import (
+    Continuation,
+    EngineError,
+    Full,
+    RunRefused,
+    TooCostly,
+    UnknownRun,
+    Update,
+    WorkerLost,
+)
 from moe_viz.spec import RunConfig, change, needs_restart, plain
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence

@@ -11,10 +11,9 @@ import pytest
 
 from moe_viz.engine.cluster import actors, connect
 from moe_viz.engine.cluster.carrier import Cluster
+from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel, unpack
-from moe_viz.engine.worker.main import Settings
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from tests.cluster.fake_ray import FakeRay
 
@@ -46,7 +45,9 @@ class Reader:
 async def cluster_of(folder, cores, limits=None):
     ray = FakeRay({name: {"CPU": float(count)} for name, count in cores.items()})
     limits = limits or Limits(checkpoint_s=0.2)
-    settings = Settings(str(folder / "runs"), "tests.engine.fake:SlowTrainer", limits, niceness=0, log_level="error")
+    settings = WorkerSettings(
+        str(folder / "runs"), "tests.engine.fake:SlowTrainer", limits, niceness=0, log_level="error"
+    )
     cluster = Cluster(ray, settings)
     await cluster.start()
     watching = asyncio.ensure_future(cluster.watch())

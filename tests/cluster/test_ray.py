@@ -12,8 +12,8 @@ import pytest
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.cluster.demo import go_on, wait, watch, where
 from moe_viz.engine.cluster.dev_nodes import nodes
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import WorkerLost
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.cluster.fake_ray import FakeRay
 
@@ -32,7 +32,7 @@ def two():
 
 @pytest.fixture(scope="module")
 def engine(two, tmp_path_factory):
-    engine = LocalEngine(Settings(store=str(tmp_path_factory.mktemp("home") / "runs"), engine=two.engine))
+    engine = LocalEngine(WorkerSettings(store=str(tmp_path_factory.mktemp("home") / "runs"), engine=two.engine))
     wait(engine.ready, "the first actor", 120)
     wait(lambda: len(engine.status()["workers"]) == 2, "an actor on each node", 120)
     yield engine
@@ -52,7 +52,7 @@ def opened(engine, count):
 
 def test_same_run_as_on_one_machine_bit_for_bit(engine, tmp_path):
     config = CONFIG.model_copy(update={"speed": "full"})
-    local = LocalEngine(Settings(store=str(tmp_path / "runs")))
+    local = LocalEngine(WorkerSettings(store=str(tmp_path / "runs")))
     try:
         results = []
         for one in (engine, local):
@@ -104,7 +104,9 @@ def test_killed_node(engine, two):
 
 
 def test_own_cluster_is_closed_to_others_and_leaves_nothing(tmp_path):
-    engine = LocalEngine(Settings(store=str(tmp_path / "runs"), engine="ray", trainer="tests.engine.fake:SlowTrainer"))
+    engine = LocalEngine(
+        WorkerSettings(store=str(tmp_path / "runs"), engine="ray", trainer="tests.engine.fake:SlowTrainer")
+    )
     try:
         wait(engine.ready, "our own cluster", 120)
         run = engine.open(CONFIG)
@@ -147,7 +149,7 @@ def reason(engine):
 
 def test_address_that_does_not_answer(tmp_path):
     for address in ("ray:127.0.0.1:1", "ray://127.0.0.1:1"):
-        says = reason(LocalEngine(Settings(store=str(tmp_path / "runs"), engine=address)))
+        says = reason(LocalEngine(WorkerSettings(store=str(tmp_path / "runs"), engine=address)))
         assert "127.0.0.1:1 (Connection refused; tried for 3 s)" in says and "ray start --head" in says
 
 

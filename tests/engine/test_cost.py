@@ -2,11 +2,11 @@
 
 import pytest
 
-from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.limits import Limits
+from moe_viz.engine.protocol import EngineError, TooCostly
 from moe_viz.engine.storage.run_store import RunStore
-from moe_viz.engine.worker.cost import PER_PARAMETER, TooCostly, estimate
+from moe_viz.engine.worker.cost import PER_PARAMETER, estimate
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.training import Trainer
 from tests.engine.fake import FakeTrainer

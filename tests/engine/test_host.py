@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from tests.engine.fake import FakeTrainer
 

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.records.history import MAX_BYTES
 from moe_viz.training import Trainer
 from moe_viz.training.files.checkpoint import CHECKSUM, KEY, _crc

@@ -2,9 +2,9 @@
 
 import pytest
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Full
 from moe_viz.engine.worker.admission import AWAY_S, REST_S
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.engine.worker.wait_queue import PATIENCE_S
 from tests.engine.test_host import clock, config, make, serve, steps  # noqa: F401
 

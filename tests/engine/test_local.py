@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun, WorkerLost
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def config(**fields):
 
 def settings(folder, trainer="SlowTrainer"):
     name = trainer if ":" in trainer else f"tests.engine.fake:{trainer}"
-    return Settings(store=str(folder / "runs"), trainer=name)
+    return WorkerSettings(store=str(folder / "runs"), trainer=name)
 
 
 @pytest.fixture
@@ -230,9 +230,9 @@ def test_close_saves_and_leaves_nothing(tmp_path):
 PARENT = """
     import sys, time
     from moe_viz.engine.client import LocalEngine
-    from moe_viz.engine.worker.main import Settings
+    from moe_viz.engine.limits import WorkerSettings
     from moe_viz.spec import RunConfig
-    engine = LocalEngine(Settings(store=sys.argv[1], trainer="tests.engine.fake:" + sys.argv[2]))
+    engine = LocalEngine(WorkerSettings(store=sys.argv[1], trainer="tests.engine.fake:" + sys.argv[2]))
     if sys.argv[2] != "StuckTrainer":
         engine.open(RunConfig(task="clusters"))
     print(engine.pid, flush=True)

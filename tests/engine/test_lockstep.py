@@ -2,10 +2,10 @@
 
 import pytest
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.engine.test_host import clock, config, make, serve, steps

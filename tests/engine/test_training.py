@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.engine.test_local import steps, wait
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    engine = LocalEngine(Settings(store=str(tmp_path_factory.mktemp("home") / "runs")))
+    engine = LocalEngine(WorkerSettings(store=str(tmp_path_factory.mktemp("home") / "runs")))
     yield engine
     engine.close()
 
@@ -87,9 +87,9 @@ def test_reading_brings_no_torch_into_the_web_process(tmp_path):
     code = """
         import sys, time
         from moe_viz.engine.client import LocalEngine
-        from moe_viz.engine.worker.main import Settings
+        from moe_viz.engine.limits import WorkerSettings
         from moe_viz.spec import RunConfig
-        engine = LocalEngine(Settings(store=sys.argv[1]))
+        engine = LocalEngine(WorkerSettings(store=sys.argv[1]))
         for task in ("domains", "digits", "photo", "clusters"):
             run = engine.open(RunConfig(task=task))
             while (update := engine.read(run)).snapshot.step < 3:

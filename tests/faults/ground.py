@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 
 from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.engine.storage.run_store import RunStore, Stored
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 
@@ -150,5 +150,5 @@ def told_of_the_death(engine: LocalEngine, run: str) -> None:
             return
 
 
-def settings(folder: Path, trainer: str = "moe_viz.training:Trainer", **fields: object) -> Settings:
-    return Settings(store=str(folder / "runs"), trainer=trainer, **fields)
+def settings(folder: Path, trainer: str = "moe_viz.training:Trainer", **fields: object) -> WorkerSettings:
+    return WorkerSettings(store=str(folder / "runs"), trainer=trainer, **fields)

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Engine, EngineError
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker import main as worker
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.inert import clean

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from moe_viz.engine.client import local as client
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 from tests.engine.fake import FakeTrainer
 from tests.security.hostile import BAD_IDS
@@ -52,7 +52,7 @@ def test_files_are_for_the_server_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMLIT_SERVER_COOKIE_SECRET", "c" * 32)
     old = os.umask(0o022)
     try:
-        client._spawn(Settings(store=str(tmp_path / "home" / "runs")))
+        client._spawn(WorkerSettings(store=str(tmp_path / "home" / "runs")))
         RunStore(tmp_path / "home" / "runs")
     finally:
         os.umask(old)

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Full
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.admission import REST_S
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
 from moe_viz.spec import RunConfig
 from moe_viz.ui import session
 from moe_viz.ui.notices import place_in_line

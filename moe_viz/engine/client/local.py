@@ -25,11 +25,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from moe_viz import logs
+from moe_viz.engine.client.calls import AnalysingClient, DissectingClient, KeepingClient
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
-from moe_viz.engine.worker.analysing import AnalysingClient
-from moe_viz.engine.worker.dissecting import DissectingClient
-from moe_viz.engine.worker.keeping import KeepingClient
-from moe_viz.engine.worker.main import Settings
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.settings import settings
 from moe_viz.spec import RunConfig
@@ -61,8 +59,8 @@ def home() -> Path:
 class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
     """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
-    def __init__(self, worker: Settings | None = None):
-        self.settings = worker or Settings.of(settings(), home() / "runs")
+    def __init__(self, worker: WorkerSettings | None = None):
+        self.settings = worker or WorkerSettings.of(settings(), home() / "runs")
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._closed = False
@@ -189,7 +187,7 @@ class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
 class _Worker:
     """One training process and the thread that reads its answers. Never used again once the process is gone."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: WorkerSettings):
         self.process = _spawn(settings)
         self.started: Future[dict[str, Any]] = Future()
         self._waiting: dict[int, Future[Any]] = {0: self.started}
@@ -279,7 +277,7 @@ def _wait_for_end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _spawn(settings: Settings) -> subprocess.Popen:
+def _spawn(settings: WorkerSettings) -> subprocess.Popen:
     threads = str(settings.threads)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
@@ -299,7 +297,7 @@ def _spawn(settings: Settings) -> subprocess.Popen:
     return process
 
 
-def _log_of(settings: Settings) -> AbstractContextManager[BinaryIO | None]:
+def _log_of(settings: WorkerSettings) -> AbstractContextManager[BinaryIO | None]:
     """Where the worker's standard error goes: its log file, or (None) to ours, also where the disk has no room for a log."""
     if settings.log_to == "stderr":
         return nullcontext()

@@ -24,10 +24,11 @@ from typing import Any
 import psutil
 
 from moe_viz import logs
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import UnknownRun
 from moe_viz.engine.storage.replication import Outbox, Parcel, unpack
 from moe_viz.engine.storage.run_store import RunStore, Stored
-from moe_viz.engine.worker.main import Settings, host_of, message, serve
+from moe_viz.engine.worker.main import host_of, message, serve
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 
@@ -62,7 +63,7 @@ class Beat:
 class HostActor:
     """Made once per core or GPU; its methods are called through Ray by `actors.Place`."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: WorkerSettings):
         logs.start("worker", settings.log_level, settings.log_format)
         self._folder = _own_folder()
         self._store = Path(self._folder) / "runs"

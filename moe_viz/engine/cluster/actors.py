@@ -14,9 +14,9 @@ from typing import Any
 from zlib import crc32
 
 from moe_viz.engine.cluster.actor import Answer, Beat, HostActor
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.storage.replication import Parcel
-from moe_viz.engine.worker.main import Settings
 from moe_viz.logs import event
 from moe_viz.spec.knobs import N_
 
@@ -122,7 +122,11 @@ class Places:
     """Keeps one actor on every core or GPU of every live machine. keep: takes a parcel, False where it cannot; on_lost: told of each loss."""
 
     def __init__(
-        self, ray: Any, settings: Settings, keep: Callable[[Parcel], bool], on_lost: Callable[[Place, Exception], None]
+        self,
+        ray: Any,
+        settings: WorkerSettings,
+        keep: Callable[[Parcel], bool],
+        on_lost: Callable[[Place, Exception], None],
     ):
         self._ray, self._settings, self._keep, self._on_lost = ray, settings, keep, on_lost
         self.ready: list[Place] = []

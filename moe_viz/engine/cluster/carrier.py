@@ -20,11 +20,12 @@ from moe_viz.engine.cluster.actor import Answer
 from moe_viz.engine.cluster.actors import LOOK_S, START_S, Place, PlaceLost, Places
 from moe_viz.engine.cluster.connect import CannotConnect
 from moe_viz.engine.health import machine, versions, vitals
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.keeping import MOST_LISTED
-from moe_viz.engine.worker.main import CALLS, Settings, message
+from moe_viz.engine.worker.main import CALLS, message
 from moe_viz.engine.worker.roster import PRUNE_S
 from moe_viz.spec.knobs import N_
 
@@ -39,7 +40,7 @@ GONE_S = 20.0
 class Cluster:
     """ray: the module, connected. `start` first, then `watch` beside the answers, and `close` at the end."""
 
-    def __init__(self, ray: Any, settings: Settings):
+    def __init__(self, ray: Any, settings: WorkerSettings):
         self.store = Copies(settings.store, settings.store_bytes)
         self.places = Places(ray, settings, self._keep, self._on_lost)
         self._routes: dict[str, Place] = {}

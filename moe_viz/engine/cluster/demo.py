@@ -15,8 +15,8 @@ from typing import Any
 
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.cluster.dev_nodes import Nodes, nodes
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.engine.worker.main import Settings
 from moe_viz.spec import RunConfig
 
 RUNS = 4
@@ -109,7 +109,7 @@ def main() -> None:
         sys.exit("Ray is not installed: pip install -r requirements-cluster.txt")
     with tempfile.TemporaryDirectory() as folder, nodes([1, 1]) as two:
         print(f"Two nodes with one core each, joined with MOE_VIZ_ENGINE={two.engine}")
-        engine = LocalEngine(Settings(store=f"{folder}/runs", engine=two.engine))
+        engine = LocalEngine(WorkerSettings(store=f"{folder}/runs", engine=two.engine))
         try:
             show(engine, two)
         finally:

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO, NoReturn
 from moe_viz import logs
 from moe_viz.engine.cluster.carrier import Cluster
 from moe_viz.engine.cluster.connect import CannotConnect, connect
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import WorkerLost
-from moe_viz.engine.worker.main import Settings, message, receive, take_stdout, watch_parent
+from moe_viz.engine.worker.main import message, receive, take_stdout, watch_parent
 
 log = logging.getLogger("moe_viz.engine.cluster.main")  # run as the main module, it would have no name of ours
 
@@ -31,7 +32,7 @@ FAREWELL_S = 4.5
 def main() -> None:
     answers = take_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server
-    settings: Settings = pickle.load(sys.stdin.buffer)
+    settings: WorkerSettings = pickle.load(sys.stdin.buffer)
     logs.start("cluster", settings.log_level, settings.log_format)
     requests: SimpleQueue = SimpleQueue()
     for work, subject in ((receive, sys.stdin.buffer), (watch_parent, os.getppid())):

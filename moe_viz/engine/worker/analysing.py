@@ -50,24 +50,3 @@ class Analysing:
         )  # compared with at every turn of the host: only here a wrong one harms nobody
         found.playing = True
         return found.trainer.step_number
-
-
-class AnalysingClient:
-    """The same calls where they are carried to a training process. Needs `_call(name, *args)`."""
-
-    _call: Callable[..., Any]
-
-    def all_rows(self, run: str) -> pd.DataFrame:
-        return self._call("all_rows", run)
-
-    def analyse(self, run: str) -> Analysis:
-        return self._call("analyse", run)
-
-    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
-        return self._call("switch_off", run, step, layer, expert)
-
-    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
-        return self._call("gate_map", run, layer, resolution)
-
-    def train_to(self, run: str, step: int) -> int:
-        return self._call("train_to", run, step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.protocol import TooCostly
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -20,10 +20,6 @@ MIXING = 3
 """Soft MoE keeps its [T, slots] weights in more forms than other numbers, and its two softmaxes cost about ten times as many operations each."""
 VOCABULARY = {"bytes": 256, "bpe": 2048}
 PATCHES = {"digits": 16, "photo": 64}
-
-
-class TooCostly(EngineError):
-    """A config that this server does not run, however empty it is."""
 
 
 @dataclass(frozen=True)

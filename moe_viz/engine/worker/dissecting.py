@@ -18,12 +18,3 @@ class Dissecting:
     def dissect(self, run: str, token: int, layer: int) -> StepStory:
         found = self._find(run)
         return self._guard(found, lambda: found.trainer.dissect(token, layer))
-
-
-class DissectingClient:
-    """The same call where it is carried to a training process. Needs `_call(name, *args)`."""
-
-    _call: Callable[..., Any]
-
-    def dissect(self, run: str, token: int, layer: int) -> StepStory:
-        return self._call("dissect", run, token, layer)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from moe_viz.engine.health import accelerators, machine, versions, vitals
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.analysing import Analysing
@@ -23,7 +24,7 @@ from moe_viz.engine.worker.cost import estimate
 from moe_viz.engine.worker.dissecting import Dissecting
 from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure
 from moe_viz.engine.worker.keeping import Keeping
-from moe_viz.engine.worker.roster import Limits, Roster, asked
+from moe_viz.engine.worker.roster import Roster, asked
 from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, needs_restart

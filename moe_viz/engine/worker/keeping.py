@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.hosted_run import HostedRun
-from moe_viz.engine.worker.roster import Limits, Roster, asked
+from moe_viz.engine.worker.roster import Roster, asked
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -107,33 +108,6 @@ def asked_of_disk(request: Callable[[], Any]) -> Any:
         return request()
     except OSError as error:
         raise EngineError(N_("The server's disk does not take this now. Try again later.")) from error
-
-
-class KeepingClient:
-    """The same calls where they are carried to a training process. Needs `_call(name, *args)`."""
-
-    _call: Callable[..., Any]
-
-    def describe(self, runs: list[str]) -> list[KeptRun]:
-        return self._call("describe", runs)
-
-    def rename(self, run: str, name: str) -> None:
-        self._call("rename", run, name)
-
-    def pin(self, run: str, pinned: bool) -> None:
-        self._call("pin", run, pinned)
-
-    def copy(self, run: str) -> str:
-        return self._call("copy", run)
-
-    def delete(self, run: str) -> None:
-        self._call("delete", run)
-
-    def export(self, run: str) -> bytes:
-        return self._call("export", run)
-
-    def import_run(self, data: bytes, name: str = "") -> str:
-        return self._call("import_run", data, name)
 
 
 def clean(name: str) -> str:

@@ -18,19 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
 from moe_viz import logs
+from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
 from moe_viz.engine.storage.run_store import RUN_ID, RunStore
 from moe_viz.engine.worker.crash_record import excuse
 from moe_viz.engine.worker.host import Host
-from moe_viz.engine.worker.roster import Limits
-from moe_viz.settings import Settings as ServerSettings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -43,38 +40,12 @@ FAREWELL_S = 2.0
 """Time to finish a step and write checkpoints once the parent is gone."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the client tells its worker. trainer: "module:Class"; store: directory of the checkpoints; device: what auto means; engine: as in
-    the settings of the installation."""
-
-    store: str
-    trainer: str = "moe_viz.training:Trainer"
-    limits: Limits = field(default_factory=Limits)
-    store_bytes: int = 1_000_000_000
-    threads: int = 1
-    niceness: int = 10
-    device: str = "auto"
-    log_level: str = "info"
-    log_format: str = "text"
-    log_to: str = "file"
-    engine: str = "local"
-
-    @classmethod
-    def of(cls, server: ServerSettings, store: str | Path) -> Settings:
-        """A worker's share of an installation's settings."""
-        words = ("max_runs", "lease_s", "release_s", "checkpoint_s", "history_bytes", "model_bytes", "largest_step")
-        limits = Limits(import_bytes=server.upload_bytes, **{name: getattr(server, name) for name in words})
-        shared = ("store_bytes", "threads", "device", "engine", "log_level", "log_format", "log_to")
-        return cls(str(store), limits=limits, **{name: getattr(server, name) for name in shared})
-
-
 def main() -> None:
     answers = take_stdout()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C in the terminal is for the server; we follow when its pipe closes
-    settings: Settings = pickle.load(sys.stdin.buffer)
+    settings: WorkerSettings = pickle.load(sys.stdin.buffer)
     logs.start("worker", settings.log_level, settings.log_format)
     requests: SimpleQueue = SimpleQueue()
     for name in ("SIGTERM", "SIGHUP"):
@@ -148,7 +119,7 @@ def _run_of(args: tuple[Any, ...]) -> str:
     return args[0] if args and isinstance(args[0], str) and RUN_ID.fullmatch(args[0]) else ""
 
 
-def host_of(settings: Settings, store: type[RunStore] = RunStore) -> Host:
+def host_of(settings: WorkerSettings, store: type[RunStore] = RunStore) -> Host:
     """A host whose trainer has been warmed up."""
     module, _, name = settings.trainer.partition(":")
     trainer = getattr(import_module(module), name)

@@ -9,12 +9,12 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun
 from moe_viz.engine.storage.branch_points import MOST_BYTES
 from moe_viz.engine.storage.run_store import RunStore, Stored, is_full
@@ -34,26 +34,6 @@ PRUNE_S, OVER_S = 600.0, 10.0
 
 ID_BYTES = 24
 """Random bytes of a run's id. The first six letters are shown in status and logs, which leaves 156 bits that only its readers know."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a host allows. max_runs: in memory at once. Unread runs pause after `lease_s` and leave memory after `release_s`.
-
-    history_bytes: histories and keyframes of all runs together, shared out evenly; import_bytes: one exported run.
-    model_bytes: models and optimisers of all runs together, and the most that one step may take on top; largest_step: multiply-adds of
-    one step of one run. Both by the estimates of `engine.cost`.
-    """
-
-    max_runs: int = 64
-    lease_s: float = 30.0
-    release_s: float = 600.0
-    checkpoint_s: float = 4.0
-    slice_s: float = 0.004
-    history_bytes: int = 300_000_000
-    import_bytes: int = 12_000_000
-    model_bytes: float = 1e9
-    largest_step: float = 8e9
 
 
 class Roster(Room):
