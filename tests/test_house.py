@@ -127,15 +127,6 @@ def test_arrows_inside_the_engine_point_one_way():
         assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}; it may import {sorted(ENGINE[part])}"
 
 
-def test_no_import_circle_inside_the_engine():
-    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources("engine")}
-    uses = {name: {used for used in imports(path) if used in modules} for name, path in modules.items()}
-    while leaves := [name for name, used in uses.items() if not used & uses.keys()]:
-        for name in leaves:
-            del uses[name]
-    assert not uses, f"a circle runs through {sorted(uses)}"
-
-
 def test_the_web_process_knows_the_engine_only_by_its_client():
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -151,3 +142,31 @@ def test_the_web_process_knows_the_engine_only_by_its_client():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def circle(room):
+    """The modules of one import circle inside a room, imports for the type checker included; none where there is no circle."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources(room)}
+    needs = {name: {other for other in imports(path) if other in modules} for name, path in modules.items()}
+    while free := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in free:
+            del needs[name]
+    return sorted(needs)
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_no_import_circle_inside_a_room(room):
+    assert not circle(room)
+
+
+def test_what_looks_at_a_run_stands_above_it_and_below_the_trainer():
+    def ours(path):
+        return {name for name in imports(path) if name.startswith("moe_viz.training.")}
+
+    for folder in ("metrics", "files", "inspect"):
+        for path in sources(f"training/{folder}"):
+            assert not {name for name in ours(path) if name.startswith("moe_viz.training.trainer")}, path
+    for path in sources("training/metrics"):
+        assert all(name.startswith("moe_viz.training.metrics.") for name in ours(path)), path
+    run = {name for name in ours(PACKAGE / "training" / "run.py") if ".inspect." in name}
+    assert all(name.startswith("moe_viz.training.inspect.probe") for name in run)

@@ -179,20 +179,3 @@ def cosine_similarity(rows: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.divide(rows, length, out=np.full(rows.shape, np.nan), where=length > 0)
     return unit @ unit.T
-
-
-def trace_metrics(trace: RoutingTrace) -> dict[str, float | int]:
-    """Every scalar that one layer's trace alone determines, by its name in `METRICS`."""
-    counts, probs = requested_counts(trace), mean_probs(trace)
-    return {
-        "balance_loss": balance_loss(counts, probs),
-        "max_load": max_load(counts),
-        "max_over_mean": max_over_mean(counts),
-        "max_violation": max_violation(counts),
-        "cv": coefficient_of_variation(counts),
-        "load_entropy": load_entropy(counts),
-        "token_entropy": token_entropy(trace.probs),
-        "mean_gate_entropy": mean_gate_entropy(trace.probs),
-        "drop_rate": drop_rate(trace),
-        "dropped_token_rate": dropped_token_rate(trace),
-    }

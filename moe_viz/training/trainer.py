@@ -1,235 +1,51 @@
-"""Trainer: one run. It makes steps, takes knobs while it runs, and says what it sees when asked.
-
-A run is a pure function of its config, its seed and the device: batches and random numbers depend on (seed, step) only, so runs
-that take turns in one process, or that resume from a checkpoint, give the same numbers (bit for bit on CPU).
-"""
+"""Trainer: a run and all that looks at it. What looks never changes the run, so each of these methods may be called at any step."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moe_viz.models import build_model
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
-from moe_viz.records.history import History, Mark
-from moe_viz.records.snapshot import Continuation, Snapshot
+from moe_viz.records.snapshot import Continuation
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig, change, changed, needs_restart
-from moe_viz.tasks import Batch, ProbeLabels, make_task
-from moe_viz.training import messages as sentences
-from moe_viz.training.devices import random_stream, resolve_device
-from moe_viz.training.files import run_file as exchange
-from moe_viz.training.files.checkpoint import Checkpoint, put_back, tensors_of, views_of
-from moe_viz.training.inspect import probe as observe
+from moe_viz.spec import RunConfig
+from moe_viz.tasks import Batch, ProbeLabels
+from moe_viz.training.files import run_file
+from moe_viz.training.inspect import own_input, probe
 from moe_viz.training.inspect.analysis import Magnifier
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.step_trace import dissect
-from moe_viz.training.live_knobs import apply_live
-from moe_viz.training.metrics.gradient_norms import gradient_norms
-from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
-from moe_viz.training.metrics.statistics import Statistics, StepRows
-from moe_viz.training.step import make_optimizer, train_step
-
-LAST_STEPS = "last_steps."
-"""How the names of what a checkpoint holds of the last steps begin: metrics over a moving window go on where they were."""
-KEEP_EVERY = 100
-"""Steps between the copies of the run that a divergence falls back to."""
+from moe_viz.training.run import Run
 
 
-class Trainer:
-    """One run of `config`. Raises ValueError for a device that is absent.
-
-    state        "running", or "diverged": stopped on a loss that was not finite, with the last sound parameters put back
-    message      why it stopped, or ""
-    step_number  steps done;  epoch  rises with each restart (reset, or a knob that cannot be live)
-    history      every step's metrics; complete after `snapshot`, `run` or `collect`
-    """
-
-    def __init__(self, config: RunConfig):
-        self.history = History()
-        self._begin(config)
+class Trainer(Run):
+    """One run of `config`, see `Run`. Raises ValueError for a device that is absent."""
 
     def _begin(self, config: RunConfig) -> None:
-        device = resolve_device(config.device)
-        with random_stream(device, "init", config.seed):
-            task = make_task(config, device)
-            model = build_model(config, task).to(device)
-        self.config, self.device, self.task, self.model = config, device, task, model.train()
-        self.optimizer = make_optimizer(model)
-        self.step_number = 0
-        self.state, self.message = "running", ""
-        self._statistics = Statistics(len(model.moe_layers), config.n_experts, device)
-        self._window: StepRows | None = None
-        self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
-        self._task_metric: tuple[Any, float] | None = None
+        super()._begin(config)
         self._magnifier: tuple[Any, Magnifier] | None = None
         self._gate_map: tuple[Any, GateMap] | None = None
-        self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
-        self._keep()
-
-    @property
-    def epoch(self) -> int:
-        return self.history.epoch
-
-    # -- training ----------------------------------------------------------------------------------------------------------
-
-    def step(self) -> None:
-        """One training step; none where the run has diverged. Does not wait for the device (but once in `RING_ROWS` unread steps)."""
-        if self.state == "diverged":
-            return
-        started = time.perf_counter()
-        with random_stream(self.device, "step", self.config.seed, self.step_number):
-            batch = self.task.train_batch(self.step_number, self.config.seed)
-            norm = train_step(
-                self.model, self.optimizer, self.task, batch, self.config, self.step_number, self._statistics
-            )
-        self.step_number += 1
-        n_tokens = len(batch.token_ids)
-        norms = gradient_norms(self.model) if self.config.grad_ledger else None
-        self._statistics.commit(self.step_number, n_tokens, norm, norms)
-        self._trained_tokens += n_tokens
-        self._trained_seconds += time.perf_counter() - started
-        if self._statistics.full:
-            self.collect()
-
-    def run(self, steps: int) -> None:
-        """Up to `steps` training steps; fewer where the run diverges."""
-        end = self.step_number + steps
-        while self.step_number < end and self.state != "diverged":
-            for _ in range(min(KEEP_EVERY, end - self.step_number)):
-                self.step()
-            self.collect()
-
-    def collect(self) -> None:
-        """Bring the statistics of the steps since the last time to the host: history, metrics, and whether the run is still sound."""
-        if not len(self._statistics):
-            return
-        started = time.perf_counter()
-        rows = self._statistics.read()
-        self._trained_seconds += time.perf_counter() - started  # the wait for the device belongs to the steps
-        finite = rows.finite
-        sound = len(rows) if finite.all() else int(finite.argmin())
-        if sound:
-            new = rows[:sound]
-            known = new if self._window is None else StepRows.join([self._window, new])
-            measured = measure(known, sound)
-            self._window, self._metrics = known[-WINDOW:], newest(measured)
-            columns = columns_of(len(self.model.moe_layers), self.config.n_experts, LEDGER[0] in measured)
-            self.history.append(columns, new.step, as_matrix(measured))
-        if sound < len(rows):
-            self._diverged(int(rows.step[sound]), float(rows.loss[sound]))
-        elif self.step_number - self._kept.step >= KEEP_EVERY:
-            self._keep()
-
-    def _keep(self) -> None:
-        """Remember the present parameters as sound (they are known to be: every step so far has been read and was finite)."""
-        tensors = tensors_of(self.model, self.optimizer)
-        self._kept = Checkpoint(self.config, self.step_number, self.epoch, tensors)
-
-    def _diverged(self, step: int, loss: float) -> None:
-        put_back(self._kept.tensors, self.model, self.optimizer)
-        self.step_number = self._kept.step
-        self.state, self.message = "diverged", sentences.diverged(step, loss, self._kept.step, self.config)
-
-    # -- knobs -------------------------------------------------------------------------------------------------------------
-
-    def set(self, **knobs: Any) -> list[str]:
-        """Turn knobs (flat words); what was done, in plain sentences. Raises ValueError on a bad word or value, changing nothing.
-
-        Live knobs take effect at the next step. Switching router or k keeps the experts, and the gate where its shape allows. Any
-        other change restarts the run from step 0. A diverged run goes on from its last sound step.
-        """
-        new = change(self.config, **knobs)
-        words, restart = changed(self.config, new), needs_restart(self.config, new)
-        if restart:
-            before = self.config
-            self._restart(new)
-            return [sentences.restarted(restart, before, new)]
-        running = self.state == "running"
-        self.collect()
-        said = []
-        if self.state == "diverged":
-            said += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
-            self.state, self.message = "running", ""
-            self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
-            said.append(sentences.goes_on(self.step_number))
-        if words:
-            before, self.config = self.config, new
-            with random_stream(self.device, "live", new.seed, self.step_number):
-                said += apply_live(self.model, self.optimizer, self.task, before, new)
-            if words & {"router", "k"}:
-                self._window = None  # loads of two kinds of routing must not be averaged
-            self._keep()
-        return said
-
-    def reset(self) -> None:
-        """Start again from step 0 with the present config."""
-        self._restart(self.config)
-
-    def _restart(self, config: RunConfig) -> None:
-        if self.state != "diverged":
-            self.collect()
-        self._begin(config)
-        self.history.restart()
-        self._keep()
-
-    # -- looking -----------------------------------------------------------------------------------------------------------
-
-    def snapshot(self, evaluate: bool = True) -> Snapshot:
-        """This moment: metrics of the last steps, the task's metric on held-out data, and how the probe batch is routed.
-
-        evaluate: measure the task's metric now; otherwise it is what was measured last (None: never), and the history has no new value of it.
-        """
-        self.collect()
-        traces, extras = observe.probe(self.model, self.task, self.config, self.step_number, self.device)
-        if self._trained_seconds > 0:
-            self._rate = self._trained_tokens / self._trained_seconds
-            self._trained_tokens, self._trained_seconds = 0, 0.0
-        metric = self._evaluate(evaluate)
-        metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
-        metrics["tokens_per_second"] = self._rate
-        if self.state != "diverged":
-            self.history.add_keyframe(self.step_number, traces)
-        if self.history.last == (self.epoch, self.step_number):
-            bias = {f"bias.{la}.{e}": b for la, row in enumerate(extras.get("bias", [])) for e, b in enumerate(row)}
-            self.history.amend(list(bias), list(bias.values()))
-        return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
-
-    def _evaluate(self, anew: bool) -> float:
-        now = (self.epoch, self.step_number, self.config)
-        if not anew:
-            return self._task_metric[1] if self._task_metric else math.nan
-        if self._task_metric is None or self._task_metric[0] != now:
-            with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
-                self._task_metric = (now, self.task.evaluate(self.model))
-            if self.history.last == now[:2]:
-                self.history.amend(["task_metric"], [self._task_metric[1]])
-        return self._task_metric[1]
 
     def trace(self, batch: Batch, labels: ProbeLabels) -> list[RoutingTrace]:
         """How the present model routes a batch, one trace per layer; nothing about the run changes."""
-        routings = observe.route(self.model, batch, self.config, self.step_number, self.device)
-        return observe.traces_of(routings, labels, self.config, self.step_number)
+        routings = probe.route(self.model, batch, self.config, self.step_number, self.device)
+        return probe.traces_of(routings, labels, self.config, self.step_number)
 
     def route_text(self, text: str) -> list[RoutingTrace]:
         """Route the reader's own text, one trace per layer. Raises ValueError where the task is not text or the text is empty or too long."""
-        return observe.route_text(self, text)
+        return own_input.route_text(self, text)
 
     def route_image(self, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
         """Route the reader's own picture: one trace per layer, and what the model sees of it. ValueError where the task or the file will not do."""
-        return observe.route_image(self, data)
+        return own_input.route_image(self, data)
 
     def continue_text(self, text: str, n_tokens: int = 40, temperature: float = 0.8) -> Continuation:
         """Let the language model write on. Raises ValueError as `route_text` does, and for a bad `n_tokens` or `temperature`."""
-        return observe.continue_text(self, text, n_tokens, temperature)
+        return own_input.continue_text(self, text, n_tokens, temperature)
 
     def analyse(self) -> Analysis:
         """This moment on a larger held-out batch (tens of milliseconds); the same object again while nothing has changed."""
@@ -259,70 +75,11 @@ class Trainer:
             self._gate_map = (now, gate_map(self, layer, resolution))
         return self._gate_map[1]
 
-    # -- keeping -----------------------------------------------------------------------------------------------------------
-
-    def checkpoint(self, history: bool = True) -> bytes:
-        """The run as bytes (safetensors with a JSON header), for `restore`, `from_bytes` or a file."""
-        return self.moment(history).to_bytes()
-
-    def save(self, path: str | Path, history: bool = True, since: Mark | None = None) -> None:
-        """Write `checkpoint` to a file, atomically. since: of the history only what came after this moment of it."""
-        self.moment(history).to_file(path, since)
-
-    def moment(self, history: bool = True, **said: Any) -> Checkpoint:
-        """The run as it stands, sharing its parameters: to be written before the next step. said: what else its file shall say."""
-        self.collect()
-        tensors = views_of(self.model, self.optimizer)
-        if self._window is not None:
-            tensors |= self._window.to_tensors(LAST_STEPS)
-        kept = self.history if history else None
-        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said)
-
-    def restore(self, data: bytes, source: str = "checkpoint") -> None:
-        """Become the run that `checkpoint` described. Raises ValueError on broken data, leaving this run as it was."""
-        other = Trainer.from_bytes(data, source)
-        self.__dict__.update(other.__dict__)
-
-    @classmethod
-    def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Trainer:
-        """The run of a checkpoint, ready to go on. device: another one than it was trained on. Raises ValueError on broken data."""
-        found = Checkpoint.from_bytes(data, source)
-        if device is not None:
-            found = replace(found, config=found.config.model_copy(update={"device": device}))
-        return cls.of(found)
-
-    @classmethod
-    def of(cls, found: Checkpoint) -> Trainer:
-        """The run that stands where `found` does. Raises ValueError where its tensors do not fit its config."""
-        trainer = cls(found.config)
-        put_back(found.tensors, trainer.model, trainer.optimizer)
-        trainer.step_number = found.step
-        trainer.history = found.history or History()
-        trainer.history.epoch = found.epoch
-        if found.stopped:
-            trainer.state, trainer.message = "diverged", found.stopped
-        trainer._window = StepRows.from_tensors(
-            found.tensors, LAST_STEPS, len(trainer.model.moe_layers), found.config.n_experts
-        )
-        if trainer._window is not None:
-            trainer._metrics = newest(measure(trainer._window, 1))
-        trainer._keep()
-        return trainer
-
     def exported(self, most_bytes: int, name: str = "") -> bytes:
         """The run as one file for others, see `moe_viz.training.files.run_file`."""
-        return exchange.export(self, most_bytes, name)
+        return run_file.export(self, most_bytes, name)
 
     @classmethod
     def imported(cls, data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Trainer, str]:
         """The run of such a file, and its name. `allow` may refuse its config by raising. ValueError for any other file."""
-        return exchange.imported(cls, data, allow)
-
-    @classmethod
-    def load(cls, path: str | Path, device: str | None = None) -> Trainer:
-        """The run of a file that `save` wrote. Raises ValueError where it is missing, broken or something else."""
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise ValueError(f"cannot read the checkpoint {path}: {error.strerror}") from error
-        return cls.from_bytes(data, str(path), device)
+        return run_file.imported(cls, data, allow)

@@ -7,7 +7,7 @@ import pytest
 
 from moe_viz.records import metrics as m
 from moe_viz.records.metric_info import METRICS
-from tests.records.traces import seeded_trace, trace_of
+from tests.records.traces import seeded_trace, trace_metrics, trace_of
 
 LOG2 = math.log(2)
 
@@ -131,20 +131,20 @@ def test_nothing_measured_is_nan_not_zero():
     nothing = trace_of([[-1], [-1]], 4)
     for trace in (empty, nothing):
         assert math.isnan(m.drop_rate(trace)) and np.isnan(m.load(trace)).all()
-        assert math.isnan(m.trace_metrics(trace)["balance_loss"]) and math.isnan(m.trace_metrics(trace)["load_entropy"])
+        assert math.isnan(trace_metrics(trace)["balance_loss"]) and math.isnan(trace_metrics(trace)["load_entropy"])
     assert math.isnan(m.token_entropy(empty.probs)) and math.isnan(m.dropped_token_rate(empty))
     assert np.isnan(m.drops_by_capacity(np.zeros(3), [1.0])["drop_rate"]).all()
 
 
 def test_one_expert_is_balanced():
-    values = m.trace_metrics(trace_of([0, 0, 0], 1))
+    values = trace_metrics(trace_of([0, 0, 0], 1))
     assert values["load_entropy"] == 1 and values["balance_loss"] == 1 and values["cv"] == 0
 
 
 def test_trace_metrics_stay_within_their_written_bounds():
     for seed in range(20):
         trace = seeded_trace(0, n=64, k=1 + seed % 3, n_experts=8, seed=seed)
-        for name, value in m.trace_metrics(trace).items():
+        for name, value in trace_metrics(trace).items():
             info, k = METRICS[name], 1 + seed % 3
             for bound, sign in ((info.floor, 1), (info.ceiling, -1)):
                 limit = bound.at(8, k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from moe_viz.records import metrics
 from moe_viz.records.trace import RoutingTrace
 
 
@@ -46,3 +47,20 @@ def seeded_trace(step, n=256, k=2, n_experts=8, layer=0, seed=0):
     weight = np.take_along_axis(probs, expert, 1)
     group = np.array(["en", "ru", "py", "num"])[np.arange(n) % 4]
     return trace_of(expert, n_experts, weight=weight, probs=probs, group=group, layer=layer, step=step)
+
+
+def trace_metrics(trace: RoutingTrace) -> dict[str, float | int]:
+    """Every scalar that one layer's trace alone determines, by its name in `METRICS`."""
+    counts, probs = metrics.requested_counts(trace), metrics.mean_probs(trace)
+    return {
+        "balance_loss": metrics.balance_loss(counts, probs),
+        "max_load": metrics.max_load(counts),
+        "max_over_mean": metrics.max_over_mean(counts),
+        "max_violation": metrics.max_violation(counts),
+        "cv": metrics.coefficient_of_variation(counts),
+        "load_entropy": metrics.load_entropy(counts),
+        "token_entropy": metrics.token_entropy(trace.probs),
+        "mean_gate_entropy": metrics.mean_gate_entropy(trace.probs),
+        "drop_rate": metrics.drop_rate(trace),
+        "dropped_token_rate": metrics.dropped_token_rate(trace),
+    }

@@ -9,6 +9,7 @@ Axes: T tokens, D width, E experts, K chosen per token.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,6 +160,8 @@ class TokenChoiceRouter(Router):
     """
 
     one_gradient: bool = True
+    on_choice: Callable[[Choice], None] | None = None
+    """Called with each choice once its experts are ranked, e.g. to take a step apart; it may read, not change."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -235,6 +238,8 @@ class TokenChoiceRouter(Router):
             c.logits, c.probs = logits.detach(), probs.detach()
         with torch.no_grad():
             c.ranking = self.ranking(c)
+        if self.on_choice is not None:
+            self.on_choice(c)
         c.expert, c.requested = self.select(c)
         limit, slots = self._slots(c)
         c.counts = (slots.counts[0] if len(slots.counts) == 1 else slots.counts.sum(0)).to(c.probs.dtype)

@@ -10,34 +10,34 @@ import torch
 
 from moe_viz import __version__
 from moe_viz.records.recording import Recording
-from moe_viz.training.trainer import Trainer
+from moe_viz.training.run import Run
 
 LOOK_EVERY = 50
 """Steps between snapshots: held-out metric and a keyframe. Part of what makes a recording reproducible."""
 
 
-def record(trainer: Trainer, steps: int, stop: Callable[[], bool] = lambda: False, progress: Any = None) -> Recording:
+def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progress: Any = None) -> Recording:
     """Train up to `steps` steps, fewer where `stop()` becomes true or the run diverges, and record them.
 
     progress: a bar with `update`, `set_postfix_str` and `close` (tqdm), or None.
     """
     done = 0
-    snapshot = trainer.snapshot()
-    while done < steps and trainer.state != "diverged" and not stop():
-        trainer.step()
+    snapshot = run.snapshot()
+    while done < steps and run.state != "diverged" and not stop():
+        run.step()
         done += 1
         if done % LOOK_EVERY == 0 or done == steps:
-            snapshot = trainer.snapshot()
+            snapshot = run.snapshot()
             if progress is not None and snapshot.metrics["loss"] is not None:
                 progress.set_postfix_str(f"loss {snapshot.metrics['loss']:.3f}", refresh=False)
         if progress is not None:
             progress.update(1)
     if progress is not None:
         progress.close()
-    if snapshot.step != trainer.step_number:
-        snapshot = trainer.snapshot()
-    about = {"version": __version__, "torch": torch.__version__, "device": trainer.device.type, "steps": done}
-    return Recording(snapshot, trainer.history, about)
+    if snapshot.step != run.step_number:
+        snapshot = run.snapshot()
+    about = {"version": __version__, "torch": torch.__version__, "device": run.device.type, "steps": done}
+    return Recording(snapshot, run.history, about)
 
 
 def compare(first: Recording, second: Recording) -> list[str]:

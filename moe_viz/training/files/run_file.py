@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,9 +23,9 @@ from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 from moe_viz.training.devices import resolve_device
 from moe_viz.training.files.checkpoint import Checkpoint
+from moe_viz.training.run import Run
 
-if TYPE_CHECKING:
-    from moe_viz.training.trainer import Trainer
+R = TypeVar("R", bound=Run)
 
 COLUMN = re.compile(r"[a-z_]{1,40}(\.\d{1,3}){0,2}")
 MOST_COLUMNS, MOST_STEPS = 4096, 10**9
@@ -35,22 +35,22 @@ MOST_RAW_BYTES = 256_000_000
 """Keyframes once decompressed, which is how they are checked: a quarter of a second."""
 
 
-def export(trainer: Trainer, most_bytes: int, name: str = "") -> bytes:
+def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
-    trainer.collect()
-    said = take.about("run", trainer.config.flat(), trainer.step_number, metrics=list(METRICS)) | {"name": name}
+    run.collect()
+    said = take.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
     del said["config"]  # it stands beside this already
-    moment = trainer.moment(**said)
+    moment = run.moment(**said)
     whole = moment.to_bytes()
     if len(whole) <= most_bytes:
         return whole
     without = len(replace(moment, history=None).to_bytes())
-    history = History.from_arrays(*trainer.history.to_arrays())
+    history = History.from_arrays(*run.history.to_arrays())
     history.budget(max((most_bytes - without) * 9 // 10, 0))
     return replace(moment, history=history).to_bytes()
 
 
-def imported(kind: type[Trainer], data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Trainer, str]:
+def imported(kind: type[R], data: bytes, allow: Callable[[RunConfig], None]) -> tuple[R, str]:
     """The run of such a file, on a device of this machine, and its name. Raises ValueError (a `Sentence`) for anything else."""
     try:
         found = Checkpoint.from_bytes(data, "the file")
@@ -63,10 +63,10 @@ def imported(kind: type[Trainer], data: bytes, allow: Callable[[RunConfig], None
     # a sentence in the file would be a stranger's words on our page
     stopped = _STOPPED if found.stopped else ""
     try:
-        trainer = kind.of(replace(found, stopped=stopped, config=_here(found.config)))
+        run = kind.of(replace(found, stopped=stopped, config=_here(found.config)))
     except ValueError as error:
         raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
-    return trainer, str(found.said.get("name", ""))
+    return run, str(found.said.get("name", ""))
 
 
 def _short(error: Exception) -> str:

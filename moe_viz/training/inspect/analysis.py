@@ -7,7 +7,7 @@ it was analysed, so that the run may train on between two experts and all answer
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,7 @@ from moe_viz.records.specialise import first_choice, fluctuation, saturation
 from moe_viz.tasks import Batch, observing
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.probe import traces_of
-
-if TYPE_CHECKING:
-    from moe_viz.training.trainer import Trainer
+from moe_viz.training.run import Run
 
 MOST_KEYFRAMES = 60
 """Moments that saturation and fluctuation are taken over, evenly chosen from those kept."""
@@ -36,20 +34,20 @@ MANY_EXPERTS = 16
 class Magnifier:
     """The analysis of one moment of a run, and the model as it was then."""
 
-    def __init__(self, trainer: Trainer):
-        self.step, self.epoch, self.seed = trainer.step_number, trainer.epoch, trainer.config.seed
-        self.task, self.device = trainer.task, trainer.device
-        self.batch, self.labels = trainer.task.analysis
-        self.model = _copied(trainer.model)
+    def __init__(self, run: Run):
+        self.step, self.epoch, self.seed = run.step_number, run.epoch, run.config.seed
+        self.task, self.device = run.task, run.device
+        self.batch, self.labels = run.task.analysis
+        self.model = _copied(run.model)
         self._forward(self.batch)
         self.analysis = Analysis(
             step=self.step,
             epoch=self.epoch,
-            config=trainer.config.flat(),
-            traces=traces_of(self.model.routings, self.labels, trainer.config, self.step),
+            config=run.config.flat(),
+            traces=traces_of(self.model.routings, self.labels, run.config, self.step),
             geometry=[geometry(layer, index) for index, layer in enumerate(self.model.moe_layers)],
-            change=change_over_time(trainer.history, trainer.epoch),
-            bias=bias_over_time(trainer.history, trainer.epoch),
+            change=change_over_time(run.history, run.epoch),
+            bias=bias_over_time(run.history, run.epoch),
         )
         self.model.routings = []
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from moe_viz.moe import Routing
@@ -12,33 +10,31 @@ from moe_viz.tasks import Batch, observing
 from moe_viz.tasks.plane import PlaneTask
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.traces import first_choice
-
-if TYPE_CHECKING:
-    from moe_viz.training.trainer import Trainer
+from moe_viz.training.run import Run
 
 RESOLUTIONS = (8, 128)
 
 
-def gate_map(trainer: Trainer, layer: int, resolution: int) -> GateMap:
+def gate_map(run: Run, layer: int, resolution: int) -> GateMap:
     """Made anew. Raises ValueError for another task, a layer that is not there, and a resolution that is out of range."""
-    task, layers = trainer.task, trainer.model.moe_layers
+    task, layers = run.task, run.model.moe_layers
     if not isinstance(task, PlaneTask):
-        raise ValueError(f"task = {trainer.config.task.name!r} does not lie in the plane: it has no gate map")
+        raise ValueError(f"task = {run.config.task.name!r} does not lie in the plane: it has no gate map")
     if not 0 <= layer < len(layers):
         raise ValueError(f"layer = {layer} must be 0 to {len(layers) - 1}")
     if not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
         raise ValueError(f"resolution = {resolution} must be {RESOLUTIONS[0]} to {RESOLUTIONS[1]}")
     places = grid(resolution)
     shape = (resolution, resolution)
-    routing, prediction = _look(trainer, _batch(task, places), layer)
+    routing, prediction = _look(run, _batch(task, places), layer)
     owner = first_choice(routing)
-    held_out, answers = _look(trainer, task.held_out, layer)
+    held_out, answers = _look(run, task.held_out, layer)
     points, classes = task.shown
     return GateMap(
-        step=trainer.step_number,
-        epoch=trainer.epoch,
+        step=run.step_number,
+        epoch=run.epoch,
         layer=layer,
-        router=trainer.config.router.name,
+        router=run.config.router.name,
         owner=owner.reshape(shape),
         probs=routing.probs.detach().float().cpu().numpy().reshape(*shape, -1),
         prediction=prediction.reshape(shape).astype(np.int16),
@@ -46,26 +42,26 @@ def gate_map(trainer: Trainer, layer: int, resolution: int) -> GateMap:
         classes=classes.astype(np.int16),
         held_out_owner=first_choice(held_out),
         held_out_correct=answers == task.held_out.targets.cpu().numpy(),
-        batch_dependent=_depends_on_batch(trainer, places, owner, layer),
+        batch_dependent=_depends_on_batch(run, places, owner, layer),
     )
 
 
-def _depends_on_batch(trainer: Trainer, places: np.ndarray, owner: np.ndarray, layer: int) -> bool:
+def _depends_on_batch(run: Run, places: np.ndarray, owner: np.ndarray, layer: int) -> bool:
     """Whether the left half of the places is routed otherwise when it comes alone. Only routers whose card says so can do that."""
-    facts = trainer.config.router.facts
+    facts = run.config.router.facts
     if facts.causal or facts.stochastic_eval:
         return False
     left = places[:, 0] < 0
-    routing, _ = _look(trainer, _batch(trainer.task, places[left]), layer)
+    routing, _ = _look(run, _batch(run.task, places[left]), layer)
     return bool((first_choice(routing) != owner[left]).any())
 
 
-def _look(trainer: Trainer, batch: Batch, layer: int) -> tuple[Routing, np.ndarray]:
+def _look(run: Run, batch: Batch, layer: int) -> tuple[Routing, np.ndarray]:
     """The routing of a batch in one layer, and the predicted classes [T]."""
-    model = trainer.model
-    with random_stream(trainer.device, "look", trainer.config.seed, trainer.step_number), observing(model):
+    model = run.model
+    with random_stream(run.device, "look", run.config.seed, run.step_number), observing(model):
         outputs = model(batch)
-        return model.routings[layer], trainer.task.predict(outputs).cpu().numpy()
+        return model.routings[layer], run.task.predict(outputs).cpu().numpy()
 
 
 def _batch(task: PlaneTask, places: np.ndarray) -> Batch:

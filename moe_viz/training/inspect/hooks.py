@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from moe_viz.moe.routers.base import Choice
 from moe_viz.tasks import Batch
 from moe_viz.training.devices import random_stream
 from moe_viz.training.objective import coefficient
-
-if TYPE_CHECKING:
-    from moe_viz.training.trainer import Trainer
+from moe_viz.training.run import Run
 
 
 @dataclass
@@ -36,18 +34,11 @@ class Seen:
     batch: Batch | None = None
 
 
-def watch(copy: Trainer, moe: MoELayer) -> list[Seen]:
+def watch(copy: Run, moe: MoELayer) -> list[Seen]:
     """Hooks on the copy that keep what passes; the list fills while it steps."""
     watched: list[Seen] = []
     choices: list[Choice] = []
-    if hasattr(moe.router, "ranking"):
-        original = moe.router.ranking
-
-        def ranking(c: Choice) -> Tensor:
-            choices.append(c)
-            return original(c)
-
-        moe.router.ranking = ranking
+    moe.router.on_choice = choices.append
 
     def layer_hook(module: Any, args: tuple, kwargs: dict, output: tuple[Tensor, Routing]) -> None:
         y, routing = output
@@ -68,7 +59,7 @@ def watch(copy: Trainer, moe: MoELayer) -> list[Seen]:
     return watched
 
 
-def _aux_gradients(copy: Trainer, routing: Routing) -> dict[str, Tensor]:
+def _aux_gradients(copy: Run, routing: Routing) -> dict[str, Tensor]:
     """Term -> its weighted gradient by the logits [T, E]."""
     found = {}
     if routing.logits is None or not routing.logits.requires_grad:
@@ -82,7 +73,7 @@ def _aux_gradients(copy: Trainer, routing: Routing) -> dict[str, Tensor]:
     return found
 
 
-def losses_again(copy: Trainer, step: int, watched: list[Seen]) -> list[Tensor]:
+def losses_again(copy: Run, step: int, watched: list[Seen]) -> list[Tensor]:
     """Per-token losses of the same micro-batches with the new weights, on the same random stream."""
     before = len(watched)
     batches = [seen.batch for seen in watched]

@@ -5,7 +5,7 @@ The copy comes from a checkpoint, so the run itself is not touched, and the step
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,38 +19,36 @@ from moe_viz.spec.knobs import N_
 from moe_viz.tasks import Batch
 from moe_viz.training.inspect.hooks import Seen, losses_again, watch
 from moe_viz.training.objective import coefficient
+from moe_viz.training.run import Run
 from moe_viz.training.step import CLIP_NORM
 
-if TYPE_CHECKING:
-    from moe_viz.training.trainer import Trainer
 
-
-def dissect(trainer: Trainer, token: int, layer: int) -> StepStory:
+def dissect(run: Run, token: int, layer: int) -> StepStory:
     """The story of one token (of the next training batch) in one layer. Raises ValueError where there is no such token or layer, or no
     one pass to tell of (THOR's agreement)."""
-    n_layers = len(trainer.model.moe_layers)
+    n_layers = len(run.model.moe_layers)
     if not 0 <= layer < n_layers:
         raise ValueError(f"layer = {layer} must be 0 to {n_layers - 1}")
-    now = trainer.checkpoint(history=False)
-    if trainer.state == "diverged":
+    now = run.checkpoint(history=False)
+    if run.state == "diverged":
         raise ValueError("this run has diverged: it has no next step")
-    if getattr(trainer.config.router, "consistency", 0.0):
+    if getattr(run.config.router, "consistency", 0.0):
         raise ValueError(N_("With agreement every token passes twice in one step. Set it to 0 to take a step apart."))
-    copy = type(trainer).from_bytes(now)
+    copy = Run.from_bytes(now)
     moe = copy.model.moe_layers[layer]
     watched = watch(copy, moe)
     before = {name: tensor.detach().clone() for name, tensor in moe.state_dict().items()}
     gate = _gate(moe)
     moments = None if gate is None else {k: v.clone() for k, v in copy.optimizer.state.get(gate, {}).items()}
     copy.step()
-    rows = copy._statistics.read()
+    rows = copy.statistics.read()
     sizes = [len(seen.x) for seen in watched]
     if not 0 <= token < sum(sizes):
         raise ValueError(f"token = {token} must be 0 to {sum(sizes) - 1}")
     index = int(np.searchsorted(np.cumsum(sizes), token, side="right"))
     local = token - sum(sizes[:index])
-    after = losses_again(copy, trainer.step_number, watched)
-    return _Teller(copy, trainer, moe, before, moments, float(rows.grad_norm[-1])).tell(
+    after = losses_again(copy, run.step_number, watched)
+    return _Teller(copy, run, moe, before, moments, float(rows.grad_norm[-1])).tell(
         watched, index, local, token, layer, after
     )
 
@@ -64,13 +62,13 @@ def _gate(moe: MoELayer) -> Tensor | None:
 class _Teller:
     """Reads one token's numbers off what was watched."""
 
-    def __init__(self, copy: Trainer, trainer: Trainer, moe: MoELayer, before: dict, moments: Any, norm: float):
-        self.copy, self.trainer, self.moe = copy, trainer, moe
+    def __init__(self, copy: Run, run: Run, moe: MoELayer, before: dict, moments: Any, norm: float):
+        self.copy, self.run, self.moe = copy, run, moe
         self.before, self.moments = before, moments
         self.clip = min(1.0, CLIP_NORM / (norm + 1e-6))
 
     def tell(self, parts: list[Seen], index: int, local: int, token: int, layer: int, after: list[Tensor]) -> StepStory:
-        seen, config = parts[index], self.trainer.config
+        seen, config = parts[index], self.run.config
         routing, choice = seen.routing, seen.choice
         share = len(seen.x) / sum(len(part.x) for part in parts)
         linear = None if _gate(self.moe) is None or routing.logits is None else self.before["router.gate.weight"]
@@ -85,7 +83,7 @@ class _Teller:
         if linear is not None and not self._is_linear(linear, sees, logits):
             linear = None
         return StepStory(
-            step=self.trainer.step_number,
+            step=self.run.step_number,
             layer=layer,
             token=token,
             config=config.flat(),
@@ -226,7 +224,7 @@ class _Teller:
         )
 
 
-def _names(copy: Trainer, batch: Batch) -> np.ndarray:
+def _names(copy: Run, batch: Batch) -> np.ndarray:
     """[T] how the tokens of a training batch are called: pieces of text, or what their ids stand for."""
     if copy.task.is_text:
         return copy.task.labels(batch).tokens

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from moe_viz.moe.routing import Routing
 from moe_viz.records.trace import RoutingTrace
+from moe_viz.training.metrics.statistics import weight_before_drop
 
 
 def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: str) -> RoutingTrace:
@@ -63,9 +63,3 @@ def _soft_routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     slot += (group * combine.shape[-1]).astype(np.int32)[:, None]
     weight = np.take_along_axis(mass, expert.astype(np.int64), 1)
     return expert, weight, np.ones(expert.shape, bool), slot
-
-
-def weight_before_drop(routing: Routing) -> torch.Tensor:
-    """[M] the combine weight each route was given before any expert turned it away."""
-    weight = routing.route_weight if routing.asked_weight is None else routing.asked_weight
-    return weight.detach().float()

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from moe_viz.moe.routing import Routing
-from moe_viz.training.inspect.traces import weight_before_drop
 
 RING_ROWS = 512
 """Steps a run can go before its rows must be read."""
@@ -105,6 +104,12 @@ def _gate_sums(routing: Routing) -> Tensor:
     # what a router never asked for may stand in its candidate list with any weight
     weight = torch.where(routing.requested, weight, 0.0)
     return weight.new_zeros(routing.n_experts).index_add_(0, routing.route_expert, weight)
+
+
+def weight_before_drop(routing: Routing) -> Tensor:
+    """[M] the combine weight each route was given before any expert turned it away."""
+    weight = routing.route_weight if routing.asked_weight is None else routing.asked_weight
+    return weight.detach().float()
 
 
 def _z_sum(logits: Tensor) -> Tensor:

@@ -47,9 +47,9 @@ def test_fork_leaves_the_original_alone():
     before = fingerprint(original)
     branch.run(3)
     assert_same(before, fingerprint(original))
-    original.restore(branch.checkpoint())
-    assert original.step_number == 8 and original.config.balance_coef == 1.0
-    assert_same(fingerprint(branch), fingerprint(original))
+    again = Trainer.from_bytes(branch.checkpoint())
+    assert again.step_number == 8 and again.config.balance_coef == 1.0
+    assert_same(fingerprint(branch), fingerprint(again))
 
 
 def test_epoch_survives_without_history():
@@ -125,16 +125,6 @@ def test_metrics_over_a_window_go_on_where_they_were():
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="cannot read the checkpoint"):
         Trainer.load(tmp_path / "nothing")
-
-
-def test_a_refused_checkpoint_leaves_the_run_as_it_was():
-    trainer = Trainer(small())
-    trainer.run(3)
-    before = fingerprint(trainer)
-    with pytest.raises(ValueError):
-        trainer.restore(b"junk")
-    assert trainer.step_number == 3
-    assert_same(before, fingerprint(trainer))
 
 
 def poison(trainer: Trainer) -> None:

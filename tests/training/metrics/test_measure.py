@@ -13,6 +13,7 @@ from moe_viz.records import metrics as definitions
 from moe_viz.training import Trainer
 from moe_viz.training.metrics.measure import WINDOW, as_matrix, columns_of, measure, newest
 from moe_viz.training.metrics.statistics import Statistics, StepRows
+from tests.records.traces import trace_metrics
 from tests.training.conftest import small
 
 
@@ -104,7 +105,7 @@ def test_agrees_with_the_definitions_on_a_trace():
     from moe_viz.training.inspect.traces import trace_of
 
     trace = trace_of(routing, rows_labels(["a"] * 64, ["g"] * 64, 1), step=1, layer=0, router="topk")
-    for name, value in definitions.trace_metrics(trace).items():
+    for name, value in trace_metrics(trace).items():
         if name in found:
             assert found[name] == [pytest.approx(value, rel=1e-5)], name
     assert found["load"][0] == pytest.approx(definitions.load(trace).tolist())
@@ -137,7 +138,7 @@ def test_ring_wraps_and_reads_in_order():
 
 def test_no_step_is_lost_without_a_reader():
     trainer = Trainer(small(batch_tokens=16))
-    trainer._statistics = Statistics(1, 8, trainer.device, rows=8)
+    trainer.statistics = Statistics(1, 8, trainer.device, rows=8)
     for _ in range(30):
         trainer.step()
     trainer.collect()

@@ -1,0 +1,69 @@
+"""The reader's own input through a run as it stands: a text, a picture, and a text that the model writes on. Nothing about the run changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moe_viz.records.snapshot import Continuation
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
+from moe_viz.tasks.images import ImageTask
+from moe_viz.tasks.picture import read_picture
+from moe_viz.training.devices import random_stream, stream_seed
+from moe_viz.training.inspect.probe import route, traces_of
+from moe_viz.training.run import Run
+
+MOST_NEW_TOKENS = 512
+
+
+def route_text(run: Run, text: str) -> list[RoutingTrace]:
+    """One trace per layer of the reader's text."""
+    return _route_ids(run, _text_task(run).encode(text))
+
+
+def route_image(run: Run, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+    """One trace per layer of the reader's picture, and the picture as the model sees it: [H, W] or [H, W, 3] in 0..1."""
+    if not isinstance(run.task, ImageTask):
+        raise ValueError(Sentence(N_("This task has no images.")))
+    batch, labels = run.task.own_image(read_picture(data))
+    routings = route(run.model, batch, run.config, run.step_number, run.device)
+    return traces_of(routings, labels, run.config, run.step_number), labels.images[0]
+
+
+def continue_text(run: Run, text: str, n_tokens: int, temperature: float) -> Continuation:
+    """The text, `n_tokens` more tokens by the model, and how all of them are routed."""
+    if not 1 <= n_tokens <= MOST_NEW_TOKENS:
+        raise ValueError(f"n_tokens = {n_tokens} must be 1 to {MOST_NEW_TOKENS}")
+    if not 0 <= temperature <= 10:
+        raise ValueError(f"temperature = {temperature} must be 0 to 10")
+    task = _text_task(run)
+    prompt = task.encode(text)
+    generator = torch.Generator().manual_seed(stream_seed("continue", run.config.seed, run.step_number))
+    with random_stream(run.device, "continue", run.config.seed, run.step_number):
+        ids = run.model.generate(prompt, n_tokens, temperature, generator)
+    return Continuation(_route_ids(run, ids), len(prompt), task.decode(ids[len(prompt) :]))
+
+
+def _text_task(run: Run) -> Any:
+    if not run.task.is_text:
+        raise ValueError(f"task = {run.config.task.name!r} is not text: it cannot read a sentence")
+    return run.task
+
+
+def _route_ids(run: Run, ids: Tensor) -> list[RoutingTrace]:
+    """Traces of exactly these tokens: what fills the last row up to its length is cut off again."""
+    task = run.task
+    batch = task.ids_batch(ids)
+    routings = route(run.model, batch, run.config, run.step_number, run.device)
+    traces = traces_of(routings, task.labels(batch), run.config, run.step_number)
+    return [_first(trace, len(ids)) for trace in traces]
+
+
+def _first(trace: RoutingTrace, n_tokens: int) -> RoutingTrace:
+    columns = {name: value[:n_tokens] for name, value in vars(trace).items() if isinstance(value, np.ndarray)}
+    return RoutingTrace(trace.step, trace.layer, trace.router, trace.capacity, **columns)

@@ -1,0 +1,257 @@
+"""Run: one training run. It makes steps, takes knobs while it runs, says where it stands, and can be written down and read back.
+
+A run is a pure function of its config, its seed and the device: batches and random numbers depend on (seed, step) only, so runs
+that take turns in one process, or that resume from a checkpoint, give the same numbers (bit for bit on CPU).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from moe_viz.models import build_model
+from moe_viz.records.history import History, Mark
+from moe_viz.records.snapshot import Snapshot
+from moe_viz.spec import RunConfig, change, changed, needs_restart
+from moe_viz.tasks import make_task
+from moe_viz.training import messages
+from moe_viz.training.devices import random_stream, resolve_device
+from moe_viz.training.files.checkpoint import Checkpoint, put_back, tensors_of, views_of
+from moe_viz.training.inspect.probe import probe
+from moe_viz.training.live_knobs import apply_live
+from moe_viz.training.metrics.gradient_norms import gradient_norms
+from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
+from moe_viz.training.metrics.statistics import Statistics, StepRows
+from moe_viz.training.step import make_optimizer, train_step
+
+LAST_STEPS = "last_steps."
+"""How the names of what a checkpoint holds of the last steps begin: metrics over a moving window go on where they were."""
+KEEP_EVERY = 100
+"""Steps between the copies of the run that a divergence falls back to."""
+
+
+class Run:
+    """One run of `config`. Raises ValueError for a device that is absent.
+
+    state        "running", or "diverged": stopped on a loss that was not finite, with the last sound parameters put back
+    message      why it stopped, or ""
+    step_number  steps done;  epoch  rises with each restart (reset, or a knob that cannot be live)
+    history      every step's metrics; complete after `snapshot`, `run` or `collect`
+    statistics   of the steps that `collect` has not read yet
+    """
+
+    def __init__(self, config: RunConfig):
+        self.history = History()
+        self._begin(config)
+
+    def _begin(self, config: RunConfig) -> None:
+        device = resolve_device(config.device)
+        with random_stream(device, "init", config.seed):
+            task = make_task(config, device)
+            model = build_model(config, task).to(device)
+        self.config, self.device, self.task, self.model = config, device, task, model.train()
+        self.optimizer = make_optimizer(model)
+        self.step_number = 0
+        self.state, self.message = "running", ""
+        self.statistics = Statistics(len(model.moe_layers), config.n_experts, device)
+        self._window: StepRows | None = None
+        self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
+        self._task_metric: tuple[Any, float] | None = None
+        self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
+        self._keep()
+
+    @property
+    def epoch(self) -> int:
+        return self.history.epoch
+
+    # -- training ----------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """One training step; none where the run has diverged. Does not wait for the device (but once in `RING_ROWS` unread steps)."""
+        if self.state == "diverged":
+            return
+        started = time.perf_counter()
+        with random_stream(self.device, "step", self.config.seed, self.step_number):
+            batch = self.task.train_batch(self.step_number, self.config.seed)
+            norm = train_step(
+                self.model, self.optimizer, self.task, batch, self.config, self.step_number, self.statistics
+            )
+        self.step_number += 1
+        n_tokens = len(batch.token_ids)
+        norms = gradient_norms(self.model) if self.config.grad_ledger else None
+        self.statistics.commit(self.step_number, n_tokens, norm, norms)
+        self._trained_tokens += n_tokens
+        self._trained_seconds += time.perf_counter() - started
+        if self.statistics.full:
+            self.collect()
+
+    def run(self, steps: int) -> None:
+        """Up to `steps` training steps; fewer where the run diverges."""
+        end = self.step_number + steps
+        while self.step_number < end and self.state != "diverged":
+            for _ in range(min(KEEP_EVERY, end - self.step_number)):
+                self.step()
+            self.collect()
+
+    def collect(self) -> None:
+        """Bring the statistics of the steps since the last time to the host: history, metrics, and whether the run is still sound."""
+        if not len(self.statistics):
+            return
+        started = time.perf_counter()
+        rows = self.statistics.read()
+        self._trained_seconds += time.perf_counter() - started  # the wait for the device belongs to the steps
+        finite = rows.finite
+        sound = len(rows) if finite.all() else int(finite.argmin())
+        if sound:
+            new = rows[:sound]
+            known = new if self._window is None else StepRows.join([self._window, new])
+            measured = measure(known, sound)
+            self._window, self._metrics = known[-WINDOW:], newest(measured)
+            columns = columns_of(len(self.model.moe_layers), self.config.n_experts, LEDGER[0] in measured)
+            self.history.append(columns, new.step, as_matrix(measured))
+        if sound < len(rows):
+            self._diverged(int(rows.step[sound]), float(rows.loss[sound]))
+        elif self.step_number - self._kept.step >= KEEP_EVERY:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Remember the present parameters as sound (they are known to be: every step so far has been read and was finite)."""
+        tensors = tensors_of(self.model, self.optimizer)
+        self._kept = Checkpoint(self.config, self.step_number, self.epoch, tensors)
+
+    def _diverged(self, step: int, loss: float) -> None:
+        put_back(self._kept.tensors, self.model, self.optimizer)
+        self.step_number = self._kept.step
+        self.state, self.message = "diverged", messages.diverged(step, loss, self._kept.step, self.config)
+
+    # -- knobs -------------------------------------------------------------------------------------------------------------
+
+    def set(self, **knobs: Any) -> list[str]:
+        """Turn knobs (flat words); what was done, in plain messages. Raises ValueError on a bad word or value, changing nothing.
+
+        Live knobs take effect at the next step. Switching router or k keeps the experts, and the gate where its shape allows. Any
+        other change restarts the run from step 0. A diverged run goes on from its last sound step.
+        """
+        new = change(self.config, **knobs)
+        words, restart = changed(self.config, new), needs_restart(self.config, new)
+        if restart:
+            before = self.config
+            self._restart(new)
+            return [messages.restarted(restart, before, new)]
+        running = self.state == "running"
+        self.collect()
+        said = []
+        if self.state == "diverged":
+            said += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
+            self.state, self.message = "running", ""
+            self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
+            said.append(messages.goes_on(self.step_number))
+        if words:
+            before, self.config = self.config, new
+            with random_stream(self.device, "live", new.seed, self.step_number):
+                said += apply_live(self.model, self.optimizer, self.task, before, new)
+            if words & {"router", "k"}:
+                self._window = None  # loads of two kinds of routing must not be averaged
+            self._keep()
+        return said
+
+    def reset(self) -> None:
+        """Start again from step 0 with the present config."""
+        self._restart(self.config)
+
+    def _restart(self, config: RunConfig) -> None:
+        if self.state != "diverged":
+            self.collect()
+        self._begin(config)
+        self.history.restart()
+        self._keep()
+
+    # -- looking -----------------------------------------------------------------------------------------------------------
+
+    def snapshot(self, evaluate: bool = True) -> Snapshot:
+        """This moment: metrics of the last steps, the task's metric on held-out data, and how the probe batch is routed.
+
+        evaluate: measure the task's metric now; otherwise it is what was measured last (None: never), and the history has no new value of it.
+        """
+        self.collect()
+        traces, extras = probe(self.model, self.task, self.config, self.step_number, self.device)
+        if self._trained_seconds > 0:
+            self._rate = self._trained_tokens / self._trained_seconds
+            self._trained_tokens, self._trained_seconds = 0, 0.0
+        metric = self._evaluate(evaluate)
+        metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
+        metrics["tokens_per_second"] = self._rate
+        if self.state != "diverged":
+            self.history.add_keyframe(self.step_number, traces)
+        if self.history.last == (self.epoch, self.step_number):
+            bias = {f"bias.{la}.{e}": b for la, row in enumerate(extras.get("bias", [])) for e, b in enumerate(row)}
+            self.history.amend(list(bias), list(bias.values()))
+        return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
+
+    def _evaluate(self, anew: bool) -> float:
+        now = (self.epoch, self.step_number, self.config)
+        if not anew:
+            return self._task_metric[1] if self._task_metric else math.nan
+        if self._task_metric is None or self._task_metric[0] != now:
+            with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
+                self._task_metric = (now, self.task.evaluate(self.model))
+            if self.history.last == now[:2]:
+                self.history.amend(["task_metric"], [self._task_metric[1]])
+        return self._task_metric[1]
+
+    # -- keeping -----------------------------------------------------------------------------------------------------------
+
+    def checkpoint(self, history: bool = True) -> bytes:
+        """The run as bytes (safetensors with a JSON header), for `from_bytes` or a file."""
+        return self.moment(history).to_bytes()
+
+    def save(self, path: str | Path, history: bool = True, since: Mark | None = None) -> None:
+        """Write `checkpoint` to a file, atomically. since: of the history only what came after this moment of it."""
+        self.moment(history).to_file(path, since)
+
+    def moment(self, history: bool = True, **said: Any) -> Checkpoint:
+        """The run as it stands, sharing its parameters: to be written before the next step. said: what else its file shall say."""
+        self.collect()
+        tensors = views_of(self.model, self.optimizer)
+        if self._window is not None:
+            tensors |= self._window.to_tensors(LAST_STEPS)
+        kept = self.history if history else None
+        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Self:
+        """The run of a checkpoint, ready to go on. device: another one than it was trained on. Raises ValueError on broken data."""
+        found = Checkpoint.from_bytes(data, source)
+        if device is not None:
+            found = replace(found, config=found.config.model_copy(update={"device": device}))
+        return cls.of(found)
+
+    @classmethod
+    def of(cls, found: Checkpoint) -> Self:
+        """The run that stands where `found` does. Raises ValueError where its tensors do not fit its config."""
+        run = cls(found.config)
+        put_back(found.tensors, run.model, run.optimizer)
+        run.step_number = found.step
+        run.history = found.history or History()
+        run.history.epoch = found.epoch
+        if found.stopped:
+            run.state, run.message = "diverged", found.stopped
+        run._window = StepRows.from_tensors(
+            found.tensors, LAST_STEPS, len(run.model.moe_layers), found.config.n_experts
+        )
+        if run._window is not None:
+            run._metrics = newest(measure(run._window, 1))
+        run._keep()
+        return run
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | None = None) -> Self:
+        """The run of a file that `save` wrote. Raises ValueError where it is missing, broken or something else."""
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot read the checkpoint {path}: {error.strerror}") from error
+        return cls.from_bytes(data, str(path), device)
