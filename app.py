@@ -6,22 +6,23 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 import streamlit as st
 from starlette.middleware import Middleware
 
-from moe_viz.ui import door, housekeeping, mishaps, races, remembered, server, uploads
-from moe_viz.ui.i18n import _, picker
+from moe_viz.ui.server import errors, gc_timer, lifecycle, passphrase, streamlit_patches, upload_limit
+from moe_viz.ui.session import run_cookie
+from moe_viz.ui.widgets.i18n import _, picker
 
 if __name__ != "__main__":
-    door.only_through_the_main_script()
+    passphrase.only_through_the_main_script()
     app = st.App(
         __file__,
-        lifespan=server.lifespan,
-        routes=server.routes(),
-        middleware=[Middleware(uploads.FewFiles)],
-        on_script_error=mishaps.say,
+        lifespan=lifecycle.lifespan,
+        routes=lifecycle.routes(),
+        middleware=[Middleware(upload_limit.FewFiles)],
+        on_script_error=errors.say,
     )
 else:
     st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
-    housekeeping.start()
-    races.guard()
+    gc_timer.start()
+    streamlit_patches.guard()
     page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
@@ -37,7 +38,7 @@ else:
         ],
         position="top",
     )
-    door.ask()
+    passphrase.ask()
     page.run()
-    remembered.write_back()
+    run_cookie.write_back()
     picker()

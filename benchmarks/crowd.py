@@ -20,7 +20,7 @@ import psutil
 
 from benchmarks.table import Row, show
 from moe_viz.spec import RunConfig
-from moe_viz.ui.permalink import encode
+from moe_viz.ui.session.permalink import encode
 from tests.browser.lab import server
 from tests.websocket import Reader, Update
 

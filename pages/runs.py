@@ -1,7 +1,5 @@
 """My runs: what this browser has started or opened; each can be opened again, named, pinned, taken away as a file, or deleted."""
 
-from moe_viz.ui import my_runs, style
+from moe_viz.ui.my_runs.page import draw
 
-style.apply()
-my_runs.listing()
-my_runs.importing()
+draw()

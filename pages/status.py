@@ -1,6 +1,5 @@
 """For whoever runs the server: who is here, what trains, how fast, and what is left of memory and disk."""
 
-from moe_viz.ui import status, style
+from moe_viz.ui.status.page import draw
 
-style.apply()
-status.live()
+draw()

@@ -1,7 +1,5 @@
 """Twin runs: the same seed and data, one knob different, trained in lock-step."""
 
-from moe_viz.ui import style, twins
+from moe_viz.ui.twins.page import draw
 
-style.apply()
-twins.controls()
-twins.live()
+draw()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 from typing import Any
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets" / "components"
+from moe_viz import paths
+
+ASSETS = paths.ASSETS / "components"
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\.(?:/|\./\w+/)(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)

@@ -10,16 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from moe_viz import paths
 from moe_viz.spec import RunConfig, TaskOptions
 
-DATA = Path(__file__).resolve().parents[2] / "assets" / "data"
+DATA = paths.ASSETS / "data"
 SPLIT_SEED = 20260101
 """Seed of every train / held-out split: the same for all runs, so that held-out numbers compare."""
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from moe_viz.records.differences import ROWS, values, written
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from moe_viz.ui.comparison import FIRST, config_of
+from moe_viz.ui.gates.comparison import FIRST, config_of
 from tests.browser.lab import browser_page, live_step, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]

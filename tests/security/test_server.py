@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moe_viz.logs import RUN_ID
-from moe_viz.ui.uploads import MOST_FILES
+from moe_viz.ui.server.upload_limit import MOST_FILES
 from tests.browser.lab import server
 from tests.security.hostile import BAD_IDS, NASTY
 from tests.websocket import Reader

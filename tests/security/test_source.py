@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 from packaging.requirements import Requirement
 
-from moe_viz.ui.remembered import read as read_cookie
+from moe_viz.ui.session.run_cookie import read as read_cookie
 from tests.test_house import ROOT, imports
 
 PYTHON = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "moe_viz").rglob("*.py"))]

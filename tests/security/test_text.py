@@ -15,10 +15,10 @@ from moe_viz.components.pack import pack
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records import take
 from moe_viz.spec.sentence import Sentence
-from moe_viz.ui.inert import LONGEST, UNSEEN, clean, inert
-from moe_viz.ui.notices import explain_link
-from moe_viz.ui.permalink import decode
-from moe_viz.ui.said import in_words
+from moe_viz.ui.session.permalink import decode
+from moe_viz.ui.widgets.escape import LONGEST, UNSEEN, clean, inert
+from moe_viz.ui.widgets.messages import explain_link
+from moe_viz.ui.widgets.words import in_words
 from tests.components.traces import MARKUP, make_trace
 from tests.security.hostile import NASTY
 
@@ -71,9 +71,7 @@ def test_braces_and_markup_in_what_the_engine_repeats_are_harmless(text):
 
 def test_a_hostile_link_is_explained_as_plain_text():
     _, problems = decode({"k": NASTY[0], NASTY[1]: NASTY[2], "lr": "\u202e" + "9" * 5000, "{run}": "{0}"})
-    script = (
-        "import streamlit as st\nfrom moe_viz.ui.notices import explain_link\nexplain_link(st.session_state['run'])"
-    )
+    script = "import streamlit as st\nfrom moe_viz.ui.widgets.messages import explain_link\nexplain_link(st.session_state['run'])"
     app = AppTest.from_string(script)
     app.session_state["run"] = type("Run", (), {"problems": problems, "shared": False})()
     app.run()

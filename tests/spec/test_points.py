@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import MOST_POINTS, decode_points, encode_points
-from moe_viz.ui.permalink import decode, encode
+from moe_viz.ui.session.permalink import decode, encode
 
 POINTS = st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 3)), max_size=MOST_POINTS)
 

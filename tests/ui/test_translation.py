@@ -12,9 +12,9 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change
 from moe_viz.spec.describe import choices
 from moe_viz.spec.sentence import Knobs, Sentence
 from moe_viz.training.messages import restarted
-from moe_viz.ui import said
-from moe_viz.ui.i18n import LANGUAGES, LOCALE, catalogue
-from moe_viz.ui.inert import inert
+from moe_viz.ui.widgets import words
+from moe_viz.ui.widgets.escape import inert
+from moe_viz.ui.widgets.i18n import LANGUAGES, LOCALE, catalogue
 
 ROOT = LOCALE.parents[1]
 KEYWORDS = {**DEFAULT_KEYWORDS, "N_": None, "_": None}
@@ -124,9 +124,9 @@ def test_every_knob_is_covered(router, language):
 def test_knobs_in_a_sentence_are_named_as_on_their_controls(monkeypatch):
     config = RunConfig(task="clusters")
     told = pickle.loads(pickle.dumps(restarted(["n_experts"], config, change(config, n_experts=16))))
-    assert told == said.in_words(told) and told.endswith("Experts 8 → 16.")
+    assert told == words.in_words(told) and told.endswith("Experts 8 → 16.")
     russian = catalogue("ru").gettext
-    monkeypatch.setattr(said, "_", russian)
-    assert said.in_words(told).endswith(f"{russian('Experts')} 8 → 16.") and russian("Experts") != "Experts"
+    monkeypatch.setattr(words, "_", russian)
+    assert words.in_words(told).endswith(f"{russian('Experts')} 8 → 16.") and russian("Experts") != "Experts"
     typed = "**[x](http://y)**"
-    assert said.in_words(Sentence("{knobs}", knobs=Knobs([("Seed", typed)]))).endswith(f"= {inert(typed)}")
+    assert words.in_words(Sentence("{knobs}", knobs=Knobs([("Seed", typed)]))).endswith(f"= {inert(typed)}")

@@ -1,0 +1,260 @@
+"""The page "Experts": what they specialise in, how that came about, how alike they are, and what is lost without each of them.
+
+Everything is drawn for one stated step; only the head ticks, to say how far training and the frozen twin are.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.charts import experts as charts
+from moe_viz.charts import frozen
+from moe_viz.records import token_identity
+from moe_viz.records.analysis import Ablation
+from moe_viz.ui.experts.specialise import (
+    Side,
+    columns,
+    controls,
+    domains,
+    draw_chart,
+    labelled,
+    sides,
+    take_charts,
+    theme,
+)
+from moe_viz.ui.experts.study import Study, study
+from moe_viz.ui.server.theme import apply as apply_theme
+from moe_viz.ui.session.run import LabRun, current, write_link
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.messages import explain_link, tell
+from moe_viz.ui.widgets.sidebar import rail
+
+SECONDS = 1.0
+PROGRESS = 0.1
+"""Part of the way that the frozen twin must have come before its bar is drawn anew."""
+
+
+def draw() -> None:
+    """Experts: what they specialise in, and how much of it the router has learned."""
+    run = current()
+    apply_theme()
+    rail(run)
+    explain_link(run)
+    experts(run)
+    write_link()
+
+
+def experts(run: LabRun) -> None:
+    """Draw the page for the session's run."""
+    seen = study()
+    refresh.ticking(_head, SECONDS)
+    controls(run, seen)
+    if seen.learned is None:
+        st.info(seen.refusal or _("Your model is starting; its experts appear in a moment."))
+        return
+    views = {
+        "domains": (_("Domains"), domains),
+        "words": (_("Tokens"), _vocabulary),
+        "off": (_("Switch off"), _switch_off),
+        "time": (_("Over time"), _over_time),
+        "together": (_("Together"), _together),
+        "layers": (_("Layers"), _layers),
+        "geometry": (_("Likeness"), _geometry),
+        "bias": (_("Bias"), _bias),
+    }
+    # not side by side in one row: there the many views would not wrap on a phone
+    picked = st.segmented_control(_("View"), list(views), format_func=lambda name: views[name][0], default="domains",
+                                  key="experts_view", label_visibility="collapsed", required=True)  # fmt: skip
+    layer = _layer(run, seen)
+    views[picked or "domains"][1](seen, layer)
+
+
+def _head() -> None:
+    """Keeps the run alive, says where it is, and lets the page be redrawn once there is something new to draw."""
+    refresh.keep()
+    run, seen = current(), study()
+    update = run.poll()
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(_("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."))
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+    tell(run)
+    shown = update or run.latest
+    with st.container(key="live_step", width="content"):
+        st.markdown(_("step {step}").format(step=shown.snapshot.step) if shown else _("starting…"))
+    if update is None:
+        return
+    if seen.watch(run, update.snapshot.step):
+        st.rerun()
+    if seen.frozen_router and seen.pending and not seen.learned.config.get("freeze_router"):
+        seen.follow(run)
+        if not seen.pending or abs(seen.steps - seen.shown_steps) >= PROGRESS * seen.learned.step:
+            st.rerun()
+
+
+def _layer(run: LabRun, seen: Study) -> int:
+    n_layers = seen.learned.n_layers
+    if n_layers == 1:
+        return 0
+    st.session_state.setdefault("experts_layer", min(run.layer, n_layers - 1))
+    st.session_state["experts_layer"] = min(st.session_state["experts_layer"] or 0, n_layers - 1)
+    return st.segmented_control(_("Layer"), range(n_layers), format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                                key="experts_layer", label_visibility="collapsed", required=True)  # fmt: skip
+
+
+def _vocabulary(seen: Study, layer: int) -> None:
+    """Which token ids does each expert own?"""
+    shuffled = seen.shuffled_labels
+    drawn: dict[Side, frozen.PlotlyChart] = {}
+    for side in columns(seen):
+        trace = labelled(seen, side, layer, False)
+        if shuffled:
+            trace = seen.keep(("words", side.which, layer), lambda trace=trace: token_identity.shuffled_tokens(trace))
+        drawn[side] = draw_chart(
+            seen,
+            side,
+            f"words.{layer}.{shuffled}",
+            lambda trace=trace: charts.vocabulary_bars(trace, theme(), _),
+            _("Mean share that each expert gets of the token ids whose favourite it is."),
+        )
+    st.caption(
+        _("Token ids seen at least 10 times; the dashed line is a router that ignores the token (1/E).")
+        + (" " + _("The token ids are shuffled: what is left is chance.") if shuffled else "")
+    )
+    take_charts(seen, drawn, "words", ("vocabulary_specialisation", "token_predictability"))
+
+
+def _switch_off(seen: Study, layer: int) -> None:
+    """What is lost when one expert says nothing?"""
+    st.caption(
+        _(
+            "Each expert's output is zeroed in turn, the routing stays, and the loss on each domain's held-out sequences is measured again."
+        )
+    )
+    missing = [side for side in sides(seen) if (side.which, layer) not in seen.ablations]
+    if missing and st.button(
+        _("Switch each expert off"), key="switch_off", icon=":material/toggle_off:", type="primary"
+    ):
+        bar = st.progress(0.0)
+        for side in missing:
+            seen.ablate(current(), layer, side.which, bar.progress)
+        bar.empty()
+        st.rerun()
+    shuffled = seen.shuffled_labels
+    done = {
+        side.which: seen.ablations[side.which, layer] for side in sides(seen) if (side.which, layer) in seen.ablations
+    }
+    if not done:
+        return
+    scale = charts.scale_for(list(done.values()))
+    if shuffled:
+        done = {which: ablation.shuffled() for which, ablation in done.items()}
+    drawn: dict[Side, frozen.PlotlyChart] = {}
+    for side in columns(seen):
+        if side.which not in done:
+            st.caption(_("Not switched off yet."))
+            continue
+        ablation = done[side.which]
+
+        def make(side: Side = side, ablation: Ablation = ablation) -> frozen.PlotlyChart:
+            return charts.switched_off(ablation, scale, side.analysis, theme(), _)
+
+        alt = _("Change of the loss on each domain when each expert is switched off.")
+        chart = drawn[side] = draw_chart(seen, side, f"off.{layer}.{shuffled}.{scale}", make, alt)
+        most = chart.table.sort_values("change", ascending=False).iloc[0]
+        with st.container(key=f"most_needed_{side.which}"):
+            st.markdown(
+                _("Most needed: expert {expert} on {domain}, {change} ± {error} (standard error over sequences). The layer's other experts change this domain by {others} ± {sd}.").format(
+                    expert=int(most["expert"]), domain=_(most["domain"]), change=f"{most['change']:+.3f}", error=f"{most['error']:.3f}",
+                    others=f"{most['others']:+.3f}", sd=f"{most['others_sd']:.3f}",
+                )
+            )  # fmt: skip
+    if shuffled:
+        st.caption(_("The domain labels are shuffled: an effect that stays is not about domains."))
+    take_charts(seen, drawn, "off", ("switched_off", "domain_specialisation"))
+
+
+def _over_time(seen: Study, layer: int) -> None:
+    """When did routing settle?"""
+    change = seen.learned.change
+    if change["step"].nunique() < 2:
+        st.info(
+            _(
+                "Only one moment of this run has been kept so far, so nothing can be compared. Let it train and press Update."
+            )
+        )
+        return
+    side = sides(seen)[0]
+    chart = draw_chart(seen, side, "time", lambda: charts.change_curves(change, theme(), _),
+                 _("Per layer: part of the choices at each step that are still today's, and tokens that have kept their expert since."))  # fmt: skip
+    st.caption(_("The probe batch at up to 60 kept moments, against the newest one. A restart begins anew."))
+    take_charts(seen, {side: chart}, "time", ("saturation", "fluctuation"))
+
+
+def _together(seen: Study, layer: int) -> None:
+    """Which experts are chosen together, and is it more than their loads explain?"""
+    drawn: dict[Side, frozen.PlotlyChart] = {}
+    if seen.learned.traces[layer].expert.shape[1] < 2:
+        st.info(_("Each token has a single expert here (k = 1): there are no pairs to look at."))
+        return
+    for side in columns(seen):
+        trace = labelled(seen, side, layer, False)
+        drawn[side] = draw_chart(seen, side, f"together.{layer}", lambda trace=trace: frozen.co_activation(trace, theme(), _),
+                           _("How often two experts are chosen for the same token, beside what their loads alone would give."))  # fmt: skip
+    take_charts(seen, drawn, "together", ("co_activation",))
+
+
+def _layers(seen: Study, layer: int) -> None:
+    """How even is each layer, and which way do tokens go from layer to layer?"""
+    heat: dict[Side, frozen.PlotlyChart] = {}
+    for side in columns(seen):
+        traces = side.analysis.traces
+        heat[side] = draw_chart(seen, side, "heat", lambda traces=traces: frozen.load_heatmap(traces, theme(), _),
+                          _("Load of each expert in each layer, in multiples of the fair share."))  # fmt: skip
+        trace = traces[layer]
+        draw_chart(
+            seen,
+            side,
+            f"fp.{layer}",
+            lambda trace=trace: frozen.balance_scatter(trace, theme(), _),
+            _("Load and mean probability of each expert: what the balancing loss multiplies."),
+        )
+        if len(traces) < 2:
+            st.info(_("One layer only: there is no way from layer to layer."))
+            continue
+        draw_chart(seen, side, "paths", lambda traces=traces: frozen.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
+    take_charts(seen, heat, "layers", ("load", "paths"))
+
+
+def _geometry(seen: Study, layer: int) -> None:
+    """How alike are the experts?"""
+    drawn: dict[Side, frozen.PlotlyChart] = {}
+    for side in columns(seen):
+        geometry = side.analysis.geometry[layer]
+        if geometry.router_cosine is None:
+            st.info(_("This gate compares tokens with nothing of the experts' own, so it has no rows to compare."))
+        else:
+            draw_chart(seen, side, f"rows.{layer}", lambda geometry=geometry: charts.router_likeness(geometry, theme(), _), _("Cosine between the router's rows."))  # fmt: skip
+        drawn[side] = draw_chart(seen, side, f"distance.{layer}", lambda geometry=geometry: charts.expert_distances(geometry, theme(), _), _("Distance between the experts' weights."))  # fmt: skip
+    st.caption(
+        _(
+            "Two experts can compute the same with their hidden units in another order: their weights are then far apart, too."
+        )
+    )
+    take_charts(seen, drawn, "geometry", ("router_cosine", "expert_distance"))
+
+
+def _bias(seen: Study, layer: int) -> None:
+    """How does loss-free balancing push?"""
+    bias = seen.learned.bias
+    if f"bias.{layer}.0" not in bias or len(bias) < 2:
+        st.info(
+            _(
+                "This gate has no selection bias. Choose one that is balanced by a bias (DeepSeek-V3) to see its controller at work."
+            )
+        )
+        return
+    side, n_experts = sides(seen)[0], seen.learned.traces[layer].n_experts
+    chart = draw_chart(seen, side, f"bias.{layer}", lambda: charts.bias_lines(bias, layer, n_experts, theme(), _), _("Selection bias of each expert over the steps."))  # fmt: skip
+    take_charts(seen, {side: chart}, "bias", ("selection_bias",))

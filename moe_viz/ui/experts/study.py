@@ -1,0 +1,138 @@
+"""Study: the session's close look at its run, and at the same run with its router frozen, both at one stated step.
+
+A tick looks at a young run by itself (`watch`), later only the reader does: `update` looks at the run as it is now; `follow` lets the frozen
+twin train up to that very step and looks at it, too. Figures are kept until the next look, so that a redrawn page costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.records.analysis import Ablation, Analysis
+from moe_viz.spec import RunConfig
+from moe_viz.ui.session.run import LabRun, engine, lease, owner
+from moe_viz.ui.widgets.words import in_words
+
+STATE = "study"
+YOUNG = 200
+"""Steps after which the reader alone decides when to look again."""
+NOT_COMPARED = ("speed", "freeze_router")
+"""Words in which a twin may differ from its run."""
+
+
+@dataclass
+class Study:
+    """learned, frozen: the looks at the run and at its twin (None: none yet). twin: the twin's run; steps: how far it has come; shown_steps: how far the page says."""
+
+    learned: Analysis | None = None
+    frozen: Analysis | None = None
+    twin: str | None = None
+    twin_config: dict[str, Any] | None = None
+    steps: int = 0
+    shown_steps: int = 0
+    refusal: str = ""
+    shuffled_labels: bool = False
+    frozen_router: bool = False
+    """The two controls, kept here because a page forgets the widgets of another page."""
+    ablations: dict[tuple[str, int], Ablation] = field(default_factory=dict)
+    _kept: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> bool:
+        """The twin is still on its way to the step looked at."""
+        return self.learned is not None and self.frozen is None and not self.refusal
+
+    def keep(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The figure or number of `key`, made once per look."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def watch(self, run: LabRun, step: int) -> bool:
+        """The first look, and another one each time a young run has doubled its steps: in its first steps there is little to see.
+
+        Not while something rests on the present look: the frozen twin, or experts switched off. Whether it has looked.
+        """
+        if self.refusal or (self.learned is not None and not self._is_early(step)):
+            return False
+        self.update(run)
+        return True
+
+    def _is_early(self, step: int) -> bool:
+        rests = self.frozen_router or self.ablations
+        return self.learned.step < YOUNG and step >= max(10, 2 * self.learned.step) and not rests
+
+    def update(self, run: LabRun) -> None:
+        """Look at the run as it is now."""
+        if run.run is None or run.lost:
+            return
+        try:
+            self.learned = engine().analyse(run.run)
+        except WorkerLost:
+            run.lost = True
+            return
+        except EngineError as error:
+            self.refusal = in_words(error)
+            return
+        self.frozen, self.refusal = None, ""
+        self.ablations.clear()
+        self._kept.clear()
+
+    def follow(self, run: LabRun) -> None:
+        """Let the frozen twin train on towards the step looked at; look at it once it is there. Cheap: ask as often as the page ticks."""
+        if not self.pending or run.lost:
+            return
+        try:
+            self._open_twin()
+            self.steps = engine().train_to(self.twin, self.learned.step)
+            if self.steps > self.learned.step:  # the run has begun again since
+                engine().reset(self.twin)
+                self.steps = engine().train_to(self.twin, self.learned.step)
+            if self.steps == self.learned.step:
+                self.frozen = engine().analyse(self.twin)
+        except WorkerLost:
+            run.lost = True
+        except EngineError as error:
+            self.twin, self.refusal = None, in_words(error)
+
+    def _open_twin(self) -> None:
+        wanted = {word: value for word, value in self.learned.config.items() if word not in NOT_COMPARED}
+        if self.twin is not None and self.twin_config == wanted:
+            return
+        if self.twin is not None:
+            engine().release(self.twin)
+        config = RunConfig.from_flat({**wanted, "speed": "full", "freeze_router": True})
+        self.twin, self.twin_config = engine().open(config, playing=False, owner=owner()), wanted
+        lease(self.twin)
+
+    def ablate(self, run: LabRun, layer: int, which: str, progress: Callable[[float], Any]) -> None:
+        """Switch the experts of one layer off, one call each, so that other runs have their turn in between."""
+        seen, of = (self.learned, run.run) if which == "learned" else (self.frozen, self.twin)
+        n_experts = seen.traces[layer].n_experts
+        losses = []
+        try:
+            for done, expert in enumerate([None, *range(n_experts)]):
+                losses.append(engine().switch_off(of, seen.step, layer, expert))
+                progress((done + 1) / (n_experts + 1))
+        except WorkerLost:
+            run.lost = True
+            return
+        except EngineError as error:
+            run.notices.append(error)
+            return
+        base, off = losses[0], np.stack(losses[1:])
+        group = seen.sequence_groups()[: len(base)]  # the first half of the batch where experts are many
+        self.ablations[which, layer] = Ablation(seen.step, layer, group, base, off)
+
+
+def study() -> Study:
+    """The session's study."""
+    if STATE not in st.session_state:
+        st.session_state[STATE] = Study()
+    return st.session_state[STATE]

@@ -1,0 +1,1 @@
+"""The page Gate map. `page.draw` draws it; no other page may import from here."""

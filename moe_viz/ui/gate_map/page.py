@@ -1,0 +1,259 @@
+"""The page "Gate map": a run of its own in the plane, its map as the hero, and painted data that become the run's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.components.gate_map import asked_points, gate_map_view, translated
+from moe_viz.engine.protocol import Update
+from moe_viz.records.gate_map import GateMap, regions, to_frame
+from moe_viz.records.narration import narrate
+from moe_viz.spec import RunConfig, plain
+from moe_viz.ui.server import theme
+from moe_viz.ui.session.permalink import NOT_KNOBS, decode
+from moe_viz.ui.session.run import LabRun, from_link, write_link
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.charts import draw_chart, for_charts
+from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, take
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import control
+from moe_viz.ui.widgets.messages import explain_link, tell
+from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.words import in_words
+
+STATE, KEY = "plane_run", "gate_map"
+FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
+"""The controls of this page, in reading order; the gate decides which of them it has."""
+START = {"task": "plane", "n_experts": 6, "speed": 20}
+SECONDS, SECONDS_PAUSED = 0.25, 2.0
+RESOLUTIONS = ((8, 64), (16, 48), (64, 32))
+"""(up to so many experts, places along each side): all their probabilities travel to the page with every update."""
+
+
+def draw() -> None:
+    """Gate map: the plane in the colours of the experts that own it, while borders move; paint other data with the mouse."""
+    run = plane_run()
+    theme.apply()
+    rail(run)
+    explain_link(run)
+    live(run)
+    write_link(run)
+
+
+@dataclass
+class PlaneRun(LabRun):
+    """A run in the plane with its newest map. `sent` is what the page painted last, so that it is taken once."""
+
+    map: GateMap | None = None
+    sent: Any = None
+
+    def poll(self) -> Update | None:
+        """As `LabRun.poll`, with the map of that moment (or, while it trains, of a step soon after)."""
+        update = super().poll()
+        if update is not None:
+            resolution = next(places for most, places in RESOLUTIONS if self.config.n_experts <= most)
+            layer = min(self.layer, update.snapshot.config["n_layers"] - 1)
+            self.map = self._ask("gate_map", layer, resolution) or self.map
+        return update
+
+    def take_painting(self) -> None:
+        """Train on what the reader has painted since the last look; what cannot be points is refused in one line."""
+        sent = (st.session_state.get(KEY) or {}).get("painted")
+        if sent is None or sent == self.sent:
+            return
+        self.sent = sent
+        try:
+            painted = asked_points(KEY)
+        except ValueError as error:
+            self.notices.append(plain(error, _))
+            return
+        if painted is not None and painted[0] != self.config.task.points:
+            self.turn(points=painted[0])
+            st.rerun()  # the whole page: its address and its controls tell of the painted points too
+
+
+def plane_run() -> PlaneRun:
+    """The session's run of this page; the first call makes it, from the link if that says anything."""
+    if STATE not in st.session_state:
+        params = {word: text for word, text in st.query_params.to_dict().items() if word not in NOT_KNOBS}
+        config, found = decode({**params, "task": "plane"}, _) if params else (RunConfig(**START), [])
+        st.session_state[STATE] = from_link(PlaneRun, config, found)
+    return st.session_state[STATE]
+
+
+def rail(run: PlaneRun) -> None:
+    """Pace, data, gate."""
+    with st.sidebar:
+        with st.container(horizontal=True, gap="xsmall", key="buttons"):
+            label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
+            st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
+            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once)
+            st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset)
+        fields = run.config.fields()
+        for word in FIRST:
+            if word in fields:
+                control(word, run.config, _turn)
+        st.link_button(_("Open in the lab"), lab_link(run.config.flat()), icon=":material/science:")
+
+
+def _turn(word: str) -> None:
+    """A chosen shape takes the place of painted points."""
+    knobs = {word: st.session_state[word]}
+    plane_run().turn(**knobs, **({"points": ""} if word == "shape" else {}))
+
+
+def live(run: PlaneRun) -> None:
+    """Draw the live part and keep it ticking."""
+    refresh.ticking(_tick, run.tick_s(SECONDS, SECONDS_PAUSED))
+
+
+def _tick() -> None:
+    run = plane_run()
+    refresh.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
+    run.take_painting()
+    shown = run.poll() or run.latest
+    tell(run)
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(
+                _("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:"
+            )
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+    if shown is None or run.map is None:
+        with st.container(key="live_step"):
+            st.markdown(_("starting…"))
+        return
+    if shown.snapshot.message:
+        st.error(in_words(shown.snapshot.message), icon=":material/error:")
+    _head(run, shown)
+    left, right = st.columns([2.2, 1])
+    table = regions(run.map)
+    with left:
+        _map(run, run.map, table)
+    with right:
+        _strips(run, for_charts(run, shown))
+    with lazy(_("The same as a table"), "plane_table") as is_open:
+        if is_open:
+            _table(run.map, table)
+    _take(run, run.map, shown)
+
+
+def _head(run: PlaneRun, shown: Update) -> None:
+    moment = shown.snapshot
+    story = narrate(moment, shown.history)
+    accuracy = moment.metrics.get("task_metric")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            st.markdown(story.text(_), help=story.reason(_))
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=moment.step))
+    with st.container(key="accuracy_now"):
+        st.caption(
+            _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}")
+        )
+    if len(moment.traces) > 1:
+        picked = st.segmented_control(
+            _("Layer"),
+            range(len(moment.traces)),
+            default=min(run.layer, len(moment.traces) - 1),
+            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            key="plane_layer",
+            label_visibility="collapsed",
+            required=True,
+        )
+        run.layer = run.layer if picked is None else picked
+
+
+def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
+    painted = run.config.task.points
+    gate_map_view(found, key=KEY, summary=_summary(found, table), painted=painted, labels=translated(_))
+    if painted:
+        with st.container(horizontal=True, vertical_alignment="center", key="painted"):
+            st.caption(_("The run trains on {n} painted points.").format(n=len(painted) // 4))
+            press(_("Back to the shape"), lambda: run.turn(points=""), key="unpaint", icon=":material/undo:")
+    facts = run.config.router.facts
+    if found.batch_dependent:
+        st.caption(
+            _(
+                "With this gate a place's expert depends on the other points of the batch; here all places are one batch."
+            )
+        )
+    elif not facts.causal:
+        st.caption(
+            _(
+                "While training, this gate deals out a whole batch at once; the map shows whom each place would ask alone."
+            )
+        )
+    elif facts.stochastic_eval:
+        st.caption(_("This gate draws experts by lot, so the map is noise by design."))
+
+
+def _summary(found: GateMap, table: pd.DataFrame) -> str:
+    owners = table[table["share"] > 0].sort_values("share", ascending=False)
+    parts = [
+        _("no expert {share}").format(share=f"{row.share:.0%}")
+        if pd.isna(row.expert)
+        else _("expert {n} {share}").format(n=row.expert + 1, share=f"{row.share:.0%}")
+        for row in owners.itertuples()
+    ]
+    return _("Map of the plane at step {step}: {parts}.").format(step=found.step, parts=", ".join(parts))
+
+
+def _strips(run: PlaneRun, shown: Update) -> None:
+    """Load, accuracy and loss on one time axis."""
+    history = shown.history
+    if history.empty:
+        return
+    n_experts = shown.snapshot.config["n_experts"]
+    accuracy = {"task_metric": _("accuracy on held-out points")}
+    stack = {
+        "load": (
+            charts.load_over_time(history, min(run.layer, len(shown.snapshot.traces) - 1), n_experts, _),
+            _("Share of the routes asked of each expert, over the steps."),
+        ),
+        "task_metric": (
+            charts.curve(history, accuracy, _("Accuracy"), _, domain=(0, 1), form="%", sparse=True),
+            _("Share of held-out points whose class is predicted, over the steps."),
+        ),
+        "loss": (
+            charts.curve(history, {"loss": _("training loss")}, _("Loss"), _, sparse=True),
+            _("Training loss over the steps; lower is better."),
+        ),
+    }
+    with st.container(key="strips", gap=None):
+        for key, (chart, alt) in stack.items():
+            draw_chart(chart if key == "loss" else charts.without_time_axis(chart), f"plane_{key}", alt)
+
+
+def _table(found: GateMap, table: pd.DataFrame) -> None:
+    columns = {
+        "expert": _("expert"),
+        "share": _("share of the plane"),
+        "mean_probability": _("its mean probability there"),
+        "held_out": _("held-out points there"),
+        "accuracy": _("accuracy on them"),
+    }
+    shown = table.assign(expert=table["expert"] + 1).rename(columns=columns)
+    formats = {columns[name]: "{:.1%}" for name in ("share", "mean_probability", "accuracy")}
+    st.caption(
+        _("Step {step}: {n} × {n} places, each with the expert that a point there would ask first.").format(
+            step=found.step, n=found.resolution
+        )
+    )
+    st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
+
+
+def _take(run: PlaneRun, found: GateMap, shown: Update) -> None:
+    points = {"x": found.points[:, 0], "y": found.points[:, 1], "class": found.classes + 1}
+    tables = {
+        f"gate-map-layer-{found.layer + 1}": lambda: to_frame(found),
+        "points": lambda: pd.DataFrame(points),
+        "history": every_row({"plane": run.run}, [shown.history]),
+    }
+    take(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))

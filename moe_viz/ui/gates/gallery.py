@@ -1,0 +1,167 @@
+"""The gallery of the Gates page: one card per router, made from its declaration alone. A new router has a card by being registered."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, RunConfig
+from moe_viz.spec.describe import allowed, write
+from moe_viz.spec.knobs import N_, is_live
+from moe_viz.ui.gates.comparison import MOST, Comparison
+from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.widgets.i18n import _, language
+
+FAMILIES = {
+    "fixed": N_("Without a learned choice"),
+    "token_choice": N_("Each token chooses"),
+    "noisy": N_("Each token chooses, with noise"),
+    "second_expert": N_("A second expert, sometimes"),
+    "fine_grained": N_("Many small experts"),
+    "cosine": N_("Cosine scores"),
+    "two_branches": N_("Two levels or two branches"),
+    "expert_side": N_("Experts choose, or nobody does"),
+    "assignment": N_("Optimal assignment"),
+    "learned": N_("Learned by other means"),
+}
+"""Module of the declaration -> the family's name, in the order of the filter."""
+BADGES = {
+    "causal": (N_("causal"), N_("looks at future tokens")),
+    "differentiable": (N_("learns from the task loss"), N_("no gradient from the task")),
+    "dropless": (N_("dropless possible"), N_("always limited")),
+    "fixed_load": (N_("fixed load"), ""),
+    "stochastic_eval": ("", N_("random at evaluation")),
+}
+"""Flag of the facts -> (badge where it holds, badge where it does not); "" for none. The right ones are warnings."""
+EXPERTS = (8, 16, 64)
+
+
+def family(router: str) -> str:
+    return ROUTER_OPTIONS[router].__module__.rsplit(".", 1)[-1]
+
+
+def gallery(found: Comparison) -> None:
+    """Filters, then one card per router that passes them; a closed card is one line."""
+    wanted, families, years = _filters()
+    shown = [
+        name
+        for name, options in ROUTER_OPTIONS.items()
+        if (not families or family(name) in families)
+        and years[0] <= options.facts.year <= years[1]
+        and wanted in _searched(name)
+    ]
+    with st.container(key="gallery", gap="xsmall"):
+        st.caption(_("{n} of {all} gates").format(n=len(shown), all=len(ROUTER_OPTIONS)))
+        for name in shown:
+            _card(name, found)
+
+
+def _filters() -> tuple[str, list[str], tuple[int, int]]:
+    every = [options.facts.year for options in ROUTER_OPTIONS.values()]
+    left, middle, right = st.columns([2, 2, 2])
+    wanted = left.text_input(_("Search"), key="gallery_search", placeholder=_("name, paper, idea, model…"))
+    families = middle.multiselect(
+        _("Family"),
+        list(FAMILIES),
+        format_func=lambda name: _(FAMILIES[name]),
+        key="gallery_families",
+        placeholder=_("Any"),
+    )
+    years = right.slider(_("Year"), min(every), max(every), (min(every), max(every)), format="%d", key="gallery_years")
+    return wanted.strip().casefold(), families, years
+
+
+def _searched(name: str) -> str:
+    facts = ROUTER_OPTIONS[name].facts
+    parts = (name, _(facts.title), facts.paper, _(facts.idea), _(facts.used_by), _(facts.fails))
+    return " ".join(parts).casefold()
+
+
+def _card(name: str, found: Comparison) -> None:
+    options = ROUTER_OPTIONS[name]
+    facts = options.facts
+    future = "" if facts.causal else f" :orange-badge[{_('looks at future tokens')}]"
+    line = f"**{_(facts.title)}** · {facts.year} · {_(facts.idea)}{future}"
+    with st.expander(line, key=f"card_{name}", on_change="rerun") as card:
+        if not card.open:
+            return
+        st.markdown(_badges(name))
+        st.caption(facts.paper)
+        if facts.formula:
+            st.latex(facts.formula)
+        for title, text in ((_("Used by"), facts.used_by), (_("Costs"), facts.cost), (_("Fails"), facts.fails)):
+            if text:
+                st.markdown(f"**{title}** · {_(text)}")
+        _options(options)
+        _links(name, found)
+
+
+def _badges(name: str) -> str:
+    facts = ROUTER_OPTIONS[name].facts
+    found = []
+    for flag, (yes, no) in BADGES.items():
+        holds = getattr(facts, flag)
+        good = holds != (flag == "stochastic_eval")
+        text = yes if good else no
+        if text:
+            found.append(f":{'gray' if good else 'orange'}-badge[{_(text)}]")
+    return " ".join([f":blue-badge[{_(FAMILIES.get(family(name), family(name)))}]", *found])
+
+
+def _options(options: type[RouterOptions]) -> None:
+    """The table of its options: what they are called, what they allow, what they start at."""
+    fields = {word: info for word, info in options.model_fields.items() if word != "name"}
+    if not fields:
+        st.caption(_("No options of its own."))
+        return
+    lines = [" | ".join(("", _("Option"), _("Allowed"), _("Default"), "", "")).strip(), "|:--|:--|:--|:--|"]
+    for word, info in fields.items():
+        default = write(info.get_default(call_default_factory=True))
+        live = "" if is_live(info) else " " + _("Changing it restarts the run.")
+        text = f"{_(info.description or '')}{live}".replace("|", "\\|")
+        lines.append(f"| **{_(info.title or word)}** `{word}` | {allowed(info, _)} | {default} | {text} |")
+    st.markdown("\n".join(lines))
+
+
+def _links(name: str, found: Comparison) -> None:
+    """Into the comparison; into the lab, with its defaults or with the choices of a paper or a released model."""
+    with st.container(horizontal=True, key=f"links_{name}"):
+        st.link_button(_("Open in the lab"), link(name), icon=":material/science:", type="primary", key=f"open_{name}")
+        st.button(
+            _("Compare live"), icon=":material/compare:", key=f"compare_{name}", on_click=_compare, args=(name, found)
+        )
+        for preset, values in PRESETS.items():
+            if values["name"] == name:
+                said = ", ".join(f"{word} = {write(value)}" for word, value in values.items() if word != "name")
+                st.link_button(
+                    _("As in {preset}").format(preset=preset.replace("_", " ")),
+                    link(name, values),
+                    help=said or None,
+                    key=f"preset_{preset}",
+                )
+
+
+def _compare(name: str, found: Comparison) -> None:
+    """Put a router among those compared, in place of the one that has been there for longest if there is no room."""
+    if name not in found.routers:
+        found.choose([*found.routers, name][-MOST:])
+    st.session_state["part"] = "compare"
+
+
+def link(name: str, options: dict[str, Any] | None = None) -> str:
+    """A permalink to the lab with this router: on text where it is causal, else on images, with as few experts as its options need."""
+    return "./?" + urlencode(encode(example(name, options), language()))
+
+
+def example(name: str, options: dict[str, Any] | None = None) -> RunConfig:
+    """The run behind `link`. Raises ValueError where the options fit no number of experts."""
+    causal = ROUTER_OPTIONS[name].facts.causal
+    task = next(task for task, about in TASK_OPTIONS.items() if about.causal == causal)
+    for n_experts in EXPERTS:
+        try:
+            return RunConfig(task=task, router={"name": name, **(options or {})}, n_experts=n_experts)
+        except ValueError as error:
+            refused = error
+    raise refused

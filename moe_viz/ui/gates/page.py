@@ -1,0 +1,327 @@
+"""The live comparison of the Gates page: controls of what the runs share, and the one fragment that reads them all and draws."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.charts import side_by_side
+from moe_viz.engine.protocol import Update
+from moe_viz.records.differences import ROWS, values, written
+from moe_viz.records.export import flat_frame
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
+from moe_viz.spec.routers import TokenChoice
+from moe_viz.ui.gates.comparison import MOST, Comparison, comparison, labels
+from moe_viz.ui.gates.gallery import gallery
+from moe_viz.ui.server import theme
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
+from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import control, show
+from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.words import in_words
+
+SHARED = ("task", "n_experts", "k", "capacity_factor", "balance_coef", "speed")
+SECONDS = 1.0
+SECONDS_PAUSED = 2.0
+CSS = """
+<style>
+@media (min-width: 640px) { [class*="st-key-panel_"] { min-height: 6.6rem; } }
+.st-key-differences { overflow-x: auto; }
+</style>
+"""
+
+
+def draw() -> None:
+    """Gates: every router on a card, and up to four of them trained side by side."""
+    theme.apply()
+    st.html("<style>.st-key-part { margin-top: 0.9rem; }</style>")
+    found = comparison()
+    part = st.segmented_control(
+        _("Part"),
+        ["compare", "gallery"],
+        default="compare",
+        format_func={"compare": _("Compare live"), "gallery": _("All gates")}.get,
+        key="part",
+        label_visibility="collapsed",
+        required=True,
+    )
+    if part == "gallery":
+        gallery(found)
+    else:
+        rail(found)
+        live(found)
+
+
+def rail(found: Comparison) -> None:
+    """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
+    with st.sidebar:
+        with st.container(horizontal=True, gap="xsmall", key="buttons"):
+            label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
+            st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
+            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=found.step_once)
+            st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=found.reset)
+        st.session_state["routers"] = found.routers
+        st.multiselect(
+            _("Gates to compare (up to {n})").format(n=MOST),
+            list(ROUTER_OPTIONS),
+            format_func=lambda name: show("router", name),
+            max_selections=MOST,
+            key="routers",
+            on_change=lambda: found.choose(st.session_state["routers"]),
+            help=_("All start from the same seed and see the same data, one step each in turn."),
+        )
+        for word in SHARED:
+            if found.offers(word):
+                control(word, found.base, lambda changed: found.turn(changed, st.session_state[changed]))
+
+
+def live(found: Comparison) -> None:
+    """Draw the comparison and keep it ticking."""
+    st.html(CSS)
+    refresh.ticking(_tick, SECONDS if found.playing or not found.latest else SECONDS_PAUSED)
+
+
+def _tick() -> None:
+    refresh.keep()
+    found = comparison()
+    found.poll()
+    tell(found)
+    if found.lost:
+        _lost(found)
+    if not found.routers:
+        st.info(_("Choose at least one gate to compare."))
+        return
+    _head(found)
+    if not found.latest:
+        return
+    _panels(found)
+    _overlays(found)
+    _differences(found)
+    _blends(found)
+    _numbers(found)
+    _take(found)
+
+
+def _lost(found: Comparison) -> None:
+    with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+        st.warning(
+            _("The training process stopped. These runs were saved a few seconds ago."), icon=":material/warning:"
+        )
+        st.button(_("Resume"), key="resume", type="primary", on_click=found.resume)
+
+
+def _head(found: Comparison) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            st.markdown(_("Same seed, same data, same start: only the gate differs."))
+        with st.container(key="live_step", width="content"):
+            steps = [update.snapshot.step for update in found.latest]
+            st.markdown(_("step {step}").format(step=max(steps)) if steps else _("starting…"))
+    n_layers = found.base.n_layers
+    if n_layers > 1:
+        picked = st.segmented_control(
+            _("Layer"),
+            range(n_layers),
+            default=0,
+            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            key="compared_layer",
+            label_visibility="collapsed",
+            required=True,
+        )
+        found.layer = picked or 0
+
+
+def _panels(found: Comparison) -> None:
+    """One column per router: what it is, its load over time, how many experts its tokens have."""
+    n_experts = found.base.n_experts
+    columns = st.columns(len(found.routers))
+    for column, router, leaks, update in zip(columns, found.routers, found.leaks, found.latest, strict=True):
+        with column:
+            with st.container(key=f"panel_{router}", gap="xsmall"):
+                st.markdown(f"**{show('router', router)}**")
+                st.caption(_settings(update))
+                if leaks:
+                    st.markdown(f":orange-badge[:material/visibility: {_('looks at future tokens')}]")
+                if update.snapshot.state in ("diverged", "failed"):
+                    st.error(in_words(update.snapshot.message))
+            if not update.history.empty:
+                draw_chart(
+                    charts.load_over_time(update.history, found.layer, n_experts, _),
+                    f"load_{router}",
+                    _("Share of the routes asked of each expert, over the steps."),
+                )
+            draw_chart(
+                side_by_side.experts_per_token(update.snapshot.traces[found.layer], _),
+                f"experts_per_token_{router}",
+                _("Share of tokens computed by no, one, two or more experts."),
+            )
+
+
+def _settings(update: Update) -> str:
+    """The options that matter for the comparison, read from the snapshot, under this router's own names."""
+    config = update.snapshot.config
+    options = ROUTER_OPTIONS[config["router"]]
+    parts = [f"k = {config['k']}"] if "k" in config else []
+    if "capacity_factor" in config and (issubclass(options, TokenChoice) or config["capacity_factor"] is not None):
+        parts.append(_named(options, config, "capacity_factor"))
+    if "slots_per_expert" in config:
+        parts.append(_named(options, config, "slots_per_expert"))
+    return " · ".join(parts) or _("no options of its own here")
+
+
+def _named(options: type[RouterOptions], config: dict[str, Any], word: str) -> str:
+    return f"{_(options.model_fields[word].title)}: {show(word, config[word])}"
+
+
+def _overlays(found: Comparison) -> None:
+    """All runs on one pair of axes, one picture per number."""
+    histories = dict(zip(labels(found.routers), (update.history for update in found.latest), strict=True))
+    if any(history.empty for history in histories.values()):
+        return
+    task, layer = TASK_OPTIONS[found.base.task.name], found.layer
+    metric, share = _(METRIC_NAMES[task.metric]), {"domain": (0, 1), "form": "%"}
+    per_log_e = 1 / math.log(max(found.base.n_experts, 2))
+    pictures = {
+        "loss": (side_by_side.overlay(histories, "loss", _("Training loss"), _), _("Training loss of each run.")),
+        "task_metric": (
+            side_by_side.overlay(
+                histories,
+                "task_metric",
+                metric.capitalize(),
+                _,
+                sparse=True,
+                **(share if task.metric_goal == "max" else {}),
+            ),
+            _("Task metric of each run, on held-out data."),
+        ),
+        "drops": (
+            side_by_side.overlay(histories, f"drop_rate.{layer}", _("Dropped routes"), _, **share),
+            _("Share of routes dropped in each run."),
+        ),
+        "load_entropy": (
+            side_by_side.overlay(histories, f"load_entropy.{layer}", _("Load entropy: even over experts"), _, **share),
+            _("How evenly each run loads its experts."),
+        ),
+        "token_entropy": (
+            side_by_side.overlay(
+                histories,
+                f"token_entropy.{layer}",
+                _("Token entropy: unsure about single tokens"),
+                _,
+                scale=per_log_e,
+                **share,
+            ),
+            _("How unsure each router is about single tokens, in parts of log E."),
+        ),
+        "max_load": (
+            side_by_side.overlay(histories, f"max_load.{layer}", _("Largest load"), _, **share),
+            _("Share of the routes that the busiest expert of each run is asked for."),
+        ),
+    }
+    columns = st.columns(2)
+    for number, (key, (chart, alt)) in enumerate(pictures.items()):
+        with columns[number % 2]:
+            draw_chart(chart, f"overlay_{key}", alt)
+
+
+def _differences(found: Comparison) -> None:
+    """The table: one row per number, one column per router; in brackets the difference from the first router."""
+    metric = TASK_OPTIONS[found.base.task.name].metric
+    columns = [values(update.snapshot, found.layer) for update in found.latest]
+    names = labels(found.routers)
+    table = {
+        _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title): [
+            written(row, column[row.name], columns[0][row.name] if n else None) for n, column in enumerate(columns)
+        ]
+        for row in ROWS
+    }
+    table[_("Looks at future tokens")] = [
+        _("no") if ROUTER_OPTIONS[router].facts.causal else _("yes") for router in found.routers
+    ]
+    with st.container(key="differences"):
+        st.table(pd.DataFrame.from_dict(table, orient="index", columns=names))
+    st.caption(
+        _("In brackets: difference from {first}. Entropies, loads and drops are those of layer {layer}.").format(
+            first=names[0], layer=found.layer + 1
+        )
+    )
+
+
+def _blends(found: Comparison) -> None:
+    """The dispatch and combine weights of routers that blend tokens instead of choosing."""
+    for router, update in zip(found.routers, found.latest, strict=True):
+        extras = update.snapshot.extras
+        if "dispatch" not in extras:
+            continue
+        n_tokens = _sequence(update, found.layer)
+        st.markdown(f"**{show('router', router)}**")
+        st.caption(
+            _(
+                "First sequence or image of the probe batch, at most {n} tokens and {m} slots; strong colour is much."
+            ).format(n=side_by_side.MOST_TOKENS, m=side_by_side.MOST_SLOTS)
+        )
+        pictures = {
+            "dispatch": _("Dispatch: what each slot is made of (columns sum to 1)"),
+            "combine": _("Combine: what each token gets back (rows sum to 1)"),
+        }
+        for column, (name, title) in zip(st.columns(2), pictures.items(), strict=True):
+            with column:
+                draw_chart(
+                    side_by_side.matrix(extras[name][found.layer], n_tokens, title, _), f"{name}_{router}", title
+                )
+
+
+def _numbers(found: Comparison) -> None:
+    """The table twin of the pictures."""
+    with lazy(_("Numbers behind the pictures"), "numbers") as is_open:
+        if not is_open:
+            return
+        frames = [
+            update.history.assign(router=router) for router, update in zip(found.routers, found.latest, strict=True)
+        ]
+        table = pd.concat(frames)
+        first = [name for name in ("router", "step", "loss", "task_metric") if name in table]
+        chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{found.layer}")]
+        loads = [name for name in table if name.startswith(f"load.{found.layer}.")]
+        st.dataframe(table[[*first, *chosen, *loads]], hide_index=True, height=300, key="compared_history")
+        bars = [
+            side_by_side.experts_per_token(update.snapshot.traces[found.layer], _).table.assign(router=router)
+            for router, update in zip(found.routers, found.latest, strict=True)
+        ]
+        st.dataframe(pd.concat(bars), hide_index=True, height=200, key="compared_counts")
+        for router, update in zip(found.routers, found.latest, strict=True):
+            for name in ("dispatch", "combine"):
+                if name in update.snapshot.extras:
+                    st.caption(f"{show('router', router)}: {name}")
+                    values = update.snapshot.extras[name][found.layer]
+                    table = side_by_side.matrix(values, _sequence(update, found.layer), name, _).table
+                    st.dataframe(table, hide_index=True, height=200, key=f"compared_{name}_{router}")
+
+
+def _sequence(update: Update, layer: int) -> int:
+    """Tokens of the first sequence or image of the probe batch."""
+    sequence = update.snapshot.traces[layer].sequence
+    return int((sequence == sequence[0]).sum())
+
+
+def _take(found: Comparison) -> None:
+    """The pictures and the numbers of all runs; what differs from the first is told in each file."""
+    moments = [update.snapshot for update in found.latest]
+    first = moments[0].config
+    others = {
+        router: {word: value for word, value in moment.config.items() if first.get(word) != value}
+        for router, moment in zip(found.routers[1:], moments[1:])
+    }
+    tables = {
+        "history": every_row(dict(zip(found.routers, found.runs, strict=True)), [u.history for u in found.latest])
+    }
+    for router, moment in zip(found.routers, moments, strict=True):
+        tables[f"routing-{router}"] = lambda moment=moment: flat_frame(moment.traces[found.layer])
+    take(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)

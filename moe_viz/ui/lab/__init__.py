@@ -1,0 +1,1 @@
+"""The page Lab. `page.draw` draws it; no other page may import from here."""

@@ -1,0 +1,90 @@
+"""The reader's own sentence: routed by the live model at every update, and continued by it on demand."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.components import routing_view
+from moe_viz.components.labels import translated
+from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.ui.session.run import LabRun, engine
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.words import in_words
+
+LONGEST = 400
+N_TOKENS = 48
+TEMPERATURE = 0.8
+
+
+def own_text(run: LabRun, layer: int) -> None:
+    """Draw the text field, its routing by the model as it is now, and the continuation if one was asked for."""
+    if run.config.task.name != "domains":
+        st.info(
+            _(
+                "This task cannot read anything of yours. A text task takes a sentence of your own, an image task a picture."
+            )
+        )
+        return
+    st.session_state.setdefault("own_text", _("The cat sat on the mat. Кошка сидела на коврике. x = 42"))
+    text = st.text_area(
+        _("Type a sentence; the model routes it as it is now."),
+        key="own_text",
+        max_chars=LONGEST,
+        height=80,
+        on_change=lambda: setattr(run, "continuation", None),
+    )
+    causal = type(run.config.router).facts.causal
+    st.button(
+        _("Let the model write on"),
+        key="continue_text",
+        icon=":material/edit_note:",
+        on_click=_continue,
+        args=(run,),
+        disabled=not text.strip() or not causal or run.run is None,
+        help=None if causal else _("This gate looks at future tokens, which do not exist yet while writing."),
+    )
+    traces = _routed(run, text)
+    if not traces:
+        return
+    if run.continuation is not None:
+        st.caption(
+            _("The first {n} tokens are yours; the rest was written by the model at step {step}.").format(
+                n=run.continuation.prompt_tokens, step=traces[0].step
+            )
+        )
+    routing_view(
+        traces,
+        layer=min(layer, len(traces) - 1),
+        key="own_routing",
+        height=320,
+        labels=translated(_),
+        group_name=_,
+    )
+
+
+def _routed(run: LabRun, text: str) -> list[RoutingTrace]:
+    if run.continuation is not None:
+        return run.continuation.traces
+    if not text.strip():
+        st.info(_("An empty text has no tokens to route."))
+        return []
+    if run.run is None or run.lost:
+        st.info(_("Your model is not running yet."))
+        return []
+    try:
+        return engine().route_text(run.run, text)
+    except WorkerLost:
+        run.lost = True
+    except EngineError as error:
+        st.info(in_words(error))
+    return []
+
+
+def _continue(run: LabRun) -> None:
+    try:
+        run.continuation = engine().continue_text(run.run, st.session_state["own_text"], N_TOKENS, TEMPERATURE)
+    except WorkerLost:
+        run.lost = True
+    except EngineError as error:
+        run.notices.append(error)

@@ -1,0 +1,160 @@
+"""The live part of the lab: one fragment that reads the newest snapshot and hands it to every view on the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.components import routing_view
+from moe_viz.components.labels import translated
+from moe_viz.engine.protocol import Update
+from moe_viz.records.narration import Story, narrate
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.ui.lab import tabs
+from moe_viz.ui.server import theme
+from moe_viz.ui.session.recorded import recorded
+from moe_viz.ui.session.run import LabRun, current, write_link
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.messages import explain_link, tell
+from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.words import in_words
+
+SECONDS = 0.25
+"""Between two updates of a playing run."""
+SECONDS_PAUSED = 2.0
+"""Often enough to keep the lease, and to notice a training process that died."""
+
+
+STOPPED = ("diverged", "failed")
+"""States in which a run says why it stopped."""
+
+
+def draw() -> None:
+    """The lab: a real Mixture-of-Experts trains while its knobs are turned."""
+    run = current()
+    theme.apply()
+    rail(run)
+    explain_link(run)
+    live(run)
+    write_link()
+
+
+def live(run: LabRun) -> None:
+    """Draw the live part and keep it ticking."""
+    refresh.ticking(_tick, run.tick_s(SECONDS, SECONDS_PAUSED))
+
+
+def _tick() -> None:
+    run = current()
+    refresh.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
+    first, run.seen = not run.seen, True
+    update = None if first else run.poll()
+    is_live = update is not None
+    shown = update or run.latest or recorded()
+    tell(run)
+    if run.lost:
+        _lost(run)
+    if run.refused:
+        st.error(in_words(run.refused), icon=":material/error:")
+    if shown.snapshot.state in STOPPED and shown.snapshot.message:
+        st.error(in_words(shown.snapshot.message), icon=":material/error:")
+    with refresh.drawing:
+        _draw(run, shown, is_live)
+
+
+def _draw(run: LabRun, shown: Update, is_live: bool) -> None:
+    layer = _head(run, shown, is_live)
+    _hero(run, shown, layer, is_live)
+    if not (is_live or run.latest):
+        return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
+    charted = tabs.for_charts(run, shown)
+    tabs.strips(charted, layer)
+    tabs.tabs(run, charted, layer)
+
+
+def _lost(run: LabRun) -> None:
+    with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+        st.warning(
+            _("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."),
+            icon=":material/warning:",
+        )
+        st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+
+
+def _head(run: LabRun, shown: Update, is_live: bool) -> int:
+    """The sentence that says what is happening, the step, and which layer is shown. Returns the layer."""
+    moment = shown.snapshot
+    n_layers = len(moment.traces)
+    run.layer = min(run.layer, n_layers - 1)
+    story = narrate(moment, shown.history)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            _sentence(story, n_layers, is_live or run.latest is not None)
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=moment.step) if is_live or run.latest else _("starting…"))
+    with st.container(horizontal=True, vertical_alignment="center", key="about"):
+        if n_layers > 1:
+            picked = st.segmented_control(
+                _("Layer"),
+                range(n_layers),
+                default=run.layer,
+                format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                key="layer",
+                label_visibility="collapsed",
+                required=True,
+            )
+            run.layer = run.layer if picked is None else picked
+        with st.container(key="shown_k", width="content"):
+            st.caption(_about(moment.config))
+        with st.container(key="loss_now", width="content"):
+            st.caption(_("loss {loss}").format(loss=_number(moment.metrics.get("loss"))))
+        with st.container(key="pace", width="content"):
+            if is_live:
+                rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
+                st.caption(" · ".join([_("{n} steps/s").format(n=rate), refresh.in_words()]))
+    return run.layer
+
+
+SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
+"""Severity -> a mark whose shape differs as well as its colour."""
+
+
+def _sentence(story: Story, n_layers: int, is_live: bool) -> None:
+    if not is_live:
+        st.markdown(_("This is a recorded run, while your own model starts."))
+        return
+    where = f"**{_('Layer {n}').format(n=story.layer + 1)}.** " if n_layers > 1 and story.layer is not None else ""
+    st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
+
+
+def _about(config: dict) -> str:
+    """Which gate made the picture: read from the snapshot, not from the controls."""
+    options = ROUTER_OPTIONS[config["router"]]
+    parts = [_(options.facts.title)]
+    if "k" in config:
+        parts.append(f"k = {config['k']}")
+    parts.append(_("{n} experts").format(n=config["n_experts"]))
+    if config["task"] == "domains" and not options.facts.causal:
+        parts.append(_("looks at future tokens: not usable for writing text"))
+    return " · ".join(parts)
+
+
+def _number(value: float | None, form: str = "{:.3f}") -> str:
+    """A number with a narrow space between thousands; a missing one is a dash, never 0."""
+    return "–" if value is None else form.format(value).replace(",", "\u202f")
+
+
+def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
+    moment = shown.snapshot
+    routing_view(
+        moment.traces,
+        layer=layer,
+        key="routing",
+        recorded=not (is_live or run.latest),
+        images=moment.extras.get("images"),
+        points=moment.extras.get("points"),
+        labels=translated(_, residual=TASK_OPTIONS[moment.config["task"]].residual),
+        group_name=_,
+        theatre=not shown.playing,
+        height=400,
+    )

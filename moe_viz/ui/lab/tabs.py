@@ -1,0 +1,140 @@
+"""What stands below the picture: slim strips on one time axis, then one view at a time, each answering one question."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.charts import counts
+from moe_viz.charts import live as charts
+from moe_viz.components import routing_table
+from moe_viz.engine.protocol import Update
+from moe_viz.records.export import flat_frame
+from moe_viz.spec import TASK_OPTIONS
+from moe_viz.ui.experts.specialise import specialise
+from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
+from moe_viz.ui.lab.own_text import own_text
+from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
+from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.i18n import _
+
+FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
+
+
+def strips(shown: Update, layer: int) -> None:
+    """Load, loss and drops of the run, one under another on one time axis."""
+    history, n_experts = shown.history, shown.snapshot.config["n_experts"]
+    if history.empty:
+        return
+    task = TASK_OPTIONS[shown.snapshot.config["task"]]
+    metric = _(METRIC_NAMES[task.metric])
+    losses = {"loss": _("training loss")} | ({"task_metric": metric} if task.metric_goal == "min" else {})
+    layers = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
+    stack = {
+        "load": (
+            charts.load_over_time(history, layer, n_experts, _),
+            _("Share of the routes asked of each expert, over the steps."),
+        ),
+        "loss": (charts.curve(history, losses, _("Loss"), _, sparse=True), _("Loss over the steps; lower is better.")),
+    }
+    if task.metric_goal == "max":
+        chart = charts.curve(
+            history, {"task_metric": metric}, metric.capitalize(), _, domain=(0, 1), form="%", sparse=True
+        )
+        stack["task_metric"] = (chart, _("Task metric over the steps; higher is better."))
+    stack["dropped"] = (
+        charts.dropped_over_time(history, layers, _),
+        _("Share of routes dropped in each layer, over the steps."),
+    )
+    with st.container(key="strips", gap=None):
+        for key, (chart, alt) in stack.items():
+            draw_chart(chart if key == "dropped" else charts.without_time_axis(chart), key, alt)
+
+
+def tabs(run: LabRun, shown: Update, layer: int) -> None:
+    """One view at a time, chosen by the reader; each answers one question."""
+    views = {
+        "balance": (_("Balance"), _balance),
+        "capacity": (_("Capacity"), _capacity),
+        "specialise": (_("Specialise"), specialise),
+        "yours": (_("Yours"), _yours),
+        "data": (_("Data"), _data),
+    }
+    picked = st.segmented_control(
+        _("View"),
+        list(views),
+        format_func=lambda name: views[name][0],
+        default="balance",
+        key="view",
+        label_visibility="collapsed",
+        required=True,
+    )
+    views[picked or "balance"][1](run, shown, layer)
+    moment = shown.snapshot
+    tables = {
+        "history": every_row({"lab": run.run}, [shown.history]),
+        f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
+    }
+    take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history))
+
+
+def _balance(run: LabRun, shown: Update, layer: int) -> None:
+    """Is the load even, and how sure is the router?"""
+    if shown.history.empty:
+        return
+    n_experts = shown.snapshot.config["n_experts"]
+    left, right = st.columns(2)
+    with left:
+        chart = charts.curve(
+            shown.history, {f"balance_loss.{layer}": _("balancing loss")}, _("Balancing loss (1 = even)"), _, fair=1.0
+        )
+        draw_chart(chart, "balance_loss", _("Balancing loss over the steps; 1 is perfectly even."))
+    with right:
+        chart = charts.entropies_over_time(shown.history, layer, n_experts, _)
+        draw_chart(
+            chart,
+            "entropies",
+            _("How unsure the router is about single tokens, and how even the load is, over the steps."),
+        )
+
+
+def _capacity(run: LabRun, shown: Update, layer: int) -> None:
+    """Who loses when buffers are full, and what would another capacity factor change?"""
+    trace = shown.snapshot.traces[layer]
+    if trace.capacity is None:
+        st.caption(
+            _(
+                "Buffers have no limit now (dropless), so nothing is dropped. Set a capacity factor to see who would lose."
+            )
+        )
+    left, right = st.columns(2)
+    with left:
+        draw_chart(counts.drops_by(trace, "group", _), "drops_group", _("Share of routes dropped in each domain."))
+        draw_chart(
+            counts.drops_by(trace, "position", _), "drops_position", _("Share of routes dropped at each position.")
+        )
+        alt = _("Share of routes dropped, by how often the token occurs in the batch.")
+        draw_chart(counts.drops_by(trace, "frequency", _), "drops_frequency", alt)
+    with right:
+        factor = shown.snapshot.config.get("capacity_factor")
+        chart = counts.drops_by_capacity(trace, FACTORS, factor, _)
+        draw_chart(chart, "drops_capacity", _("Share of these routes that each capacity factor would drop."))
+        draw_chart(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
+
+
+def _yours(run: LabRun, shown: Update, layer: int) -> None:
+    """How the model routes what the reader brings along."""
+    (own_image if run.config.task.name in IMAGE_TASKS else own_text)(run, layer)
+
+
+def _data(run: LabRun, shown: Update, layer: int) -> None:
+    trace = shown.snapshot.traces[layer]
+    table = routing_table(trace)
+    st.caption(
+        _("Probe batch at step {step}, layer {layer}: one row per token and route.").format(
+            step=trace.step, layer=layer + 1
+        )
+    )
+    st.dataframe(table, hide_index=True, height=300, key="routing_table")
+    st.caption(_("History of the run (at most 200 of its steps; the files hold every row that is kept)."))
+    st.dataframe(shown.history, hide_index=True, height=200, key="history_table")

@@ -1,0 +1,267 @@
+"""The page "My runs": the runs that this browser remembers, and one file in or out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from moe_viz.engine.client import engine
+from moe_viz.engine.protocol import EngineError, KeptRun
+from moe_viz.settings import settings
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.ui.server import theme
+from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.session.run import STATE as LAB
+from moe_viz.ui.session.run import LabRun, lease
+from moe_viz.ui.session.run_cookie import MOST, remembered
+from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.escape import clean, inert
+from moe_viz.ui.widgets.i18n import _, language
+from moe_viz.ui.widgets.knobs import show
+from moe_viz.ui.widgets.words import in_words
+
+SHOWN = 12
+"""Runs in view before "Show all"."""
+LONGEST_NAME = 60
+MOST_WORDS = 4
+"""Settings that tell a run from a plain one of its task and gate, at most."""
+FIRST = ("k", "n_experts", "balance_coef")
+ROUND, DONE, ALL, DOOMED, GO = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed", "my_runs_go"
+
+
+def draw() -> None:
+    """My runs: what this browser has started or opened; each can be opened again, named, pinned, taken away as a file, or deleted."""
+    theme.apply()
+    listing()
+    importing()
+
+
+def listing() -> None:
+    """The runs, newest first."""
+    if st.session_state.pop(GO, False):
+        st.switch_page("pages/lab.py")
+    st.header(_("My runs"), anchor=False)
+    st.caption(
+        _(
+            "What this browser has started or opened. Runs stay on this server until its room is used up; those opened longest ago go first, pinned ones stay."
+        )
+    )
+    if said := st.session_state.pop(DONE, None):
+        st.success(said, icon=":material/check:")
+    kept = _kept()
+    if kept is None:
+        return
+    if not kept:
+        st.info(_("No run of this browser is kept here yet. Start one in the lab, or import one below."))
+    if st.session_state.get(DOOMED) is not None:
+        _confirm(st.session_state[DOOMED])
+    short = kept if st.session_state.get(ALL) else kept[:SHOWN]
+    for run in short:
+        _row(run)
+    if len(short) < len(kept):
+        st.button(
+            _("Show all {n}").format(n=len(kept)), key="show_all", on_click=st.session_state.update, args=[{ALL: 1}]
+        )
+    missing = [run for run in remembered().runs if run not in {each.run for each in kept}]
+    if missing:
+        with st.container(horizontal=True, vertical_alignment="center", key="missing_runs"):
+            st.caption(_("Not kept on this server any more: {n}.").format(n=len(missing)))
+            st.button(_("Forget them"), key="forget_missing", on_click=_forget, args=(missing,), type="tertiary")
+
+
+def importing() -> None:
+    """One file in."""
+    st.subheader(_("Import a run"), anchor=False)
+    number = st.session_state.setdefault(ROUND, 0)
+    megabytes = settings().upload_bytes // 1_000_000
+    file = st.file_uploader(
+        _("A file that Export has made, here or on another server."),
+        type=("safetensors",),
+        max_upload_size=megabytes,
+        key=f"import_run_{number}",
+        help=_(
+            "At most {megabytes} MB. The run goes on exactly where it stood when it was exported, under a new address of its own."
+        ).format(megabytes=megabytes),
+    )
+    if file is None:
+        return
+    try:
+        run = engine().import_run(file.getvalue())
+    except EngineError as error:
+        st.error(in_words(error), icon=":material/error:")
+        return
+    remembered().keep(run, own=True)
+    lease(run)
+    st.session_state[ROUND] += 1  # an empty field, and the server lets go of the file
+    st.session_state[DONE] = _("The run has been imported. It waits to be played.")
+    st.rerun()
+
+
+def _kept() -> list[KeptRun] | None:
+    """The runs as the engine knows them; None, and a word about it, where it does not answer."""
+    try:
+        if engine().ready():
+            found = {run.run: run for run in engine().describe(list(remembered().runs)[:MOST])}
+            return [found[run] for run in remembered().runs if run in found]
+        st.info(_("The training process is starting…"))
+        st.fragment(_wait, run_every=1.0)()
+    except EngineError as error:
+        st.warning(in_words(error), icon=":material/warning:")
+    return None
+
+
+def _wait() -> None:
+    if engine().ready():
+        st.rerun()
+
+
+def _row(run: KeptRun) -> None:
+    own = remembered().runs.get(run.run, False)
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"row_{run.run}"):
+        with st.container(width="stretch", gap=None):
+            st.markdown(_called(run))
+            st.caption(f"{words(run.config)}  \n{' · '.join(facts(run, own))}")
+        st.button(_("Open"), key=f"open_{run.run}", icon=":material/play_circle:", on_click=_open, args=(run,))
+        menu = st.popover(_("More"), key=f"menu_{run.run}", on_change="rerun")
+        if menu.open:
+            with menu:
+                _menu(run, own)
+
+
+def _menu(run: KeptRun, own: bool) -> None:
+    st.text_input(
+        _("Name"),
+        value=clean(run.name),
+        max_chars=LONGEST_NAME,
+        placeholder=title(run.config),
+        key=f"name_{run.run}",
+        on_change=lambda: _do("rename", run.run, st.session_state[f"name_{run.run}"]),
+    )
+    st.toggle(
+        _("Pin: keep it when room is made for others"),
+        value=run.pinned,
+        key=f"pin_{run.run}",
+        on_change=lambda: _do("pin", run.run, st.session_state[f"pin_{run.run}"]),
+    )
+    st.caption(_("Its link. Whoever has it sees this very run and can turn its knobs:"))
+    st.code(link(run), language=None)
+    st.download_button(
+        _("Export as a file"),
+        data=lambda: engine().export(run.run),
+        file_name=f"moe_viz-{run.config['task']}-{run.config['router']}-{run.step or 0}.safetensors",
+        mime="application/octet-stream",
+        icon=":material/download:",
+        key=f"export_{run.run}",
+        on_click="ignore",
+    )
+    if own:
+        st.button(_("Delete…"), key=f"delete_{run.run}", icon=":material/delete:", on_click=_ask_first, args=(run,))
+    else:
+        st.button(_("Remove from this list"), key=f"forget_{run.run}", on_click=_forget, args=([run.run],))
+
+
+def _ask_first(run: KeptRun) -> None:
+    st.session_state[f"menu_{run.run}"] = False
+    st.session_state[DOOMED] = run
+
+
+def _confirm(run: KeptRun) -> None:
+    @st.dialog(_("Delete this run?"), on_dismiss=_spare)
+    def ask() -> None:
+        st.markdown(_called(run))
+        st.markdown(
+            _("Its model, history and checkpoints are removed from the server for good, for everyone who has its link.")
+        )
+        with st.container(horizontal=True):
+            press(_("Delete for good"), lambda: _delete(run), key="delete_for_good", type="primary")
+            press(_("Keep it"), _spare, key="keep_run")
+
+    ask()
+
+
+def _spare() -> None:
+    st.session_state[DOOMED] = None
+
+
+def _delete(run: KeptRun) -> None:
+    _spare()
+    if not _do("delete", run.run):
+        return
+    _forget([run.run])
+    if (lab := st.session_state.get(LAB)) is not None and lab.run == run.run:
+        del st.session_state[LAB]
+    st.session_state[DONE] = _("The run has been deleted.")
+
+
+def _open(run: KeptRun) -> None:
+    """The lab's run is to be this one; `listing` goes there."""
+    st.session_state[LAB] = LabRun(config=RunConfig.from_flat(run.config), run=run.run)
+    st.session_state[GO] = True
+    lease(run.run)
+
+
+def _do(call: str, *args: Any) -> bool:
+    try:
+        getattr(engine(), call)(*args)
+    except EngineError as error:
+        st.toast(in_words(error), icon=":material/error:")
+        return False
+    return True
+
+
+def _forget(runs: list[str]) -> None:
+    for run in runs:
+        remembered().forget(run)
+
+
+def _called(run: KeptRun) -> str:
+    return f"**{inert(run.name) if run.name else title(run.config)}**"
+
+
+def title(config: dict[str, Any]) -> str:
+    """What a run without a name is called: its task and its gate."""
+    task, router = TASK_OPTIONS.get(config.get("task")), ROUTER_OPTIONS.get(config.get("router"))
+    return " · ".join(_(found) for found in (task and task.title, router and router.facts.title) if found)
+
+
+def words(config: dict[str, Any]) -> str:
+    """The settings in a few words: the first knobs, then whatever differs from a plain run of this task and gate."""
+    try:
+        run = RunConfig.from_flat(config)
+    except ValueError:
+        return ""
+    plain, values, fields = (
+        RunConfig.from_flat({w: config[w] for w in ("task", "router")}).flat(),
+        run.flat(),
+        run.fields(),
+    )
+    other = [word for word in values if values[word] != plain.get(word) and word not in (*FIRST, "speed", "points")]
+    chosen = [word for word in FIRST if word in values] + other[:MOST_WORDS]
+    said = [f"{_(fields[word].title or word)} {show(word, values[word])}" for word in chosen if word in fields]
+    return inert(" · ".join(said) + (" …" if len(other) > MOST_WORDS else ""), 400)
+
+
+def facts(run: KeptRun, own: bool) -> list[str]:
+    """Step, when it was last saved, size, and what is special about it."""
+    step = _("step {step}").format(step=f"{run.step:,}".replace(",", "\u202f")) if run.step is not None else ""
+    said = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
+    said += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
+    return [fact for fact in said + [_("opened by its link")] * (not own) if fact]
+
+
+def ago(seconds: float) -> str:
+    """How long ago, roughly."""
+    for size, text in ((86400, _("saved {n} d ago")), (3600, _("saved {n} h ago")), (60, _("saved {n} min ago"))):
+        if seconds >= size:
+            return text.format(n=int(seconds // size))
+    return _("saved just now")
+
+
+def link(run: KeptRun) -> str:
+    """The address that opens this very run."""
+    here = urlsplit(st.context.url or "")
+    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
+    return f"{origin}/?{urlencode(encode(RunConfig.from_flat(run.config), language(), run.run))}"

@@ -1,0 +1,215 @@
+"""The page "One step": one token through one real training step, one idea per panel, each number fit for a pocket calculator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
+from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
+from moe_viz.ui.server import theme
+from moe_viz.ui.session.run import LabRun, current, engine, write_link
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.download import take
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.words import in_words
+
+STATE = "one_step"
+SECONDS = 2.0
+
+
+def draw() -> None:
+    """One step: the next training step of the lab's run in slow motion, as one token meets it."""
+    run = current()
+    theme.apply()
+    rail(run)
+    st.markdown("#### " + _("One step in slow motion"))
+    head(run)
+    chooser(run)
+    panels()
+    write_link()
+
+
+@dataclass
+class OneStep:
+    """What is looked at: a token (from 0) and a layer, and the story that was told of them (None: not yet)."""
+
+    token: int = 0
+    layer: int = 0
+    story: StepStory | None = None
+    run: str | None = None
+    refused: EngineError | None = None
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+def one_step() -> OneStep:
+    if STATE not in st.session_state:
+        st.session_state[STATE] = OneStep()
+    return st.session_state[STATE]
+
+
+def take_apart(**wanted: Any) -> None:
+    """Ask for the story of the run's next step, for another token or layer where one is given."""
+    view, run = one_step(), current()
+    for name, value in wanted.items():
+        setattr(view, name, value)
+    if run.run is None:
+        return
+    view.refused, view.run = None, run.run
+    try:
+        view.layer = min(view.layer, run.config.n_layers - 1)
+        view.story = engine().dissect(run.run, view.token, view.layer)
+    except WorkerLost:
+        run.lost = True
+    except EngineError as error:
+        view.refused = error
+        if view.token:  # the batch may have become smaller than the token's number
+            view.token, view.story = 0, None
+
+
+def make_step() -> None:
+    """Let the run make one step, and look at the next."""
+    current().step_once()
+    take_apart()
+
+
+def head(run: LabRun) -> None:
+    """Which run and step, kept fresh; asks for the first story as soon as there is a run."""
+    refresh.ticking(_head, SECONDS)
+
+
+def _head() -> None:
+    refresh.keep()
+    run, view = current(), one_step()
+    update = run.poll() or run.latest
+    tell(run)
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(_("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:")  # fmt: skip
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+        return
+    if update is None or run.run is None:
+        st.info(_("The training process is starting…"))
+        return
+    if view.refused is None and (view.story is None or view.run != run.run):
+        take_apart()
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        gate = _(ROUTER_OPTIONS[run.config.router.name].facts.title)
+        with st.container(key="story"):
+            st.markdown(_("Your lab run: {gate}, {n} experts.").format(gate=gate, n=run.config.n_experts))
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=update.snapshot.step))
+
+
+def chooser(run: LabRun) -> None:
+    """Which token of the next batch, which layer."""
+    view = one_step()
+    story = view.story
+    if view.refused is not None:
+        st.error(in_words(view.refused), icon=":material/error:")
+        st.button(_("Try again"), key="try_again", on_click=take_apart)
+    if story is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", key="choose_token"):
+        st.session_state["token_number"] = view.token + 1
+        st.number_input(
+            _("Token (of {n} in the next batch)").format(n=story.n_tokens),
+            1,
+            story.n_tokens,
+            key="token_number",
+            width=220,
+            on_change=lambda: take_apart(token=st.session_state["token_number"] - 1),
+        )
+        lost = np.flatnonzero(story.dropped)
+        st.button(
+            _("A dropped one"),
+            key="pick_dropped",
+            disabled=not len(lost),
+            help=None if len(lost) else _("No token of this batch is dropped in this layer."),
+            on_click=lambda: take_apart(token=_next(lost, view.token)),
+        )
+        st.button(
+            _("One of another expert"),
+            key="pick_other",
+            on_click=lambda: take_apart(token=_other(story)),
+        )
+        st.button(_("Take the next step apart"), key="take_apart", icon=":material/refresh:", on_click=take_apart)
+        st.button(_("Make this step"), key="make_step", icon=":material/skip_next:", type="primary", on_click=make_step, help=_("The run makes exactly this step and waits; then its next one is taken apart."))  # fmt: skip
+        if run.config.n_layers > 1:
+            st.session_state["step_layer"] = view.layer
+            st.segmented_control(
+                _("Layer"),
+                range(run.config.n_layers),
+                key="step_layer",
+                format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                required=True,
+                on_change=lambda: take_apart(layer=st.session_state["step_layer"] or 0),
+            )
+
+
+def _next(which: np.ndarray, token: int) -> int:
+    later = which[which > token]
+    return int(later[0] if len(later) else which[0])
+
+
+def _other(story: StepStory) -> int:
+    """The next token of the batch whose first expert is another one."""
+    others = np.flatnonzero(story.first_expert != story.first_expert[story.token])
+    return _next(others, story.token) if len(others) else (story.token + 1) % story.n_tokens
+
+
+def panels() -> None:
+    """The step as a sequence of panels, then the questions."""
+    story = one_step().story
+    if story is None:
+        return
+    text = _("**Step {step}**, layer {layer}, computed by a copy of your run that makes the very step it will make next; the run itself is not touched.")  # fmt: skip
+    st.markdown(text.format(step=story.step + 1, layer=story.layer + 1))
+    st.toggle(_("Hide the results, I want to work them out"), key=HIDE)
+    for number, (name, draw) in enumerate(PANELS.items(), 1):
+        with st.container(border=True, key=f"panel_{name}"):
+            st.markdown(f"**{number}. {panel_title(name)}**")
+            draw(story)
+    _check_yours(story)
+    take({"one-step": lambda: to_frame(story)}, "one-step", story.config, story.step)
+
+
+def _check_yours(story: StepStory) -> None:
+    with st.container(border=True, key="panel_check"):
+        st.markdown("**" + _("Check yours") + "**")
+        asked = {question.name: question for question in questions(story)}
+        if not asked:
+            st.caption(_("This router leaves nothing to work out here: it has no scores, no capacity and no gradient."))
+            return
+        picked = st.selectbox(
+            _("Work out, from the panels above:"),
+            list(asked),
+            format_func=lambda name: _(asked[name].text).format(**asked[name].values),
+            key="question",
+        )
+        question = asked[picked or next(iter(asked))]
+        typed = st.text_input(_("Your number"), key=f"answer_{question.name}_{story.step}_{story.token}_{story.layer}")
+        if not typed.strip():
+            return
+        given = read_number(typed)
+        number = list(PANELS).index(question.panel) + 1
+        if given is None:
+            st.warning(_("That is not a number. Type it like 0.25 or -1.3e-4."), icon=":material/help:")
+        elif is_right(question, given):
+            shown = question.form.format(int(question.answer) if question.form == "{:d}" else question.answer)
+            st.success(_("Right: it is {answer}.").format(answer=shown), icon=":material/check:")
+        else:
+            st.error(
+                _("Not within one percent. Look again at panel {number}: {title}.").format(
+                    number=number, title=panel_title(question.panel)
+                ),
+                icon=":material/close:",
+            )

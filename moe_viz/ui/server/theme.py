@@ -1,0 +1,66 @@
+"""The page's few rules of its own: tabular figures, a calm top, no fading while the live part redraws."""
+
+import json
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from moe_viz.ui.widgets.i18n import _
+
+CSS = """
+<style>
+.stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 2rem; }
+.stMain, .stSidebar { font-variant-numeric: tabular-nums; }
+.st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
+.st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
+[data-testid="stCaptionContainer"] { opacity: 0.75; }
+.st-key-about { min-height: 2rem; }
+.st-key-buttons button { padding-inline: 0.42rem; }
+.stMainBlockContainer { padding-inline: clamp(1rem, 3vw, 3.5rem); }
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+.stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
+.stSidebar .stVerticalBlock { gap: 0.7rem; }
+.st-key-remember { display: none; }
+[class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
+[data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
+label[data-testid="stWidgetLabel"] { color: inherit; }
+button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
+</style>
+"""
+
+
+DARK = """
+<style>
+button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span,
+.stMultiSelect span[title], .stMultiSelect button[aria-label^="Remove"] { color: #0b1118; }
+</style>
+"""
+"""White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""
+
+
+TABLES = """
+<script>
+clearInterval(window.moeVizTables);
+window.moeVizTables = setInterval(() => {
+  for (const frame of document.querySelectorAll('.stTable > div')) {
+    const wide = frame.scrollWidth > frame.clientWidth;
+    if (wide === (frame.tabIndex === 0)) continue;
+    if (wide) { frame.tabIndex = 0; frame.setAttribute("role", "region"); frame.setAttribute("aria-label", %s); }
+    else for (const name of ["tabindex", "role", "aria-label"]) frame.removeAttribute(name);
+  }
+}, 1000);
+</script>
+"""
+"""On a phone a wide table scrolls sideways; Streamlit leaves it out of reach of the keyboard."""
+
+
+def apply() -> None:
+    """Add the rules to the page; first see to it that the page stands inside the app."""
+    if PagesManager.uses_pages_directory:
+        # A link to this very page was the first thing asked of a fresh server: Streamlit then takes the folder `pages` for its old kind of
+        # multipage app and runs the page alone, until something has called st.navigation.
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+    st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
+    with st.container(key="script"):
+        st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)

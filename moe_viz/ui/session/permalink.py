@@ -1,0 +1,104 @@
+"""Readable, versioned links: `?v=1&task=domains&router=switch&k=1...`, one word per knob, defaults included.
+
+Every value is written, so that a later change of a default never changes what an old link opens. Reading never fails:
+a word that cannot be used leaves its knob at the default and is reported with its value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pydantic import ValidationError
+
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
+from moe_viz.spec.describe import Translate, allowed, read, write
+from moe_viz.ui.widgets.escape import clean
+
+VERSION = "1"
+RUN = "run"
+"""The word for a run's id. The settings stand beside it: should the run be gone, a new one begins with them."""
+NOT_KNOBS = ("v", "lang", "page", RUN)
+LONGEST = 100
+"""Characters of a bad value that are shown back."""
+MOST_WORDS = 100
+"""Words of a link that are looked at: more than twice as many as there are knobs."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One word of a link that could not be used. `used` is what stands in its place ('' when the word was ignored)."""
+
+    word: str
+    value: str
+    rule: str
+    used: str = ""
+
+
+def encode(config: RunConfig, language: str = "en", run: str | None = None) -> dict[str, str]:
+    """The query parameters of a run's settings, in a fixed order; with `run`, its id, those of the run itself."""
+    settings = {word: write(value) for word, value in config.flat().items()}
+    return {"v": VERSION, **settings, "lang": language, **({RUN: run} if run else {})}
+
+
+def run_of(params: Mapping[str, str]) -> str | None:
+    """The id of the run that a link names, None where it names none."""
+    return params.get(RUN, "")[:LONGEST] or None
+
+
+def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunConfig, list[Problem]]:
+    """The run a link asks for, and what of the link could not be used (its rules `translate`d). Never raises on any text."""
+    found: list[Problem] = []
+    params = dict(islice(params.items(), MOST_WORDS))
+    if params.get("v", VERSION) != VERSION:
+        found.append(Problem("v", _short(params["v"]), VERSION, VERSION))
+    wanted: dict[str, Any] = {word: text for word, text in params.items() if word not in NOT_KNOBS}
+    for part, registry in (("task", TASK_OPTIONS), ("router", ROUTER_OPTIONS)):
+        if part in wanted and wanted[part] not in registry:
+            text = wanted.pop(part)
+            default = RunConfig.from_flat({key: wanted[key] for key in ("task",) if key in wanted}).flat()[part]
+            found.append(Problem(part, _short(text), ", ".join(registry), default))
+    base = RunConfig.from_flat({part: wanted[part] for part in ("task", "router") if part in wanted})
+    fields = base.fields()
+    values: dict[str, Any] = {}
+    for word, text in wanted.items():
+        if word in fields:
+            values[word] = read(text)
+        else:
+            found.append(Problem(_short(word), _short(text), ""))
+    return _settle(values, base, found, translate), found
+
+
+def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem], translate: Translate) -> RunConfig:
+    """Drop the words that validation refuses, one at a time, until the rest fits together."""
+    fields = base.fields()
+    while True:
+        try:
+            return RunConfig.from_flat(values)
+        except ValidationError as error:
+            word, _, message = problems(error, translate)[0]
+            culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
+            text = _short(write(values.pop(culprit)))
+            rule = allowed(fields[culprit], translate)
+            found.append(
+                Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit]))
+            )
+
+
+def _culprit(values: Mapping[str, Any], message: str) -> str:
+    """The word of a rule about several words: the one whose removal satisfies the rule, else any that remains."""
+    free = [word for word in values if word not in ("task", "router")]
+    for word in free:
+        try:
+            RunConfig.from_flat({key: value for key, value in values.items() if key != word})
+        except ValueError:
+            continue
+        return word
+    named = [word for word in free if word in message]
+    return (named or free)[0]
+
+
+def _short(text: Any) -> str:
+    return clean(text, LONGEST)

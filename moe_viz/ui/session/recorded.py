@@ -1,0 +1,29 @@
+"""The recorded run that fills the page until the reader's own model is alive. It is labelled as recorded wherever it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from moe_viz import paths
+from moe_viz.engine.protocol import Update
+from moe_viz.records import recording
+from moe_viz.spec import RunConfig
+
+FOLDER = paths.ASSETS / "traces" / "lab"
+
+
+@st.cache_resource(show_spinner=False)
+def recorded_run() -> recording.Recording:
+    """The shipped recording. Knobs that have come since it was made stand in its config as they were then: at their defaults."""
+    run = recording.load(FOLDER)
+    config = RunConfig.from_flat(run.snapshot.config).flat()
+    return replace(run, snapshot=replace(run.snapshot, config=config))
+
+
+@st.cache_resource(show_spinner=False)
+def recorded() -> Update:
+    """The shipped recording in the shape in which live updates come."""
+    run = recorded_run()
+    return Update(run.snapshot, run.history.rows(limit=200), playing=False, epoch=run.history.epoch)

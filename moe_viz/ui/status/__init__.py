@@ -1,0 +1,1 @@
+"""The page Status. `page.draw` draws it; no other page may import from here."""

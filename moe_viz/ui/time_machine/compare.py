@@ -1,0 +1,199 @@
+"""Beside and below the time machine's picture: branches that start from an earlier moment, and two pinned moments compared."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from moe_viz.charts import counts
+from moe_viz.components.pack import FIRST_EXPERT
+from moe_viz.engine.protocol import EngineError
+from moe_viz.records import specialise
+from moe_viz.records.moments import moved_by_domain, who_moved
+from moe_viz.spec import change, plain
+from moe_viz.spec.knobs import is_live
+from moe_viz.ui.session.run import LabRun, current, engine
+from moe_viz.ui.time_machine.sources import Branch, Machine, Source, lab_source, machine, start_branch
+from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import control, show
+from moe_viz.ui.widgets.words import in_words
+
+NOT_FOR_BRANCHES = ("speed",)
+
+
+def compare() -> None:
+    """What changed between A and B."""
+    found = machine()
+    st.subheader(_("Compare two moments"), anchor=False)
+    source = lab_source(found)
+    if len(source.steps) < 2:
+        st.info(_("Comparing needs two kept moments; this run has {n}.").format(n=len(source.steps)))
+        return
+    a, b = found.pins["A"], found.pins["B"]
+    if a is None or b is None:
+        left = _("Pin two moments, A and B, on the track above to see which tokens changed their expert in between.")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(left)
+            both = {"A": source.steps[0], "B": source.steps[-1]}
+            st.button(_("Pin the first and the newest"), key="pin_both", on_click=found.pin, kwargs=both)
+        return
+    then, now = (source.traces_at(step)[found.layer] for step in (a, b))
+    try:
+        table = who_moved(then, now)
+    except ValueError:
+        st.info(
+            _("A and B watched different probe batches (the task changed in between), so tokens cannot be matched.")
+        )
+        return
+    st.caption(_("Layer {layer}, A = step {a}, B = step {b}.").format(layer=found.layer + 1, a=then.step, b=now.step))
+    same, chance = specialise.saturation(then, now), _chance(now)
+    left, right = st.columns([1, 2])
+    with left:
+        st.metric(
+            _("Saturation: choices at B that were made at A already"),
+            _percent(same),
+            help=_(
+                "Mean over tokens of |S(A) ∩ S(B)| / |S(B)|, S = the token's chosen experts (OLMoE). By chance: about {chance}."
+            ).format(chance=_percent(chance)),
+        )
+        st.metric(_("Tokens that changed their first expert"), f"{len(table)} / {now.n_tokens}")
+        st.dataframe(
+            moved_by_domain(then, now).assign(group=lambda moved: moved["group"].map(_)),
+            hide_index=True,
+            key="moved_by_domain",
+            column_config={
+                "group": _("domain"),
+                "tokens": _("tokens"),
+                "moved": st.column_config.NumberColumn(_("moved"), format="percent"),
+                "saturation": st.column_config.NumberColumn(_("saturation"), format="percent"),
+            },
+        )
+    with right:
+        _settled(source, found)
+        if table.empty:
+            st.info(_("No token changed its first expert between A and B."))
+            return
+        numbered = table.drop(columns="index").assign(
+            group=table["group"].map(_),
+            **{
+                name: (table[name] + FIRST_EXPERT).where(table[name] >= 0).astype("Int64")
+                for name in ("before", "after")
+            },
+        )
+        st.dataframe(
+            numbered,
+            hide_index=True,
+            height=220,
+            key="who_moved",
+            column_config={
+                "token": _("token"),
+                "group": _("domain"),
+                "position": _("position"),
+                "before": _("expert at A"),
+                "after": _("expert at B"),
+                "gate_before": st.column_config.NumberColumn(_("its gate at A"), format="percent"),
+                "gate_after": st.column_config.NumberColumn(_("its gate at B"), format="percent"),
+            },
+        )
+
+
+def _settled(source: Source, found: Machine) -> None:
+    try:
+        steps, choices = source.choices(found.layer)
+    except EngineError as error:
+        st.info(in_words(error))
+        return
+    if len(steps) < 2:
+        st.info(_("The fluctuation curve needs two kept moments; this run has {n}.").format(n=len(steps)))
+        return
+    alt = _("Share of tokens that have stayed with one expert since each step.")
+    draw_chart(counts.settled(choices, steps, _), "settled", alt)
+
+
+def fork() -> None:
+    """Start again from an earlier moment with one knob changed."""
+    run, found = current(), machine()
+    st.markdown("**" + _("Fork from the moment shown") + "**")
+    if run.run is None or run.lost:
+        st.info(
+            _(
+                "A recorded run has no checkpoints, so nothing can branch off from it. Train a run of your own in the lab first."
+            )
+        )
+        return
+    st.caption(
+        _(
+            "A branch starts from the last checkpoint (◆ on the track) up to the moment shown, with that checkpoint's settings and one knob changed."
+        )
+        + " "
+        + _("Without a change it repeats the original exactly.")
+    )
+    words = [None, *(w for w, info in run.config.fields().items() if is_live(info) and w not in NOT_FOR_BRANCHES)]
+    if found.draft is None or found.word not in words:
+        found.draft, found.word = run.config, found.word if found.word in words else words[1]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="fork_form"):
+        word = st.selectbox(
+            _("Knob to change"),
+            words,
+            index=words.index(found.word),
+            format_func=lambda w: _("none (repeat the run)") if w is None else _(run.config.fields()[w].title),
+            key="fork_word",
+        )
+        if word != found.word:
+            found.word, found.draft = word, run.config
+        if word is not None:
+            with st.container(key="fork_value"):
+                control(word, found.draft, lambda turned: _turn(run, found, turned))
+        look = {"type": "primary", "icon": ":material/alt_route:"}
+        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, found, word), **look)
+    if found.problem is not None:
+        st.error(in_words(found.problem), icon=":material/error:")
+    if found.branch is not None:
+        _branch(run, found)
+
+
+def _turn(run: LabRun, found: Machine, word: str) -> None:
+    try:
+        found.draft = change(run.config, **{word: st.session_state[word]})
+    except ValueError as error:
+        found.problem = EngineError(plain(error, _))
+
+
+def _branch(run: LabRun, found: Machine) -> None:
+    branch = found.branch
+    with st.container(horizontal=True, vertical_alignment="center", key="branch"):
+        what = _("no knob changed")
+        if branch.word is not None:
+            title = _(run.config.fields()[branch.word].title) if branch.word in run.config.fields() else branch.word
+            what = f"{title} = {show(branch.word, branch.value)}"
+        text = _("The branch left the run at step {start} (asked for: step {asked}); {what}.")
+        st.markdown(text.format(start=branch.start, asked=branch.asked, what=what))
+        label = _("Pause the branch") if branch.playing else _("Train the branch on")
+        st.button(label, key="play_branch", on_click=_play_branch, args=(found, branch))
+        st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave_branch)
+
+
+def _fork(run: LabRun, found: Machine, word: str | None) -> None:
+    source = lab_source(found)
+    step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
+    start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])
+
+
+def _play_branch(found: Machine, branch: Branch) -> None:
+    branch.playing = not branch.playing
+    try:
+        engine().play(branch.run, branch.playing)
+    except EngineError as error:
+        found.problem = error
+
+
+def _chance(trace: object) -> float:
+    """k/E for this trace: what two unrelated choices would share."""
+    chosen = specialise.membership(trace)
+    return float(chosen.sum(1).mean() / trace.n_experts) if trace.n_tokens else math.nan
+
+
+def _percent(value: float) -> str:
+    return "–" if not math.isfinite(value) else f"{100 * value:.1f} %"

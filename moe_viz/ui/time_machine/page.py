@@ -1,0 +1,258 @@
+"""The time machine's live part: the track, the probe batch's routing at the moment it stands on, and the strips of the run below it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.components import routing_table, routing_view
+from moe_viz.components.labels import translated
+from moe_viz.components.scrubber import LABELS, asked, scrubber
+from moe_viz.engine.protocol import WorkerLost
+from moe_viz.records.export import flat_frame
+from moe_viz.records.moments import who_moved
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.ui.server import theme
+from moe_viz.ui.session.run import current
+from moe_viz.ui.time_machine.compare import compare, fork
+from moe_viz.ui.time_machine.sources import Machine, Source, branch_source, lab_source, machine
+from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.download import recorded_metrics, take
+from moe_viz.ui.widgets.i18n import _, language
+from moe_viz.ui.widgets.tables import table_twin
+from moe_viz.ui.widgets.words import in_words
+
+SECONDS = 1.0
+"""Between two looks at a run that trains; the track answers at once all the same."""
+SECONDS_PAUSED = 1.0
+TRACK = "track"
+Strips = list[tuple[str, charts.VegaChart, str]]
+"""Key, chart, and what it shows in words."""
+
+
+def draw() -> None:
+    """Time machine: play a run back and forth, compare two of its moments, and branch off from one with a changed knob."""
+    theme.apply()
+    live()
+    compare()
+    with st.sidebar:
+        fork()
+
+
+def live() -> None:
+    """Draw the live part and keep it ticking."""
+    run, found = current(), machine()
+    trains = run.playing or (found.branch is not None and found.branch.playing)
+    st.fragment(_tick, run_every=SECONDS if trains else SECONDS_PAUSED)()
+
+
+def _tick() -> None:
+    try:
+        _draw()
+    except WorkerLost:  # between two questions; the next look says so and offers to resume
+        current().lost = True
+        st.rerun()
+
+
+def _draw() -> None:
+    run, found = current(), machine()
+    source = lab_source(found)
+    found.begin(source.update.epoch)
+    for notice in run.notices:
+        st.toast(in_words(notice))
+    run.notices.clear()
+    branch = branch_source(found)
+    found.shows_branch = branch is not None and bool(st.session_state.get("moment_run", found.shows_branch))
+    _head(source)
+    shown = branch if found.shows_branch and branch is not None else source
+    if not shown.steps:
+        st.info(_("No moment of this run is kept yet. One is kept whenever a page looks at the run."))
+        return
+    found.move(asked(TRACK), shown.steps[-1])
+    step = shown.nearest(found.at)
+    _buttons(found, source, branch, step, len(shown.steps))
+    traces = shown.traces_at(step)
+    found.layer = min(found.layer, len(traces) - 1)
+    history, stack = source.update.history, _stack(found, source, branch)
+    last = int(history["step"].iloc[-1]) if len(history) else shown.steps[-1]
+    scrubber(
+        shown.steps,
+        step,
+        key=TRACK,
+        span=(min(shown.steps[0], 1), max(last, shown.steps[-1])),
+        checkpoints=[] if shown is not source else shown.checkpoints,
+        pins=found.pins,
+        axes=[(int(chart.data["step"].min()), int(chart.data["step"].max())) for _key, chart, _alt in stack],
+        labels={name: _(text) for name, text in LABELS.items()},
+    )
+    if len(shown.steps) == 1:
+        st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
+    _picture(found, source, shown, traces)
+    _strips(stack)
+    _take(found, source, shown, branch, traces)
+
+
+def _head(source: Source) -> None:
+    run, config = current(), source.update.snapshot.config
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(
+                _("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:"
+            )
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+    with st.container(key="story"):
+        if source.is_recorded:
+            st.markdown(
+                _("This is a **recorded** run. Open the lab to train your own, then come back and look back on it.")
+            )
+        else:
+            gate = _(ROUTER_OPTIONS[config["router"]].facts.title)
+            text = _("Your lab run: {gate}, {n} experts, now at step {step}.")
+            st.markdown(text.format(gate=gate, n=config["n_experts"], step=source.update.snapshot.step))
+
+
+def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n_steps: int) -> None:
+    """Which layer and which run are shown, the pins, and whether the training goes on meanwhile."""
+    run = current()
+    with st.container(horizontal=True, vertical_alignment="center", key="chosen"):
+        _which(found, source, branch)
+        for name in ("A", "B"):
+            label = _("Pin {name} here").format(name=name)
+            off = n_steps < 2 or found.shows_branch
+            pin = partial(found.pin, **{name: step})
+            press(label, pin, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off)
+        if not source.is_recorded:
+            label, icon = (
+                (_("Pause training"), ":material/pause:") if run.playing else (_("Train on"), ":material/play_arrow:")
+            )
+            press(label, run.toggle, key="play", icon=icon)
+        # last, because a button that comes and goes moves those behind it, and for a moment there would be two of each
+        if any(pin is not None for pin in found.pins.values()):
+            press(_("Unpin"), partial(found.pin, A=None, B=None), key="unpin")
+
+
+def _which(found: Machine, source: Source, branch: Source | None) -> None:
+    n_layers = len(source.update.snapshot.traces)
+    if n_layers > 1:
+        picked = st.segmented_control(
+            _("Layer"),
+            range(n_layers),
+            default=found.layer,
+            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            key="moment_layer",
+            label_visibility="collapsed",
+            required=True,
+        )
+        if picked is not None and picked != found.layer:
+            found.layer = picked
+            st.rerun()
+    if branch is not None:
+        names = {False: _("Original"), True: _("Branch")}
+        st.segmented_control(
+            _("Which run"),
+            [False, True],
+            default=found.shows_branch,
+            format_func=names.get,
+            key="moment_run",
+            label_visibility="collapsed",
+            required=True,
+        )
+
+
+def _picture(found: Machine, source: Source, shown: Source, traces: list[RoutingTrace]) -> None:
+    extras = source.update.snapshot.extras
+    routing_view(
+        traces,
+        layer=found.layer,
+        key="moment",
+        recorded=source.is_recorded,
+        images=extras.get("images"),
+        points=extras.get("points"),
+        labels=translated(_, residual=TASK_OPTIONS[source.update.snapshot.config["task"]].residual),
+        group_name=_,
+        height=320,
+        lit=_lit(found, source),
+    )
+    with st.container(horizontal=True, key="moment_options"):
+        if None not in found.pins.values():
+            st.toggle(_("Light up the tokens that moved from A to B"), key="lit", value=True)
+        st.toggle(_("Show as a table"), key="moment_as_table")
+    if st.session_state.get("moment_as_table"):
+        st.dataframe(routing_table(traces[found.layer]), hide_index=True, height=300, key="moment_table")
+
+
+def _lit(found: Machine, source: Source) -> list[int] | None:
+    a, b = found.pins["A"], found.pins["B"]
+    if a is None or b is None or not st.session_state.get("lit", True):
+        return None
+    then, now = (source.traces_at(step)[found.layer] for step in (a, b))
+    return who_moved(then, now)["index"].tolist()
+
+
+def _strips(stack: Strips) -> None:
+    """The run's load, loss and drops; the track draws a line at the shown moment over them."""
+    if not stack:
+        st.info(_("The run has no history yet: train a few steps."))
+        return
+    with st.container(key="strips", gap=None):
+        for key, chart, alt in stack:
+            draw_chart(chart, f"moment_{key}", alt)
+    table_twin([chart for _key, chart, _alt in stack], "moment_tables")
+
+
+def _take(found: Machine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]) -> None:
+    """The picture and the routing of the moment on screen, and the whole history."""
+    config, step = shown.update.snapshot.config, traces[found.layer].step
+    tables = {
+        f"routing-step-{step}-layer-{found.layer + 1}": lambda: flat_frame(traces[found.layer]),
+        "history": source.rows,
+    }
+    if branch is not None:
+        tables["history-branch"] = branch.rows
+    others = None
+    if branch is not None:
+        other = (source if shown is branch else branch).update.snapshot.config
+        differs = {word: value for word, value in other.items() if config.get(word) != value}
+        others = {"original" if shown is branch else "branch": differs}
+    take(tables, "time-machine", config, step, recorded_metrics(source.update.history), others)
+
+
+def _stack(found: Machine, source: Source, branch: Source | None) -> Strips:
+    """The strips as of the last reading: a branch stands beside the original on the same scales. None without a history."""
+    if source.update.history.empty:
+        return []
+    made_from = (source.update, branch and branch.update, found.layer, language())
+    if found.strips is None or any(old is not new for old, new in zip(found.strips[0], made_from)):
+        found.strips = (made_from, _made(found.layer, source, branch))
+    return found.strips[1]
+
+
+def _made(layer: int, source: Source, branch: Source | None) -> Strips:
+    """The strips from top to bottom: key, chart, and what it shows in words. Only the lowest has numbers on its time axis."""
+    history = source.update.history
+    n_experts = source.update.snapshot.config["n_experts"]
+    load = _("Share of the routes asked of each expert, over the steps.")
+    histories = {_("original"): history}
+    if branch is not None and not branch.update.history.empty:
+        histories[_("branch")] = branch.update.history
+
+    def one(column: str, title: str, **more: object) -> charts.VegaChart:
+        return charts.compared(histories, column, title, _, sparse=True, **more)
+
+    beside = len(histories) > 1
+    stack = [("load", charts.load_over_time(history, layer, n_experts, _), load)]
+    if beside:
+        chart = charts.load_over_time(branch.update.history, layer, n_experts, _)
+        chart.spec["title"]["text"] = _("Load per expert, branch")
+        stack.append(("branch_load", chart, load))
+    stack.append(("loss", one("loss", _("Training loss")), _("Loss over the steps; lower is better.")))
+    if beside:
+        largest = one(f"max_load.{layer}", _("Largest load"), domain=(0, 1), form="%")
+        stack.append(("max_load", largest, _("Share of the busiest expert, over the steps.")))
+    dropped = one(f"drop_rate.{layer}", _("Dropped routes"), domain=(0, 1), form="%")
+    stack.append(("dropped", dropped, _("Share of routes dropped, over the steps.")))
+    return [(key, chart if key == "dropped" else charts.without_time_axis(chart), alt) for key, chart, alt in stack]

@@ -1,0 +1,1 @@
+"""The page Twins. `page.draw` draws it; no other page may import from here."""

@@ -1,0 +1,107 @@
+"""Below the Twins page's pictures: the losses on one scale, how far the routing agrees, and the gap of every metric with its interval."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.charts.live import VegaChart
+from moe_viz.charts.twins import alike_over_time, gap_over_time
+from moe_viz.records import twins as maths
+from moe_viz.records.differences import ROWS
+from moe_viz.ui.twins.runs import Twins
+from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import show
+
+WINDOW = 25
+PER_RUN = ("loss", "task_metric")
+NO_GAP = ("step", "expert_calls", "tokens_per_second")
+
+
+def names(found: Twins) -> tuple[str, str]:
+    """What the two twins are called: the knob and its value."""
+    title = _(found.base.fields()[found.word].title)
+    first, second = (config.flat().get(found.word) for config in (found.base, found.second))
+    return f"{title} = {show(found.word, first)}", f"{title} = {show(found.word, second)}" + (
+        " ′" if found.identical else ""
+    )
+
+
+def losses(found: Twins) -> list[VegaChart]:
+    """The first pair on one scale, and how far its routing agrees. Returns the charts drawn."""
+    if any(update.history.empty for update in found.latest[:2]):
+        return []
+    left, right = st.columns(2)
+    with left:
+        histories = {name: update.history for name, update in zip(names(found), found.latest)}
+        chart = charts.compared(histories, "loss", _("Training loss of the first pair"), _, sparse=True)
+        draw_chart(chart, "twin_loss", _("Loss of both twins over the steps; lower is better."))
+        drawn = [chart]
+    with right:
+        steps, alike = found.agreement()
+        if len(steps) > 1:
+            drawn.append(alike_over_time(steps, alike, _))
+            draw_chart(drawn[1], "twin_alike", _("Share of tokens that both twins route alike, over the steps."))
+        else:
+            st.info(_("Agreement over time needs two moments kept in both runs."))
+    return drawn
+
+
+def gaps(found: Twins) -> list[VegaChart]:
+    """Second minus first, within pairs, for one metric over the steps and for all of them now. Returns the charts drawn."""
+    rows = [row for row in ROWS if row.name not in NO_GAP]
+    titles = {(row.name if row.name in PER_RUN else f"{row.name}.{found.layer}"): _(row.title) for row in rows}
+    table = maths.gap_table(found.pairs, list(titles), WINDOW)
+    if table.empty:
+        st.info(_("No metric has been measured in both twins yet: train a few steps."))
+        return []
+    st.subheader(_("Gap of every metric: second minus first, {n} pairs").format(n=found.n_pairs), anchor=False)
+    if found.n_pairs == 1:
+        st.info(
+            _("One pair has no interval: whatever gap it shows may be the luck of its seed. Choose more pairs to know.")
+        )
+    left, right = st.columns([1, 2])
+    with left:
+        measured = [column for column in titles if column in set(table["column"])]
+        column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric")
+        chart = gap_over_time(
+            maths.gap(found.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
+        )
+        draw_chart(chart, "twin_gap", _("Mean gap over the pairs, with its 95 % interval, over the steps."))
+    with right:
+        says = {
+            "higher": _("second is higher"),
+            "lower": _("second is lower"),
+            "unclear": _("could be chance"),
+            "one pair": _("one pair: unknown"),
+        }
+        verdicts = [
+            _("no difference") if low == high == 0 else says[maths.verdict(low, high)]
+            for low, high in zip(table["low"], table["high"])
+        ]
+        shown = table.assign(column=table["column"].map(titles), verdict=verdicts)
+        numbers = {
+            "one": _("first"), "two": _("second"), "gap": _("gap"), "low": _("from"), "high": _("to"),
+        }  # fmt: skip
+        st.dataframe(
+            shown,
+            hide_index=True,
+            key="twin_gaps",
+            column_config={
+                "column": _("metric"),
+                # said above the table already, unless a pair lacks the metric
+                "pairs": None if (table["pairs"] == found.n_pairs).all() else _("pairs"),
+                "verdict": _("95 % interval says"),
+                **{name: st.column_config.NumberColumn(title, format="%.4g") for name, title in numbers.items()},
+            },
+        )
+    quantile = maths.T_95.get(found.n_pairs, math.nan)
+    if found.n_pairs > 1:
+        text = _(
+            "Means over the newest {n} rows of the history. Interval: mean ± {t:.2f} · s/√{pairs} over the pairs (Student's t), never over steps, whose noise is not independent."
+        )
+        st.caption(text.format(n=WINDOW, t=quantile, pairs=found.n_pairs))
+    return [chart]

@@ -1,0 +1,255 @@
+"""The Twins page: which knob differs, the pair side by side on shared scales, where they part, and the gap of every metric with its interval."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from moe_viz.charts import live as charts
+from moe_viz.components import routing_table, routing_view
+from moe_viz.components.labels import translated
+from moe_viz.components.pack import FIRST_EXPERT
+from moe_viz.records.export import flat_frame
+from moe_viz.records.moments import who_moved
+from moe_viz.spec import TASK_OPTIONS, change, plain
+from moe_viz.ui.server import theme
+from moe_viz.ui.twins.gaps import gaps, losses, names
+from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, lab_config, session_twins
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.escape import inert
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import control
+from moe_viz.ui.widgets.tables import table_twin
+from moe_viz.ui.widgets.words import in_words
+
+SECONDS = 1.0
+SECONDS_MANY = 2.0
+"""Reading five pairs means ten looks at the probe batch."""
+SECONDS_PAUSED = 4.0
+
+
+def draw() -> None:
+    """Twin runs: the same seed and data, one knob different, trained in lock-step."""
+    theme.apply()
+    controls()
+    live()
+
+
+def controls() -> None:
+    """The knob, its second value, how many pairs, and the buttons."""
+    found = session_twins()
+    with st.sidebar:
+        with st.container(horizontal=True, gap="xsmall", key="buttons"):
+            label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
+            st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
+            st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
+        words = found.words()
+        st.session_state["twin_word"] = found.word
+        st.selectbox(
+            _("Knob that differs"),
+            words,
+            format_func=lambda word: _(found.base.fields()[word].title),
+            key="twin_word",
+            on_change=lambda: _choose_word(found, st.session_state["twin_word"]),
+        )
+        with st.container(key="twin_value"):
+            control(found.word, found.second, lambda word: _choose_value(found, st.session_state[word]))
+        st.session_state["n_pairs"] = found.n_pairs
+        st.segmented_control(
+            _("Pairs (seeds)"),
+            range(1, MOST_PAIRS + 1),
+            key="n_pairs",
+            required=True,
+            on_change=lambda: found.choose(n_pairs=st.session_state["n_pairs"]),
+        )
+        if found.base != lab_config():
+            st.button(_("Take the lab's knobs"), key="take_lab", on_click=lambda: _take_lab(found))
+
+
+def live() -> None:
+    """Draw the live part and keep it ticking."""
+    found = session_twins()
+    playing = SECONDS if found.n_pairs < 3 else SECONDS_MANY
+    refresh.ticking(_tick, playing if found.playing or not found.latest else SECONDS_PAUSED)
+
+
+def _choose_word(found: Twins, word: str) -> None:
+    """Another knob; its first second value is one that differs and is allowed, if the control offers one."""
+    info = found.base.fields()[word]
+    now = found.base.flat()[word]
+    offered = (info.json_schema_extra or {}).get("stops") or []
+    for value in [*offered, not now if isinstance(now, bool) else now]:
+        try:
+            change(found.base, **{word: value})
+        except ValueError:
+            continue
+        if value != now:
+            break
+    else:
+        value = now
+    found.choose(word=word, value=value)
+
+
+def _choose_value(found: Twins, value: object) -> None:
+    try:
+        change(found.base, **{found.word: value})
+    except ValueError as error:
+        st.toast(inert(plain(error, _)))
+        return
+    found.choose(value=value)
+
+
+def _take_lab(found: Twins) -> None:
+    base = lab_config()
+    word = found.word if found.word in base.fields() else "balance_coef"
+    value = found.value if word == found.word else base.flat()[word]
+    try:
+        change(base, **{word: value})
+    except ValueError:
+        value = base.flat()[word]
+    found.choose(base=base, word=word, value=value)
+
+
+def _tick() -> None:
+    refresh.keep()
+    found = session_twins()
+    found.poll()
+    if found.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            st.warning(
+                _("The training process stopped. These runs were saved a few seconds ago."), icon=":material/warning:"
+            )
+            st.button(_("Resume"), key="resume", type="primary", on_click=found.resume)
+    if found.problem is not None:
+        st.error(in_words(found.problem), icon=":material/error:")
+    if not found.latest:
+        with st.container(key="live_step"):
+            st.markdown(_("starting…"))
+        return
+    _head(found)
+    loads = _pictures(found)
+    drawn = [*loads, *losses(found), *gaps(found)]
+    if drawn:
+        table_twin(drawn, "twin_tables")
+    _take(found)
+
+
+def _head(found: Twins) -> None:
+    one, two = (update.snapshot for update in found.latest[:2])
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+        with st.container(key="story"):
+            st.markdown(_parting(found))
+        with st.container(key="live_step", width="content"):
+            st.markdown(_("step {step}").format(step=max(one.step, two.step)))
+    for name, snapshot in ((_("First twin"), one), (_("Second twin"), two)):
+        if snapshot.state in ("diverged", "failed"):
+            st.error(f"{name}: {in_words(snapshot.message)}", icon=":material/error:")
+    n_layers = min(len(one.traces), len(two.traces))
+    found.layer = min(found.layer, n_layers - 1)
+    if n_layers > 1:
+        picked = st.segmented_control(
+            _("Layer"),
+            range(n_layers),
+            default=found.layer,
+            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            key="twin_layer",
+            label_visibility="collapsed",
+            required=True,
+        )
+        found.layer = picked or 0
+
+
+def _parting(found: Twins) -> str:
+    """Where the first pair parted, in one sentence."""
+    if found.identical:
+        return _(
+            "Both twins have the same value, so they are the same run: nothing can differ, and nothing does. Choose another value."
+        )
+    if found.trouble:
+        return _(
+            "With this knob the twins do not watch the same batch at the same steps, so their tokens cannot be matched."
+        )
+    at = found.parting
+    if at is None:
+        return _("Up to step {step} both twins route every token of the probe batch alike.").format(
+            step=found.alike_until or 0
+        )
+    experts = {"before": _expert(at.before), "after": _expert(at.after)}
+    if at.exact:
+        text = _(
+            "The twins part at **step {step}**: token {index} “{token}” in layer {layer} goes to expert {before} in the first and to {after} in the second. Tokens that differ there: {n}."
+        )
+    elif at.since is None:
+        text = _(
+            "The twins differ from the first look on, at **step {step}**: token {index} “{token}” in layer {layer} goes to expert {before} in the first and to {after} in the second. Tokens that differ there: {n}."
+        )
+    else:
+        text = _(
+            "The twins part after step {since}, seen at **step {step}**: token {index} “{token}” in layer {layer} goes to expert {before} in the first and to {after} in the second. Tokens that differ there: {n}."
+        )
+    token = inert(at.token.replace("\n", "⏎").replace(" ", "␣"))
+    return text.format(
+        step=at.step, since=at.since, index=at.index + 1, token=token, layer=at.layer + 1, n=at.tokens, **experts
+    )
+
+
+def _expert(index: int) -> str:
+    return _("none") if index < 0 else str(index + FIRST_EXPERT)
+
+
+def _pictures(found: Twins) -> list[charts.VegaChart]:
+    """Both twins of the first pair, on one scale; the tokens that they route differently stand out. Returns the charts drawn."""
+    drawn = []
+    pair = found.latest[:2]
+    traces = [update.snapshot.traces[found.layer] for update in pair]
+    lit = None
+    if st.session_state.get("twin_lit", True) and not found.trouble and found.parting is not None:
+        lit = who_moved(*traces)["index"].tolist()
+    for column, name, update, key in zip(st.columns(2), names(found), pair, ("one", "two")):
+        with column:
+            st.markdown(f"**{name}**")
+            extras = update.snapshot.extras
+            routing_view(
+                update.snapshot.traces,
+                layer=found.layer,
+                key=f"twin_{key}",
+                images=extras.get("images"),
+                points=extras.get("points"),
+                labels=translated(_, residual=TASK_OPTIONS[update.snapshot.config["task"]].residual),
+                group_name=_,
+                height=320,
+                lit=lit,
+                peers=traces,
+                title=name,
+            )
+            n_experts = update.snapshot.config["n_experts"]
+            if not update.history.empty:
+                chart = charts.load_over_time(update.history, found.layer, n_experts, _)
+                drawn.append(chart)
+                draw_chart(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
+    with st.container(horizontal=True, key="twin_options"):
+        st.toggle(_("Light up the tokens that are routed differently"), value=True, key="twin_lit")
+        st.toggle(_("Show as tables"), key="twin_as_table")
+    if st.session_state.get("twin_as_table"):
+        for column, trace, key in zip(st.columns(2), traces, ("one", "two")):
+            with column:
+                st.dataframe(routing_table(trace), hide_index=True, height=260, key=f"twin_table_{key}")
+    return drawn
+
+
+def _take(found: Twins) -> None:
+    """Both twins' routing, and the histories of all pairs; what the second twin has different is told in each file."""
+    one, two = (update.snapshot for update in found.latest[:2])
+    names = [f"{which}-of-pair-{n + 1}" for n in range(found.n_pairs) for which in ("first", "second")]
+    first = one.config
+    others = {
+        name: {word: value for word, value in update.snapshot.config.items() if first.get(word) != value}
+        for name, update in zip(names[1:], found.latest[1:])
+    }
+    tables = {
+        "routing-first": lambda: flat_frame(one.traces[found.layer]),
+        "routing-second": lambda: flat_frame(two.traces[found.layer]),
+        "history": every_row(dict(zip(names, found.runs)), [update.history for update in found.latest]),
+    }
+    take(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)

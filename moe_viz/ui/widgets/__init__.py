@@ -1,0 +1,1 @@
+"""What several pages show: controls, messages, charts, downloads. It knows no page."""

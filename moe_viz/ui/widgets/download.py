@@ -1,0 +1,128 @@
+"""Take it with you: every picture on the page as SVG or PNG, and its data as CSV or Parquet, with config, seed, version, definitions and a
+link inside. Nothing is made before it is clicked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pandas as pd
+import streamlit as st
+
+from moe_viz import __version__
+from moe_viz.components.picture import LABELS, picture_list
+from moe_viz.engine.client import engine
+from moe_viz.engine.protocol import WorkerLost
+from moe_viz.records import take as files
+from moe_viz.records.metric_info import METRICS
+from moe_viz.spec import RunConfig
+from moe_viz.spec.describe import write
+from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.widgets.i18n import _, language
+
+Table = pd.DataFrame | Callable[[], pd.DataFrame]
+STAMPED = ("k", "n_experts", "capacity_factor", "balance_coef", "seed")
+"""Knobs that stand below a picture; the file holds all of them."""
+
+
+def take(
+    tables: Mapping[str, Table],
+    name: str,
+    config: Mapping[str, Any],
+    step: int | None = None,
+    metrics: Sequence[str] = (),
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """A small menu with the page's pictures and the tables of one view (file stem -> table, or what makes it).
+
+    config: the flat config that made them;  others: further runs in them by name, as what differs from `config`;
+    metrics: names in `METRICS` whose definitions go into the files.
+    """
+    menu = st.popover(_("Take it with you"), icon=":material/download:", key=f"take_{name}", on_change="rerun")
+    if not menu.open:
+        return
+    link = lab_link(config)
+    with menu:
+        st.caption(_("Each file holds its data, the settings, the seed, the version and what each number means."))
+        said = files.about(name, config, step, link, metrics, others)
+        labels = {word: _(text) for word, text in LABELS.items()}
+        picture_list(said | {"stamp": stamp(config, others=others)}, name, key=f"pictures_{name}", labels=labels)
+        for stem, table in tables.items():
+            said = files.about(stem, config, step, link, metrics, others)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                _button(_("{name} as CSV").format(name=stem), stem, "csv", files.to_csv, table, said)
+                _button(_("{name} as Parquet").format(name=stem), stem, "parquet", files.to_parquet, table, said)
+        st.caption(_("This link opens the same settings and seed in the lab:"))
+        st.code(link, language=None, wrap_lines=True)
+
+
+def every_row(runs: Mapping[str, str | None], shown: Sequence[pd.DataFrame]) -> Callable[[], pd.DataFrame]:
+    """What fetches every kept row of the runs' histories (name -> run id), with a column `run` where there are several.
+
+    shown: their thinned rows on the page, which are all that is left of a run whose process is gone.
+    """
+
+    def fetch(run: str | None, rows: pd.DataFrame) -> pd.DataFrame:
+        try:
+            return rows if run is None else engine().all_rows(run)
+        except WorkerLost:
+            return rows
+
+    def together() -> pd.DataFrame:
+        frames = [fetch(run, rows) for run, rows in zip(runs.values(), shown, strict=True)]
+        if len(frames) == 1:
+            return frames[0]
+        return pd.concat([frame.assign(run=name) for name, frame in zip(runs, frames)], ignore_index=True)
+
+    return together
+
+
+def recorded_metrics(history: pd.DataFrame) -> list[str]:
+    """The metrics (of `METRICS`) that a history has columns of."""
+    present = {column.split(".")[0] for column in history}
+    return [name for name in METRICS if name in present]
+
+
+def lab_link(config: Mapping[str, Any]) -> str:
+    """The lab's address with every knob of this run."""
+    here = urlsplit(st.context.url or "")
+    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
+    return f"{origin}/?{urlencode(encode(RunConfig.from_flat(dict(config)), language()))}"
+
+
+def stamp(
+    config: Mapping[str, Any], step: int | str = "{step}", others: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """What made a picture, in one line; without a step its place is left open. Where runs differ, the values of all: "seed 0 / 1 / 2"."""
+    configs = [config, *({**config, **differs} for differs in (others or {}).values())]
+
+    def of_all(word: str) -> str:
+        values = [write(one[word]) for one in configs if one.get(word) is not None]
+        return " / ".join(dict.fromkeys(values))
+
+    different = {word for differs in (others or {}).values() for word in differs} - {"task", "router"}
+    named = [word for word in dict.fromkeys([*STAMPED, *sorted(different)]) if of_all(word)]
+    made = [of_all("task"), of_all("router"), *(f"{word} {of_all(word)}" for word in named)]
+    frozen = ["frozen router"] if config.get("freeze_router") else []
+    return " · ".join([f"moe_viz {__version__}", *made, *frozen, f"step {step}"])
+
+
+def toolbar(name: str) -> dict[str, Any]:
+    """Plotly's toolbar; its camera saves an SVG. The menu's own list has the PNG, too."""
+    camera = {"format": "svg", "filename": name}
+    return {"displaylogo": False, "toImageButtonOptions": camera, "modeBarButtons": [["toImage", "resetScale2d"]]}
+
+
+def _button(
+    label: str, stem: str, form: str, write: Callable[..., bytes], table: Table, said: Mapping[str, Any]
+) -> None:
+    st.download_button(
+        label,
+        data=lambda: write(table() if callable(table) else table, said),
+        file_name=f"moe_viz-{stem}.{form}",
+        mime="text/csv" if form == "csv" else "application/vnd.apache.parquet",
+        key=f"take_{stem}_{form}",
+        on_click="ignore",
+    )

@@ -1,0 +1,104 @@
+"""Controls made from `spec`: which widget a knob gets follows from its declaration. The widget's key is the knob's word.
+
+The run's config is the truth: before a widget is drawn, its state is set from the config, and a callback turns the knob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec.describe import bounds, choices
+from moe_viz.spec.knobs import N_
+from moe_viz.ui.widgets.i18n import _
+
+# fmt: off
+CHOICES = (
+    N_("batch"), N_("sequence"), N_("global"), N_("auto"), N_("cpu"), N_("cuda"), N_("mps"), N_("bytes"), N_("bpe"), N_("ceil"),
+    N_("floor"), N_("round"), N_("position"), N_("probability"), N_("random"), N_("batch priority"), N_("reroute"),
+    N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
+    N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
+    N_("balanced"), N_("token"), N_("average"), N_("moons"), N_("rings"), N_("checker"), N_("spiral"), N_("waves"),
+    N_("straight"), N_("curved"),
+)
+# fmt: on
+"""The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
+
+
+def show(word: str, value: Any) -> str:
+    """A value as the reader sees it on its control."""
+    if word == "capacity_factor" and value is None:
+        return _("dropless")
+    if word == "speed":
+        return _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=f"{value:g}"))
+    if word == "router":
+        return _(ROUTER_OPTIONS[value].facts.title)
+    if word == "task":
+        return _(TASK_OPTIONS[value].title)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
+
+
+def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
+    """Draw the control of one knob. `turn(word)` is called after the reader changed it."""
+    info = config.fields()[word]
+    value = config.flat()[word]
+    extra = info.json_schema_extra or {}
+    label, text = _(info.title or word), _(info.description)
+    if extra.get("unit") and word != "speed":
+        label = f"{label} ({_(extra['unit'])})"
+    options = _options(word, config, value, extra.get("stops"))
+    common = {"key": word, "help": text, "on_change": turn, "args": (word,)}
+    st.session_state[word] = value
+    if choices(info) == [False, True]:
+        st.toggle(label, **common)
+    elif word in ("task", "router") or choices(info) is not None:
+        st.selectbox(label, options, format_func=lambda v: show(word, v), **common)
+    elif options is not None and len(options) > 1:
+        st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
+    elif options is not None:
+        st.select_slider(label, [*options, options[0]], format_func=lambda v: show(word, v), disabled=True, **common)
+    elif isinstance(value, str):
+        st.text_input(label, **common)
+    else:
+        low, high = bounds(info)
+        whole = isinstance(value, int)
+        kind = int if whole else float
+        st.number_input(
+            label,
+            min_value=kind(low),
+            max_value=kind(high),
+            step=1 if whole else None,
+            format=None if whole else "%g",
+            **common,
+        )
+
+
+def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) -> list[Any] | None:
+    """The values a control offers: those of the declaration, and the present one if it is not among them."""
+    if word == "task":
+        return list(TASK_OPTIONS)
+    if word == "router":
+        return list(ROUTER_OPTIONS)
+    info = config.fields()[word]
+    if choices(info) is not None:
+        return choices(info)
+    if word == "k":
+        low, high = bounds(info)
+        stops = list(range(int(low), min(int(high), config.n_experts) + 1))
+    if stops is None:
+        return None
+    if value in stops:
+        return stops
+    numbers = sorted({v for v in stops if isinstance(v, int | float)} | {value})
+    return [v for v in stops if v is None] + numbers + [v for v in stops if isinstance(v, str)]
+
+
+def words(config: RunConfig, level: str) -> list[str]:
+    """The words of one level ("basic" or "more"), in the order of their declaration."""
+    fields = config.fields()
+    return [word for word, info in fields.items() if (info.json_schema_extra or {}).get("level") == level]

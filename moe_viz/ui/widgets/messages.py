@@ -1,0 +1,76 @@
+"""What a page tells its reader beside the pictures: what the engine said, the place in line on a full server, what of a link could not be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from moe_viz.engine.protocol import Full
+from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.words import in_words
+
+
+def tell(run: Any) -> None:
+    """Say once what the engine has said (`run.notices`), and as long as it lasts that the reader stands in line (`run.waiting`).
+
+    A run that has got its id, or other settings, is told to the whole page: its address and its controls.
+    """
+    if getattr(run, "changed", False):
+        run.changed = False
+        st.rerun()
+    for notice in run.notices:
+        st.toast(in_words(notice))
+    run.notices.clear()
+    if run.waiting is not None:
+        with st.container(key="in_line"):
+            st.info(place_in_line(run.waiting), icon=":material/groups:")
+
+
+def place_in_line(full: Full) -> str:
+    """The place, how long it may take, and that nothing needs to be done."""
+    said = [in_words(full)]
+    if full.wait_s is not None:
+        minutes = full.wait_s / 60
+        said.append(
+            _("It may take about {n} min.").format(n=f"{minutes:.0f}")
+            if minutes >= 1.5
+            else _("It may take about a minute.")
+        )
+    return " ".join([*said, _("Leave this page open: it enters by itself.")])
+
+
+def explain_link(run: LabRun) -> None:
+    """Tell what a link has opened: a run that others have, too, or less than it says."""
+    _explain_sharing(run)
+    _explain_problems(run)
+
+
+def _explain_sharing(run: LabRun) -> None:
+    if not run.shared:
+        return
+    with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            _(
+                "**You opened this run by its link.** Everyone who has the link sees the same run and can turn its knobs."
+            ),
+            width="stretch",
+        )
+        st.button(_("Make a copy of my own"), key="copy_run", on_click=run.become_own_copy)
+        st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing, type="tertiary")
+
+
+def _explain_problems(run: LabRun) -> None:
+    """Tell about the link's problems until the reader dismisses them. Values are shown as code, so that nothing in them is interpreted."""
+    if not run.problems:
+        return
+    with st.container(key="link_problems", border=True):
+        st.markdown(_("**Part of this link could not be used.** Everything else is as the link says."))
+        for problem in run.problems:
+            if problem.rule:
+                text = _("{word} = {value} is not allowed ({word} can be: {rule}). Used instead: {used}.")
+            else:
+                text = _("{word} = {value} is not a knob of this task and gate; it was left out.")
+            st.text("• " + text.format(word=problem.word, value=problem.value, rule=problem.rule, used=problem.used))
+        st.button(_("Got it"), key="dismiss_problems", on_click=run.problems.clear)

@@ -1,0 +1,138 @@
+"""How often pages tick: four times a second while few are open, more rarely as a class grows, so that all keep the same rate.
+
+One web process draws some thirty updates a second on one core, whoever they are for. Every ticking page says so here; those of
+readers who train share the thirty, those that are paused or only wait share fewer. In a class their ticks are spread over time, too:
+thirty pages that were opened at once would otherwise ask at once, every second, and the last would wait for all the others.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import streamlit as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.fragment import ThreadState
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from moe_viz.settings import settings
+from moe_viz.ui.widgets.i18n import _
+
+INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
+"""Seconds between two ticks. Few steps, so that pages seldom change theirs; the longest is well within a run's lease."""
+CALM_S = 1.0
+"""A page that asks for a longer time than this between ticks is one where little moves."""
+CALM_SHARE = 0.25
+"""Part of the updates that all such pages together may take on top."""
+GONE_S = 20.0
+"""A page that has not ticked for so long is closed."""
+SETTLED_S = 5.0
+"""A page keeps its interval, and its place among the others, at least this long."""
+TOLERANCE = 0.06
+"""Part of the interval by which a page may tick beside its place."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Places at multiples of this, modulo 1, are spread evenly however many there are (Weyl's sequence)."""
+STATE = "pace"
+drawing = threading.Lock()
+"""Held while the lab draws: pages of a class that draw at the same time would only take Python's lock from each other, many times each."""
+
+
+class Crowd:
+    """The pages that tick. `most`: updates a second, all together."""
+
+    def __init__(self, most: float, clock: Callable[[], float] = time.monotonic):
+        self.most, self.clock = most, clock
+        self._seen: dict[str, tuple[float, bool]] = {}
+        self._place: dict[str, float] = {}
+        self._arrivals = 0
+
+    def tick(self, page: str, wish: float) -> None:
+        """A page has ticked; `wish`: seconds between two ticks that it would like."""
+        self._seen[page] = (self.clock(), wish <= CALM_S)
+        if page not in self._place:
+            self._arrivals += 1
+            self._place[page] = self._arrivals * GOLDEN % 1
+
+    def count(self, lively: bool) -> int:
+        """Pages that would like to tick often, or seldom."""
+        oldest = self.clock() - GONE_S
+        for page in [page for page, (when, _lively) in list(self._seen.items()) if when < oldest]:
+            self._seen.pop(page, None)
+            self._place.pop(page, None)
+        return sum(kind == lively for _when, kind in list(self._seen.values()))
+
+    def interval(self, wish: float) -> float:
+        """Seconds between two ticks of a page with this wish: its wish, or the least that leaves room for the others."""
+        lively = wish <= CALM_S
+        least = self.count(lively) / (self.most * (1.0 if lively else CALM_SHARE))
+        return max(wish, next((seconds for seconds in INTERVALS if seconds >= least), INTERVALS[-1]))
+
+    def aside(self, page: str, interval: float) -> float:
+        """Seconds from now to the page's own place among the ticks, the nearer way; 0 where it is near enough."""
+        ahead = (self._place[page] - self.clock() / interval) % 1
+        ahead -= ahead > 0.5
+        return ahead * interval if abs(ahead) > TOLERANCE else 0.0
+
+
+@dataclass
+class Pace:
+    """What is in force on one page of a session. interval: seconds between two ticks; sent: the same, or longer or shorter for one tick."""
+
+    wish: float
+    interval: float
+    sent: float
+    since: float = field(default_factory=time.monotonic)
+
+
+@st.cache_resource(show_spinner=False)
+def crowd() -> Crowd:
+    """The pages of this server."""
+    return Crowd(settings().updates_per_second)
+
+
+def ticking(tick: Callable[[], None], wish: float) -> None:
+    """Draw a page's live part and keep it ticking, every `wish` seconds where the crowd allows that."""
+    interval = crowd().interval(wish)
+    st.session_state[STATE] = Pace(wish, interval, interval)
+    st.fragment(tick, run_every=interval)()
+
+
+def keep(wish: float | None = None) -> None:
+    """At the begin of a tick: count this page, and give it the time until the next one where that has changed.
+
+    wish: where it may have changed since the page was drawn.
+    """
+    pace, context = st.session_state.get(STATE), get_script_run_ctx()
+    if pace is None or context is None:
+        return
+    page, now = context.session_id, time.monotonic()
+    changed, pace.wish = wish not in (None, pace.wish), pace.wish if wish is None else wish
+    crowd().tick(page, pace.wish)
+    settled = now - pace.since > SETTLED_S
+    if settled or changed:
+        pace.interval = crowd().interval(pace.wish)
+    shared = pace.interval > pace.wish and pace.wish <= CALM_S
+    aside = crowd().aside(page, pace.interval) if shared and settled else 0.0
+    if pace.sent != pace.interval + aside:
+        pace.sent, pace.since = pace.interval + aside, now
+        _set_timer(pace.sent)
+
+
+def _set_timer(seconds: float) -> None:
+    """Give the fragment that is being drawn another timer in the browser, as `st.fragment(run_every=...)` does, but without drawing the page anew."""
+    message = ForwardMsg()
+    message.auto_rerun.interval, message.auto_rerun.fragment_id = seconds, ThreadState.get().fragment_id or ""
+    if message.auto_rerun.fragment_id:
+        get_script_run_ctx().enqueue(message)
+
+
+def in_words() -> str:
+    """The rate in force, quietly; with the number of readers where it is they who set it."""
+    pace = st.session_state.get(STATE) or Pace(0.25, 0.25, 0.25)
+    rate = f"{1 / pace.interval:.2g}"
+    if pace.interval > pace.wish:
+        return _("updates per second: {rate} for each of {n} readers").format(rate=rate, n=crowd().count(True))
+    return _("updates per second: {rate}").format(rate=rate)

@@ -1,0 +1,121 @@
+"""The rail: few knobs in view, every other one click away, all made from `spec`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from moe_viz.spec import RunConfig, coarse_grained, fine_grained
+from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.knobs import control, words
+from moe_viz.ui.widgets.tables import lazy
+
+FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
+"""The controls in view, in reading order."""
+
+
+def rail(run: LabRun) -> None:
+    """Draw the whole rail for the session's run."""
+    with st.sidebar:
+        _buttons(run)
+        for word in first(run.config):
+            control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
+            if is_open:
+                _more(run)
+
+
+def _more(run: LabRun) -> None:
+    for title, group in _groups(run.config):
+        if group:
+            st.caption(title)
+        for word in group:
+            control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+    _grain(run)
+
+
+def _grain(run: LabRun) -> None:
+    """Many small experts or few large ones, at equal cost: three knobs that are turned together."""
+    finer, coarser = (_attempt(grain, run.config) for grain in (fine_grained, coarse_grained))
+    with st.container(key="grain"):
+        st.caption(
+            _(
+                "Fine-grained experts: twice as many of half the width, twice as many chosen. As many weights, as much work for a token."
+            )
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            for key, label, icon, wanted in (
+                ("finer", _("Finer"), ":material/grid_on:", finer),
+                ("coarser", _("Coarser"), ":material/grid_view:", coarser),
+            ):
+                st.button(
+                    label,
+                    icon=icon,
+                    key=key,
+                    disabled=wanted is None,
+                    on_click=_regrain,
+                    args=(run, wanted),
+                    help=_outcome(wanted),
+                )
+
+
+def _attempt(grain: Callable[[RunConfig, int], RunConfig], config: RunConfig) -> RunConfig | None:
+    try:
+        return grain(config, 2)
+    except ValueError:
+        return None
+
+
+def _outcome(wanted: RunConfig | None) -> str:
+    if wanted is None:
+        return _("Not possible with this gate, or at a limit of the experts' number, their width or k.")
+    text = _("{n} experts with {width} hidden units each, k = {k}. The model starts anew.")
+    return text.format(n=wanted.n_experts, width=wanted.d_hidden, k=wanted.router.k)
+
+
+def _regrain(run: LabRun, wanted: RunConfig) -> None:
+    flat = wanted.flat()
+    run.turn(**{word: flat[word] for word in ("n_experts", "d_hidden", "k")})
+
+
+def first(config: RunConfig) -> list[str]:
+    """The words in view. Who keeps a slot is a question only where buffers can be full, so its knob stands there only then."""
+    fields = config.fields()
+    wanted = [word for word in dict.fromkeys([*FIRST, *words(config, "basic")]) if word in fields]
+    if "drop_policy" in fields and config.router.capacity_factor is not None:
+        wanted.insert(wanted.index("capacity_factor") + 1, "drop_policy")
+    return wanted
+
+
+def _buttons(run: LabRun) -> None:
+    with st.container(horizontal=True, gap="xsmall", key="buttons"):
+        label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
+        st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
+        st.button(
+            _("Step"),
+            icon=":material/skip_next:",
+            key="step_once",
+            on_click=run.step_once,
+            help=_("One training step."),
+        )
+        st.button(
+            _("Reset"),
+            icon=":material/restart_alt:",
+            key="reset",
+            on_click=run.reset,
+            help=_("Start again from step 0."),
+        )
+
+
+def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:
+    """The knobs behind 'more': those of the gate, those of training, those of the task."""
+    rest = [word for word in words(config, "more") if word not in first(config)]
+    own = type(config.router).model_fields
+    task = type(config.task).model_fields
+    return [
+        (_("Gate"), [word for word in rest if word in own]),
+        (_("Task"), [word for word in rest if word in task]),
+        (_("Training and model"), [word for word in rest if word not in own and word not in task]),
+    ]

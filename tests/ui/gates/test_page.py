@@ -1,0 +1,102 @@
+"""The Gates page without a browser: what each router takes from the shared knobs, and a card for each router from its facts alone."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from moe_viz.spec import PRESETS, ROUTER_OPTIONS, RunConfig
+from moe_viz.spec.describe import bounds
+from moe_viz.ui.gates.comparison import Comparison, config_of
+from moe_viz.ui.gates.gallery import FAMILIES, example, family, link
+from moe_viz.ui.session.permalink import decode
+
+SCRIPT = """
+from moe_viz.ui.gates.comparison import Comparison
+from moe_viz.ui.gates.gallery import gallery
+gallery(Comparison())
+"""
+EXAMPLES = [(name, None) for name in ROUTER_OPTIONS] + [(values["name"], values) for values in PRESETS.values()]
+
+
+@pytest.mark.parametrize("router", ROUTER_OPTIONS)
+def test_all_share_everything_but_the_router(router):
+    base = RunConfig(task="clusters", router={"name": "topk", "k": 3}, n_experts=8, balance_coef=0.3, speed=5, seed=9)
+    config = config_of(router, base)
+    own = type(config.router).model_fields
+    assert config.router.name == router
+    assert {k: v for k, v in config.model_dump().items() if k != "router"} == {
+        k: v for k, v in base.model_dump().items() if k != "router"
+    }
+    if "k" in own:
+        low, high = bounds(own["k"])
+        assert config.router.k == (3 if low <= 3 <= high else own["k"].default)
+    if router == "expert_choice":
+        assert config.router.capacity_factor == 3
+
+
+@pytest.mark.parametrize(
+    ("routers", "k", "capacity"),
+    [
+        (["topk"], True, True),
+        (["switch"], False, True),
+        (["soft", "dense", "hash"], False, False),
+        (["expert_choice"], True, False),
+        (["remoe", "soft"], True, False),
+    ],
+)
+def test_options_that_no_chosen_router_has_are_not_offered(routers, k, capacity):
+    found = Comparison(routers=routers)
+    assert (found.offers("k"), found.offers("capacity_factor"), found.offers("balance_coef")) == (k, capacity, True)
+
+
+def test_routers_that_see_the_future_are_told_on_text_only():
+    routers = ["topk", "expert_choice", "soft"]
+    assert Comparison(routers=routers).leaks == [False, True, True]
+    assert Comparison(base=RunConfig(task="digits", router="topk"), routers=routers).leaks == [False] * 3
+
+
+@pytest.mark.parametrize(("name", "options"), EXAMPLES)
+def test_a_cards_link_opens_exactly_its_run(name, options):
+    config, found = decode(dict(parse_qsl(link(name, options).removeprefix("./?"))))
+    assert not found and config == example(name, options)
+    assert config.router.name == name
+    for word, value in (options or {}).items():
+        assert getattr(config.router, word) == value
+    if not ROUTER_OPTIONS[name].facts.causal:
+        assert config.task.name != "domains"
+
+
+def test_every_family_has_a_name():
+    assert {family(name) for name in ROUTER_OPTIONS} == set(FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return AppTest.from_string(SCRIPT, default_timeout=30).run()
+
+
+def cards(at):
+    return [box.label for box in at.expander]
+
+
+def test_there_is_one_card_per_router_and_it_warns_of_the_future(page):
+    assert not page.exception
+    assert len(cards(page)) == len(ROUTER_OPTIONS)
+    for label, options in zip(cards(page), ROUTER_OPTIONS.values(), strict=True):
+        facts = options.facts
+        assert facts.title in label and str(facts.year) in label and facts.idea in label
+        assert ("looks at future tokens" in label) == (not facts.causal)
+
+
+def test_filters_leave_the_cards_that_fit(page):
+    page.text_input(key="gallery_search").set_value("deepseek-v3").run()
+    assert len(cards(page)) == 1 and "DeepSeek-V3" in cards(page)[0]
+    page.text_input(key="gallery_search").set_value("").run()
+    page.multiselect(key="gallery_families").set_value(["expert_side"]).run()
+    assert len(cards(page)) == 2
+    page.multiselect(key="gallery_families").set_value([]).run()
+    page.slider(key="gallery_years").set_value((1991, 1999)).run()
+    assert len(cards(page)) == 2 and all("1991" in card for card in cards(page))
+    page.slider(key="gallery_years").set_value((1991, 2026)).run()
+    assert len(cards(page)) == len(ROUTER_OPTIONS)

@@ -1,0 +1,135 @@
+"""What a page's timer may ask for after a click, and that no click is lost whatever runs at that moment."""
+
+import asyncio
+import random
+from types import SimpleNamespace
+
+import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+
+from moe_viz.ui.server.streamlit_patches import MOST_PRESSES, Desk, Whereabouts, repeats_a_press
+from tests.browser.lab import server
+from tests.websocket import Reader
+
+
+def asked(page, fragment=""):
+    return ClientState(page_script_hash=page, fragment_id=fragment)
+
+
+def walk(*requests):
+    here = Whereabouts()
+    return [here.accepts(request) for request in requests]
+
+
+def test_a_tick_of_the_page_just_left_is_dropped_and_one_of_the_new_page_is_not():
+    assert walk(asked(""), asked("lab", "f"), asked("gates"), asked("lab", "f"), asked("gates", "g")) == [
+        True, True, True, False, True,
+    ]  # fmt: skip
+
+
+def test_going_back_at_once_lets_the_first_page_tick_again():
+    assert walk(asked("lab", "f"), asked("gates"), asked("lab"), asked("gates", "g"), asked("lab", "f")) == [
+        True, True, True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_page_opened_again_without_knowing_its_hash_is_never_shut_out():
+    assert all(walk(asked("lab", "f"), asked(""), asked("lab", "f"), None, asked("lab", "f")))
+    assert all(walk(asked("lab"), asked("gates"), asked(""), asked("lab", "f")))
+
+
+def test_a_page_that_the_server_switched_to_may_tick():
+    assert all(walk(asked("lab"), asked("lab", "f"), asked("gates", "g"), asked("gates", "g")))
+
+
+def test_a_tick_with_a_press_in_it_is_left_out():
+    widgets = WidgetStates(widgets=[WidgetState(id="k", int_value=2)])
+    tick = ClientState(widget_states=widgets, fragment_id="f", page_script_hash="lab", is_auto_rerun=True)
+    assert not repeats_a_press(tick)
+    tick.widget_states.widgets.append(WidgetState(id="play", trigger_value=True))
+    assert repeats_a_press(tick)
+    tick.is_auto_rerun = False
+    assert not repeats_a_press(tick), "a press of the reader's own"
+    assert not repeats_a_press(None)
+
+
+def test_a_flood_of_presses_is_not_kept():
+    desk = Desk()
+    for number in range(500):
+        widgets = WidgetStates(widgets=[WidgetState(id=f"w{number}", trigger_value=True)])
+        assert desk.ask(ClientState(widget_states=widgets), SimpleNamespace(request_stop=lambda: None))
+    assert len(desk._unheard) == MOST_PRESSES and len(desk._reported) == 1
+
+
+def test_a_request_that_has_waited_does_not_turn_back_what_others_have_set_since():
+    desk, knob, press = Desk(), WidgetState(id="k", int_value=2), WidgetState(id="play", trigger_value=True)
+    of_a_part = ClientState(widget_states=WidgetStates(widgets=[knob, press]), fragment_id="f")
+    waited = RerunData(widget_states=of_a_part.widget_states, fragment_id="f")
+    desk.ask(of_a_part, None)
+    number = desk.asked
+    assert desk.later(waited, number) is waited
+    desk.ask(ClientState(fragment_id="g"), None)
+    assert list(desk.later(waited, number).widget_states.widgets) == [press] and desk.later(waited, number).fragment_id
+    whole = ClientState()
+    desk.ask(whole, SimpleNamespace(request_stop=lambda: None))
+    assert desk.later(waited, number) is None and list(whole.widget_states.widgets) == [press], "taken over"
+
+
+@pytest.mark.heavy
+def test_every_press_and_turn_counts_once_while_the_page_ticks():
+    """A request without any press follows most of them at once, as a view's own message may, and stops the run that was to hear the press."""
+    wrong, tracebacks = asyncio.run(clicks(rounds=60))
+    assert wrong == [] and tracebacks == []
+
+
+@pytest.mark.heavy
+def test_a_tick_that_is_behind_does_not_turn_back_what_the_script_has_set():
+    """The reader's last word of its knob is 7, and each tick repeats it. Nor does a press of a part that is gone come late."""
+
+    async def seen():
+        with server("tests/ui/server/patches_app.py", {"GUARDED": "1"}) as (address, _process):
+            reader = await Reader(address, period=0.02).open()
+            await reader.until(lambda page: page.text("counts") == "0 0 0")
+            await reader.set("knob", 7)
+            await reader.until(lambda page: page.text("counts") == "0 1 7")
+            await reader.press("set")
+            await reader.until(lambda page: page.text("counts") == "0 1 50", 3)
+            ticks = reader.finished
+            await reader.until(lambda page: page.finished > ticks + 20)
+            await reader.set("knob", 8)
+            await reader.until(lambda page: page.text("counts") == "0 2 8", 3)
+            await reader.press("press")
+            await reader.until(lambda page: page.text("counts") == "1 2 8", 3)
+            pressed = WidgetState(id=reader._widget("press").message.delta.new_element.button.id, trigger_value=True)
+            await reader.rerun(fragment="gone", triggers=(pressed,))
+            for knob in range(9, 29):  # some of these stop a tick, and take along what that has not heard
+                await asyncio.sleep(knob % 5 * 0.013)
+                await reader.set("knob", knob)
+                await reader.until(lambda page, said=f"1 {knob - 6} {knob}": page.text("counts") == said, 3)
+            await reader.close()
+
+    asyncio.run(seen())
+
+
+async def clicks(rounds: int, guarded: bool = True):
+    """What did not count (widget, counts expected, counts seen) in so many rounds of a press and a turned knob; and tracebacks shown."""
+    chance = random.Random(0)
+    with server("tests/ui/server/patches_app.py", {"GUARDED": str(int(guarded))}) as (address, _process):
+        reader = await Reader(address, period=0.02).open()
+        await reader.until(lambda page: page.text("counts") == "0 0 0")
+        for knob in range(1, rounds + 1):
+            for key, value, counts in (("press", True, (knob, knob - 1, knob - 1)), ("knob", knob, (knob, knob, knob))):
+                said = " ".join(map(str, counts))
+                await asyncio.sleep(chance.random() * 0.05)
+                await reader.set(key, value)
+                if chance.random() < 0.7:
+                    await asyncio.sleep(chance.choice((0, 0, 0.001, 0.003)))
+                    await reader.rerun()
+                try:
+                    await reader.until(lambda page, said=said: page.text("counts") == said, 3)
+                except TimeoutError:
+                    return [(key, said, reader.text("counts"))], reader.errors
+        await reader.close()
+    return [], []

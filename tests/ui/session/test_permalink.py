@@ -1,0 +1,61 @@
+"""Links: what is written is read back, and nothing that can stand in a link raises."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.ui.session.permalink import decode, encode
+
+WORDS = sorted(set(RunConfig().flat()) | {"v", "lang", "zzz"})
+
+
+@pytest.mark.parametrize("router", ROUTER_OPTIONS)
+@pytest.mark.parametrize("task", TASK_OPTIONS)
+def test_round_trip(task, router):
+    config = RunConfig.from_flat({"task": task, "router": router, "seed": 7, "lr": 0.0025, "speed": 2})
+    assert decode(encode(config)) == (config, [])
+
+
+def test_link_carries_every_value_and_is_readable():
+    params = encode(RunConfig(router={"name": "switch", "k": 1}), "ru")
+    assert params["v"] == "1" and params["router"] == "switch" and params["k"] == "1" and params["lang"] == "ru"
+    assert params["capacity_factor"] == "none"
+    assert RunConfig().flat().keys() - RunConfig().router.model_dump().keys() <= params.keys()
+
+
+def test_out_of_range_falls_back_and_names_field_value_and_range():
+    config, found = decode({"router": "topk", "k": "99", "lr": "fast", "n_experts": "4"})
+    assert config.router.k == 2 and config.lr == RunConfig().lr and config.n_experts == 4
+    by_word = {problem.word: problem for problem in found}
+    assert by_word["k"].value == "99" and "1 to 16" in by_word["k"].rule and by_word["k"].used == "2"
+    assert by_word["lr"].value == "fast" and "above 0 to 1" in by_word["lr"].rule
+
+
+def test_rules_between_words_are_explained():
+    config, found = decode({"router": "topk", "k": "8", "n_experts": "4"})
+    assert config.n_experts == 4 or config.router.k == 8
+    assert len(found) == 1 and "more than the 4 experts" in found[0].rule
+    config, found = decode({"router": "topk", "k": "1", "renormalize": "before_drop"})
+    assert len(found) == 1 and "no gradient" in found[0].rule
+
+
+def test_one_expert_with_its_k_is_a_good_link():
+    config, found = decode({"router": "topk", "k": "1", "n_experts": "1", "renormalize": "never"})
+    assert not found and config.n_experts == 1
+
+
+def test_unknown_words_and_versions_are_reported():
+    _, found = decode({"v": "9", "router": "telepathy", "utm": "x"})
+    assert {problem.word for problem in found} == {"v", "router", "utm"}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(WORDS),
+        st.text(max_size=20) | st.sampled_from(["nan", "inf", "-1", "1e400", "none", "1", "0", "topk", "switch"]),
+    )
+)
+def test_no_link_raises(params):
+    config, _ = decode(params)
+    assert decode(encode(config)) == (config, [])

@@ -1,0 +1,20 @@
+"""A page with a part that draws itself: a button in it changes what stands outside."""
+
+import time
+
+import streamlit as st
+
+from moe_viz.ui.widgets.buttons import press
+
+kept = st.session_state.setdefault("kept", {"pressed": 0})
+
+
+@st.fragment(run_every=0.05)
+def part() -> None:
+    press("Press", lambda: kept.update(pressed=kept["pressed"] + 1), key="press")
+    st.text(f"tick {time.monotonic()}")
+
+
+part()
+with st.container(key="counts"):
+    st.text(f"{kept['pressed']} presses")
