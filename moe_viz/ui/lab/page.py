@@ -14,6 +14,7 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import recorded
 from moe_viz.ui.session.run import LabRun, current, write_link
 from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
@@ -67,7 +68,7 @@ def _draw(run: LabRun, shown: Update, is_live: bool) -> None:
     _hero(run, shown, layer, is_live)
     if not (is_live or run.latest):
         return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
-    charted = tabs.for_charts(run, shown)
+    charted = for_charts(run, shown)
     tabs.strips(charted, layer)
     tabs.tabs(run, charted, layer)
 
