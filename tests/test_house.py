@@ -102,13 +102,14 @@ def test_importing_the_web_side_does_not_load_torch():
 
 
 ENGINE = {
-    "protocol": set(),
+    "calls": set(),
+    "protocol": {"calls"},
     "limits": set(),
     "health": set(),
-    "client": {"protocol", "limits", "health"},
+    "client": {"calls", "protocol", "limits", "health"},
     "storage": {"protocol"},
-    "worker": {"protocol", "limits", "health", "storage"},
-    "cluster": {"protocol", "limits", "health", "storage", "worker"},
+    "worker": {"calls", "protocol", "limits", "health", "storage"},
+    "cluster": {"calls", "protocol", "limits", "health", "storage", "worker"},
     "cluster/demo": {"protocol", "limits", "client", "cluster"},
 }
 """Part of the engine -> the parts it may import. The demonstration of a cluster stands outside: it uses the engine as a page does."""

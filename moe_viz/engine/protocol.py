@@ -1,17 +1,25 @@
-"""What a page may ask of the engine, as one interface. `Host` does it; local and cluster clients carry the calls there.
+"""What a page may ask of the engine, declared once. `worker.Host` does it; `client.LocalEngine` and the cluster carry it there.
 
 Every argument and result is a plain picklable value. Errors that a user can cause come back as `EngineError` with a
 readable message; a lost worker is `WorkerLost`.
+
+To add a call: declare it in `Engine` with `@call`, a docstring for its body, the run's id first and called `run_id`; give `Host` (or a part
+of it: `worker/analysing`, `keeping`) the method that does it. Nothing else: pages can call it on `engine()`, on one machine and on a cluster.
+A call that makes runs says `born`, how their ids follow from its result; without it a cluster could not find them again.
 """
+
+# pyright: reportReturnType=false
+# a declaration has its docstring for a body
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from moe_viz.engine.calls import Call, R, Request, call, call_of, calls_of
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.snapshot import Continuation, Snapshot
@@ -95,9 +103,22 @@ class KeptRun:
     bytes: int
 
 
-class Engine(Protocol):
-    """The calls a page makes. A run id is an unguessable string. Every call that names a run renews its lease."""
+class Engine:
+    """The calls a page makes. A run id is an unguessable string. Every call that names a run renews its lease.
 
+    A subclass either carries all of them elsewhere (`carry`) or does each of them itself.
+    """
+
+    def __init_subclass__(cls) -> None:
+        missing = [name for name in CALLS if call_of(getattr(cls, name)) is not None]
+        if missing and cls.carry is Engine.carry:
+            raise TypeError(f"{cls.__name__} neither does {', '.join(missing)} nor carries calls elsewhere")
+
+    def carry(self, request: Request[R]) -> R:
+        """Have a request done elsewhere; its answer."""
+        raise NotImplementedError
+
+    @call(starts=True, born=lambda run_id: [run_id])
     def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
         """Start a run; its id.
 
@@ -105,6 +126,7 @@ class Engine(Protocol):
         where there is no room, `Full` says which one, and asking again within ten seconds keeps it.
         """
 
+    @call(starts=True, born=list)
     def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
         """Start runs that advance in lock-step: one step each in turn, so that all have done equally many whenever a page looks.
 
@@ -112,101 +134,147 @@ class Engine(Protocol):
         own; one that restarts its run restarts all. A run that diverges or fails stays where it stopped while the others go on.
         """
 
-    def set(self, run: str, **knobs: Any) -> list[str]:
+    @call
+    def set(self, run_id: str, **knobs: Any) -> list[str]:
         """Turn knobs (flat words). Live ones take effect at the next step, others restart the run. What was done, in plain sentences."""
 
-    def play(self, run: str, playing: bool) -> None: ...
+    @call
+    def play(self, run_id: str, playing: bool) -> None:
+        """Let a run train, or pause it."""
 
-    def step_once(self, run: str) -> None:
+    @call
+    def step_once(self, run_id: str) -> None:
         """One training step, also while paused."""
 
-    def reset(self, run: str) -> None:
+    @call
+    def reset(self, run_id: str) -> None:
         """Start again from step 0 with the present config."""
 
-    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
+    @call(reads=True)
+    def read(self, run_id: str, since: tuple[int, int] | None = None) -> Update:
         """Newest snapshot plus history after (epoch, step) `since`; wakes a run that paused or was released for want of a reader.
 
         Where others wait, a run that its reader has paused makes room for them; it is then read as it was when it left.
         """
 
-    def read_group(self, runs: list[str]) -> list[Update]:
+    @call(reads=True)
+    def read_group(self, run_ids: list[str]) -> list[Update]:
         """`read` of several runs at one moment: nothing trains in between. Those of a group are at the same step, but for one that
         stopped, and one that comes back from an older checkpoint or last sound step, for which the others wait."""
 
-    def all_rows(self, run: str) -> pd.DataFrame:
+    @call
+    def all_rows(self, run_id: str) -> pd.DataFrame:
         """Every row of the history that is kept, of all epochs; `read` hands over a thinned view of it."""
 
-    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
+    @call
+    def route_text(self, run_id: str, text: str) -> list[RoutingTrace]:
         """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
 
-    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+    @call
+    def route_image(self, run_id: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
         """Route the reader's own picture (a PNG, JPEG or WebP file) through the live model; one trace per layer, and the picture as the
         model sees it: [H, W] or [H, W, 3] in 0..1. EngineError where the task has no images and for any file that is refused."""
 
-    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation: ...
+    @call
+    def continue_text(self, run_id: str, text: str, n_tokens: int, temperature: float) -> Continuation:
+        """`text` and `n_tokens` more tokens by the model, drawn at `temperature` (0 to 10), with how all are routed.
 
-    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
+        EngineError where the task is not text.
+        """
+
+    @call
+    def keyframe(self, run_id: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
         """The probe batch's routing at the kept moment nearest to `step` (by default of the present epoch); [] if none is kept."""
 
-    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
+    @call
+    def keyframe_steps(self, run_id: str) -> list[tuple[int, int]]:
         """(epoch, step) of each kept moment of the probe batch's routing, oldest first."""
 
-    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
+    @call
+    def first_choices(self, run_id: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
         """Steps of (at most 64 of) the kept moments of one epoch, and each token's first expert then: [S, T] int16, -1 = none."""
 
-    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
+    @call
+    def checkpoint_steps(self, run_id: str) -> list[tuple[int, int]]:
         """(epoch, step) of each checkpoint from which `fork` can start, oldest first."""
 
-    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
+    @call(born=lambda branch: [branch[0]])
+    def fork(self, run_id: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
         """A new run that branches off at the last checkpoint up to `step`, live knobs turned: its id and the step it starts from.
 
         The original goes on untouched. Without knobs the branch repeats the original, bit for bit on CPU, as long as no knob was turned in
         that either. EngineError where no checkpoint is left, and for a knob that a running model cannot take.
         """
 
-    def analyse(self, run: str) -> Analysis:
+    @call
+    def analyse(self, run_id: str) -> Analysis:
         """This moment on a larger held-out batch, with the experts' geometry and how routing has changed; kept per step."""
 
-    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
+    @call
+    def switch_off(self, run_id: str, step: int, layer: int, expert: int | None) -> np.ndarray:
         """[S] mean loss of each analysed sequence with one expert of a layer silent (None: with all). `step`: that of the last analysis."""
 
-    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
+    @call
+    def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         """Which expert owns each of R × R places of the plane now; kept per step. EngineError where the task is not in the plane."""
 
-    def train_to(self, run: str, step: int) -> int:
+    @call
+    def train_to(self, run_id: str, step: int) -> int:
         """Let a run train up to `step` and wait there; the steps it has done. EngineError where it has stopped for an error."""
 
-    def dissect(self, run: str, token: int, layer: int) -> StepStory:
+    @call
+    def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
         """The run's next training step as one token of its batch meets it in one layer, down to the router's weights. Changes nothing.
 
         EngineError where the batch has no such token, the model no such layer, or the run has diverged.
         """
 
-    def describe(self, runs: list[str]) -> list[KeptRun]:
-        """Those of `runs` that are kept, in that order. It renews no lease and wakes no run."""
+    @call(reads=True)
+    def describe(self, run_ids: list[str]) -> list[KeptRun]:
+        """Those of `run_ids` that are kept, in that order. It renews no lease and wakes no run."""
 
-    def rename(self, run: str, name: str) -> None:
+    @call
+    def rename(self, run_id: str, name: str) -> None:
         """Call a run something; at most 60 characters."""
 
-    def pin(self, run: str, pinned: bool) -> None:
+    @call
+    def pin(self, run_id: str, pinned: bool) -> None:
         """Keep a run from being removed when the server's room for runs is used up. EngineError where pinned runs fill their half of it."""
 
-    def copy(self, run: str) -> str:
+    @call(born=lambda run_id: [run_id])
+    def copy(self, run_id: str) -> str:
         """A new run that stands where this one stands, history included; its id. It waits to be played."""
 
-    def delete(self, run: str) -> None:
+    @call
+    def delete(self, run_id: str) -> None:
         """Remove a run and everything kept of it. No error where there is none."""
 
-    def export(self, run: str) -> bytes:
+    @call
+    def export(self, run_id: str) -> bytes:
         """The run as one file: settings, version, definitions of its numbers, history, checkpoint."""
 
+    @call(starts=True, born=lambda run_id: [run_id])
     def import_run(self, data: bytes, name: str = "") -> str:
         """A new run from such a file, waiting to be played; its id. EngineError where the file is too large, damaged or something else."""
 
-    def resume(self, run: str) -> None:
+    @call
+    def resume(self, run_id: str) -> None:
         """Bring a run back from its last checkpoint, after a lost worker or a long absence."""
 
-    def release(self, run: str) -> None:
+    @call
+    def release(self, run_id: str) -> None:
         """The page is gone: pause, keep a checkpoint."""
 
-    def status(self) -> dict[str, Any]: ...
+    @call
+    def status(self) -> dict[str, Any]:
+        """For an operator: totals, each run by the first letters of its id, the process and its machine."""
+
+
+CALLS = calls_of(Engine)
+
+
+def called(request: Request[Any]) -> Call:
+    """What is declared of the call that a request names. Raises EngineError where there is no such call."""
+    if request.name not in CALLS:
+        raise EngineError(f"{request.name!r} is not a call of the engine")
+    return CALLS[request.name]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from moe_viz.engine.calls import Request
 from moe_viz.engine.cluster import actors, connect
 from moe_viz.engine.cluster.carrier import Cluster
 from moe_viz.engine.limits import Limits, WorkerSettings
@@ -27,7 +28,7 @@ class Reader:
         self.cluster = cluster
 
     async def __call__(self, call, *args, **kwargs):
-        _, fine, value = pickle.loads(await self.cluster.answer(1, call, args, kwargs))
+        _, fine, value = pickle.loads(await self.cluster.answer(1, Request(call, args, kwargs)))
         if not fine:
             raise value
         return value

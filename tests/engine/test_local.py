@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moe_viz.engine.calls import Request
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun, WorkerLost
@@ -76,9 +77,9 @@ def test_errors_arrive_as_engine_errors_and_break_nothing(engine):
     with pytest.raises(UnknownRun):
         engine.read("../../../../../etc/passwd")
     with pytest.raises(EngineError, match="could not do this"):
-        engine._call("read", run, "since when?")
+        engine.read(run, "since when?")
     with pytest.raises(EngineError, match="not a call"):
-        engine._call("close")
+        engine.carry(Request("close"))
     broken = engine.open(config(seed=100))
     wait(lambda: engine.read(broken).snapshot.state == "failed")
     before = steps(engine, run)

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moe_viz.engine.calls import Request
 from moe_viz.engine.limits import Limits
-from moe_viz.engine.protocol import Engine, EngineError
+from moe_viz.engine.protocol import CALLS, Engine, EngineError
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker import main as worker
 from moe_viz.engine.worker.host import Host
@@ -58,7 +59,7 @@ TAKES = {
         for p in inspect.signature(getattr(Engine, name)).parameters.values()
         if p.name != "self" and p.kind is p.POSITIONAL_OR_KEYWORD
     ]
-    for name in sorted(worker.CALLS - {"status", "delete"})
+    for name in sorted(CALLS.keys() - {"status", "delete"})
 }
 """Call -> its parameters; `knobs` are apart. `delete` would end the siege: it has a test of its own."""
 FAKED = set(TAKES) - {
@@ -122,7 +123,7 @@ def test_commands_to_the_engine(besieged):
     def run(calls):
         for name, arguments, knobs in calls:
             with tried("commands"):
-                fine, answer = worker._do(host, name, arguments, knobs)
+                fine, answer = worker.do(host, Request(name, arguments, knobs))
                 host.tick(0)
                 answered[fine] += 1
                 assert fine or isinstance(answer, EngineError)
@@ -141,9 +142,8 @@ def test_nothing_but_the_exact_id_deletes_or_opens_a_run(besieged):
     for wrong in [*almost(bystander), *hostile.BAD_IDS, None, 7, b"x" * 22, [bystander], {"run": bystander}]:
         for name in ("delete", "release", "reset", "export", "describe", "rename", "pin", "play", "set"):
             more = {"rename": ("x",), "pin": (True,), "play": (False,)}.get(name, ())
-            _, answer = worker._do(
-                host, name, ([wrong] if name == "describe" else wrong, *more), {"lr": 0.5} if name == "set" else {}
-            )
+            first = [wrong] if name == "describe" else wrong
+            _, answer = worker.do(host, Request(name, (first, *more), {"lr": 0.5} if name == "set" else {}))
             assert answer in (None, []) or isinstance(answer, EngineError)
     host.tick(0)
     assert state() == before
@@ -163,7 +163,7 @@ def test_commands_to_a_run_that_really_trains(besieged, tmp_path_factory):
     def run(calls):
         for name, arguments, knobs in calls:
             with tried("commands of a real run"):
-                fine, answer = worker._do(host, name, arguments, knobs)
+                fine, answer = worker.do(host, Request(name, arguments, knobs))
                 host.tick(0)
                 assert fine or isinstance(answer, EngineError)
         host.reset(own)  # what hostile calls have broken of one's own run must not hide the next ones

@@ -18,7 +18,7 @@ SCRIPTS = sorted((ROOT / "assets" / "components").rglob("*.js"))
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 TRANSPORT = {f"moe_viz/engine/{name}.py" for name in ("client/local", "worker/main", "cluster/main", "cluster/carrier")}
 """Between the web process and the worker it has started, over the pipes of that very pair; on a cluster, answers of our own actors."""
-READ = {"sys.stdin.buffer", "stream", "self.process.stdout", "await self.answer(0, 'read', (run,), {})"}
+READ = {"sys.stdin.buffer", "stream", "self._answers", "await self.answer(0, ask(Engine.read, run_id))"}
 
 
 def calls(path):
@@ -45,6 +45,8 @@ def test_the_transport_reads_nothing_but_its_own_pipes():
         assert set(read) <= READ, (path, read)
     client = (ROOT / "moe_viz/engine/client/local.py").read_text(encoding="utf-8")
     assert "stdin=subprocess.PIPE" in client and "stdout=subprocess.PIPE" in client
+    assert "self._requests, self._answers = _pipes(self.process)" in client
+    assert "return process.stdin, process.stdout" in client
 
 
 def test_no_code_is_made_of_texts():

@@ -20,17 +20,13 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import IO, Any, BinaryIO
 
 from moe_viz import logs
-from moe_viz.engine.client.calls import AnalysingClient, DissectingClient, KeepingClient
+from moe_viz.engine.calls import R, Request, request
 from moe_viz.engine.limits import WorkerSettings
-from moe_viz.engine.protocol import Continuation, EngineError, Update, WorkerLost
-from moe_viz.records.trace import RoutingTrace
+from moe_viz.engine.protocol import Engine, EngineError, WorkerLost, called
 from moe_viz.settings import settings
-from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -56,8 +52,8 @@ def home() -> Path:
         return Path(tempfile.mkdtemp(prefix="moe_viz-"))
 
 
-class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
-    """`moe_viz.engine.protocol.Engine` on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
+class LocalEngine(Engine):
+    """The engine on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
     def __init__(self, worker: WorkerSettings | None = None):
         self.settings = worker or WorkerSettings.of(settings(), home() / "runs")
@@ -77,66 +73,26 @@ class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
         """Process id of the worker."""
         return self._alive().process.pid
 
-    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
-        return self._begin("open", config, playing, owner)
-
-    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
-        return self._begin("open_group", configs, playing, owner)
-
-    def set(self, run: str, **knobs: Any) -> list[str]:
-        return self._call("set", run, **knobs)
-
-    def play(self, run: str, playing: bool) -> None:
-        self._call("play", run, playing)
-
-    def step_once(self, run: str) -> None:
-        self._call("step_once", run)
-
-    def reset(self, run: str) -> None:
-        self._call("reset", run)
-
-    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
-        return self._call("read", run, since)
-
-    def read_group(self, runs: list[str]) -> list[Update]:
-        return self._call("read_group", runs)
-
-    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
-        return self._call("route_text", run, text)
-
-    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
-        return self._call("route_image", run, data)
-
-    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
-        return self._call("continue_text", run, text, n_tokens, temperature)
-
-    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
-        return self._call("keyframe", run, step, epoch)
-
-    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
-        return self._call("keyframe_steps", run)
-
-    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
-        return self._call("first_choices", run, layer, epoch)
-
-    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
-        return self._call("checkpoint_steps", run)
-
-    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
-        return self._call("fork", run, step, epoch, **knobs)
-
-    def resume(self, run: str) -> None:
+    def carry(self, request: Request[R]) -> R:
+        """Raises WorkerLost, but for a call that any worker can do: a new reader need not know that it died on somebody else."""
+        if not called(request).starts:
+            return self._ask(request)
         self._restart_if_lost()
-        self._call("resume", run)
+        try:
+            return self._ask(request)
+        except WorkerLost:  # at this very moment
+            self._restart_if_lost()
+            return self._ask(request)
 
-    def release(self, run: str) -> None:
+    def resume(self, run_id: str) -> None:
+        self._restart_if_lost()
+        super().resume(run_id)
+
+    def release(self, run_id: str) -> None:
         """Never waits and never fails: it is called while a session is being torn down, perhaps after the worker."""
         worker = self._worker
         if worker is not None and worker.process.poll() is None:
-            worker.send("release", (run,), {})
-
-    def status(self) -> dict[str, Any]:
-        return self._call("status")
+            worker.send(request(Engine.release, run_id))
 
     def revive(self) -> None:
         """Start the training process again where it has gone; its runs come back when they are read."""
@@ -151,20 +107,11 @@ class LocalEngine(AnalysingClient, DissectingClient, KeepingClient):
         if worker is not None:
             worker.stop()
 
-    def _begin(self, call: str, *args: Any) -> Any:
-        # a new reader need not know that the worker died on somebody else, even at this very moment
-        self._restart_if_lost()
-        try:
-            return self._call(call, *args)
-        except WorkerLost:
-            self._restart_if_lost()
-            return self._call(call, *args)
-
-    def _call(self, call: str, *args: Any, **kwargs: Any) -> Any:
+    def _ask(self, request: Request[R]) -> R:
         worker = self._alive()
         waited = TIMEOUT_S if worker.started.done() else STARTING_S
         try:
-            return worker.send(call, args, kwargs).result(waited)
+            return worker.send(request).result(waited)
         except Late:
             raise EngineError(
                 N_("The training process has not answered for {seconds:.0f} s."), seconds=waited
@@ -189,6 +136,7 @@ class _Worker:
 
     def __init__(self, settings: WorkerSettings):
         self.process = _spawn(settings)
+        self._requests, self._answers = _pipes(self.process)
         self.started: Future[dict[str, Any]] = Future()
         self._waiting: dict[int, Future[Any]] = {0: self.started}
         self._numbers = itertools.count(1)
@@ -200,15 +148,16 @@ class _Worker:
         self._reader.start()
         self._write(settings)
 
-    def send(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+    def send(self, request: Request[R]) -> Future[R]:
         """Send a request; its answer to be. The future raises WorkerLost when the process dies first."""
-        number, future = next(self._numbers), Future()
+        number = next(self._numbers)
+        future: Future[R] = Future()
         with self._lock:
             if self._ended:
                 future.set_exception(self.lost())
                 return future
             self._waiting[number] = future
-        self._write((number, call, args, kwargs))
+        self._write((number, request))
         return future
 
     def lost(self) -> WorkerLost:
@@ -221,7 +170,7 @@ class _Worker:
     def stop(self) -> None:
         self._stopping = True
         try:
-            self.process.stdin.close()
+            self._requests.close()
             self.process.wait(timeout=5)
         except (OSError, subprocess.TimeoutExpired):
             self.process.kill()
@@ -232,15 +181,15 @@ class _Worker:
         data = pickle.dumps(message, protocol=5)
         try:
             with self._write_lock:
-                self.process.stdin.write(data)
-                self.process.stdin.flush()
+                self._requests.write(data)
+                self._requests.flush()
         except (OSError, ValueError):
             pass  # closed pipe: the reading thread sees the same and fails everything that waits
 
     def _read(self) -> None:
         try:
             while True:
-                number, fine, value = pickle.load(self.process.stdout)
+                number, fine, value = pickle.load(self._answers)
                 with self._lock:
                     future = self._waiting.pop(number, None)
                 if future is not None:
@@ -252,7 +201,7 @@ class _Worker:
         except Exception:
             log.exception("an answer of the training process cannot be read")
         _wait_for_end(self.process)
-        for pipe in (self.process.stdout, self.process.stdin):
+        for pipe in (self._answers, self._requests):
             with suppress(OSError), self._write_lock:  # what was on its way to the dead is lost anyway
                 pipe.close()
         if self._has_family:
@@ -268,7 +217,7 @@ class _Worker:
             future.set_exception(self.lost())
 
 
-def _wait_for_end(process: subprocess.Popen) -> None:
+def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
     """Its answers have ended, so it must go: a worker that cannot answer would only look alive."""
     try:
         process.wait(timeout=1)
@@ -277,7 +226,7 @@ def _wait_for_end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _spawn(settings: WorkerSettings) -> subprocess.Popen:
+def _spawn(settings: WorkerSettings) -> subprocess.Popen[bytes]:
     threads = str(settings.threads)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
@@ -295,6 +244,12 @@ def _spawn(settings: WorkerSettings) -> subprocess.Popen:
         )
     logs.event(log, "worker_starting", pid=process.pid, log=getattr(errors, "name", "stderr"))
     return process
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    """Where requests go in and answers come out."""
+    assert process.stdin is not None and process.stdout is not None, "started with pipes"
+    return process.stdin, process.stdout
 
 
 def _log_of(settings: WorkerSettings) -> AbstractContextManager[BinaryIO | None]:

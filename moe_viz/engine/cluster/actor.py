@@ -24,8 +24,9 @@ from typing import Any
 import psutil
 
 from moe_viz import logs
+from moe_viz.engine.calls import Request, request
 from moe_viz.engine.limits import WorkerSettings
-from moe_viz.engine.protocol import UnknownRun
+from moe_viz.engine.protocol import CALLS, Engine, UnknownRun
 from moe_viz.engine.storage.replication import Outbox, Parcel, unpack
 from moe_viz.engine.storage.run_store import RunStore, Stored
 from moe_viz.engine.worker.main import host_of, message, serve
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.5
 """Time between two signs of life where no checkpoint comes sooner."""
 RESEND_S = 4.0
-READS = frozenset({"read", "read_group", "describe"})
 FOLDER = "moe_viz-node-"
 MOVED = N_("The machine that trained this run has stopped: it goes on here from step {step}, on another one.")
 
@@ -103,14 +103,15 @@ class HostActor:
         """Who this is; answers once the host is ready."""
         return {"pid": os.getpid(), "machine": platform.node()}
 
-    async def call(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
+    async def call(self, number: int, request: Request[Any]) -> Answer:
         """One call of the engine, in the order of arrival."""
-        fine, value = await self._ask(call, args, kwargs)
-        born = _born(call, value) if fine else []
+        fine, value = await self._ask(request)
+        call = CALLS[request.name] if fine else None
+        born = call.born(value) if call else []
         # apart from what beats bring, which may overtake an answer
-        parcels = [await asyncio.to_thread(Outbox(self._store).pack, run) for run in born]
-        if fine and args and isinstance(args[0], str) and call not in READS:
-            self._note(args[0])  # a name or a pin is no checkpoint, but must not end with this machine either
+        parcels = [await asyncio.to_thread(Outbox(self._store).pack, run_id) for run_id in born]
+        if call and not call.reads and (run_id := call.arguments(request).get("run_id")):
+            self._note(run_id)  # a name or a pin is no checkpoint, but must not end with this machine either
         unknown = not fine and isinstance(value, UnknownRun)
         return Answer(message(number, fine, value), born, parcels, unknown)
 
@@ -137,7 +138,7 @@ class HostActor:
         self._refused.difference_update(noted)
         parcels = await asyncio.to_thread(self._pack, noted)
         if self._asked is None:
-            self._asked = asyncio.ensure_future(self._ask("status", (), {}))
+            self._asked = asyncio.ensure_future(self._ask(request(Engine.status)))
         await asyncio.wait({self._asked}, timeout=0.1)
         if not self._asked.done():
             return Beat({}, parcels)
@@ -152,10 +153,10 @@ class HostActor:
         shutil.rmtree(self._folder, ignore_errors=True)
         return parcels
 
-    async def _ask(self, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    async def _ask(self, request: Request[Any]) -> tuple[bool, Any]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future = loop.create_future()
-        self._requests.put(((loop, answer), call, args, kwargs))
+        self._requests.put(((loop, answer), request))
         return await answer
 
     def _train(self) -> None:
@@ -186,15 +187,6 @@ class HostActor:
 def _hand_over(to: tuple[asyncio.AbstractEventLoop, asyncio.Future], fine: bool, value: Any) -> None:
     loop, answer = to
     loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result((fine, value)))
-
-
-def _born(call: str, value: Any) -> list[str]:
-    """The ids of the runs that a call has made."""
-    if call in ("open", "copy", "import_run"):
-        return [value]
-    if call == "open_group":
-        return list(value)
-    return [value[0]] if call == "fork" else []
 
 
 def _own_folder() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
 
+from moe_viz.engine.calls import Request
 from moe_viz.engine.cluster.actor import Answer, Beat, HostActor
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError
@@ -74,8 +75,8 @@ class Place:
     async def about(self) -> dict[str, Any]:
         return await self._ask("about")
 
-    async def call(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Answer:
-        return await self._ask("call", number, call, args, kwargs)
+    async def call(self, number: int, request: Request[Any]) -> Answer:
+        return await self._ask("call", number, request)
 
     async def adopt(self, parcels: list[Parcel], uprooted: bool) -> None:
         await self._ask("adopt", parcels, uprooted)

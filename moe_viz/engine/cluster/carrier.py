@@ -13,23 +13,28 @@ import logging
 import pickle
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from moe_viz import logs
+from moe_viz.engine.calls import Call, Request, call_of
+from moe_viz.engine.calls import request as ask
 from moe_viz.engine.cluster.actor import Answer
 from moe_viz.engine.cluster.actors import LOOK_S, START_S, Place, PlaceLost, Places
 from moe_viz.engine.cluster.connect import CannotConnect
 from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.limits import WorkerSettings
-from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.protocol import Engine, EngineError, UnknownRun, called
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.keeping import MOST_LISTED
-from moe_viz.engine.worker.main import CALLS, message
+from moe_viz.engine.worker.main import message
 from moe_viz.engine.worker.roster import PRUNE_S
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
+
+Own = Callable[[int, Request[Any], dict[str, Any]], Awaitable[bytes]]
 
 PATIENCE_S = 2.5
 """How long a reader waits for a machine that gives no sign of life before being told so."""
@@ -47,139 +52,140 @@ class Cluster:
         self._uprooted: set[str] = set()
         self._bringing: dict[str, asyncio.Task[Place]] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._own = {
-            "open": self._begin,
-            "open_group": self._begin,
-            "import_run": self._begin,
-            "read_group": self._read_group,
-            "describe": self._describe,
-            "delete": self._delete,
-            "release": self._release,
-            "status": self._status,
+        self._own: dict[Call | None, Own] = {
+            call_of(Engine.read_group): self._read_group,
+            call_of(Engine.describe): self._describe,
+            call_of(Engine.delete): self._delete,
+            call_of(Engine.release): self._release,
+            call_of(Engine.status): self._status,
         }
 
-    async def answer(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    async def answer(self, number: int, request: Request[Any]) -> bytes:
         """The message that answers one request."""
         try:
-            if call not in CALLS:
-                raise EngineError(f"{call!r} is not a call of the engine")
-            if call in self._own:
-                return await self._own[call](number, call, args, kwargs)
-            return await self._patient(args[0], self._in_turn(args[0], number, call, args, kwargs), call == "read")
+            call = called(request)
+            asked = call.arguments(request)
+            if call.starts:
+                return await self._begin(number, request, asked.get("owner", ""), len(asked.get("configs", [None])))
+            if own := self._own.get(call):
+                return await own(number, request, asked)
+            run_id = asked["run_id"]
+            return await self._patient(run_id, self._in_turn(run_id, number, request), call.reads)
         except EngineError as error:
             return message(number, False, error)
         except Exception:
-            log.exception("the call %s failed", call)
+            log.exception("the call %s failed", request.name)
             return message(number, False, EngineError(N_("The cluster could not do this; its log says why.")))
 
     # ---- calls that are not simply passed on ----
 
-    async def _read_group(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    async def _read_group(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
         """Of a lock-step group in one piece; runs that share nothing are read one by one."""
-        runs: list[str] = args[0]
-        groups = list(dict.fromkeys(self._members(run) for run in runs))
-        if len(groups) == 1 and runs:
-            work = self._in_turn(runs[0], number, "read_group", (runs,), {})
-            return await self._patient(runs[0], work, True)
-        answers = [pickle.loads(await self.answer(0, "read", (run,), {})) for run in runs]
+        run_ids: list[str] = asked["run_ids"]
+        groups = {self._members(run_id) for run_id in run_ids}
+        if len(groups) == 1:
+            return await self._patient(run_ids[0], self._in_turn(run_ids[0], number, request), True)
+        answers = [pickle.loads(await self.answer(0, ask(Engine.read, run_id))) for run_id in run_ids]
         refused = [value for _, fine, value in answers if not fine]
         return message(number, not refused, refused[0] if refused else [value for _, _, value in answers])
 
-    async def _describe(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    async def _describe(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
         """From the copies, which also know the runs that are nowhere in memory."""
-        runs = dict.fromkeys(args[0][:MOST_LISTED])
-        return message(number, True, [about for run in runs if (about := self.store.describe(run))])
+        run_ids = dict.fromkeys(asked["run_ids"][:MOST_LISTED])
+        return message(number, True, [kept for run_id in run_ids if (kept := self.store.describe(run_id))])
 
-    async def _delete(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        run, data = args[0], message(number, True, None)
-        if not RUN_ID.fullmatch(run):
+    async def _delete(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
+        run_id, data = asked["run_id"], message(number, True, None)
+        if not RUN_ID.fullmatch(run_id):
             return data
-        if run in self._routes:
-            data = await self._in_turn(run, number, call, args, kwargs)
-        self._routes.pop(run, None)
-        await asyncio.to_thread(self.store.delete, run)
+        if run_id in self._routes:
+            data = await self._in_turn(run_id, number, request)
+        self._routes.pop(run_id, None)
+        await asyncio.to_thread(self.store.delete, run_id)
         return data
 
-    async def _release(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        if args[0] in self._routes:  # elsewhere there is nothing to release, and nothing to wake for it
-            return await self._in_turn(args[0], number, call, args, kwargs)
+    async def _release(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
+        if asked["run_id"] in self._routes:  # elsewhere there is nothing to release, and nothing to wake for it
+            return await self._in_turn(asked["run_id"], number, request)
         return message(number, True, None)
 
-    async def _status(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    async def _status(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
         """As one host's, with the totals of all; `workers`: what each actor said last."""
         places = [place for place in self.places.ready if place.status]
         runs = {
-            run: about | {"host": place.machine, "node": place.node[:6], "pid": place.pid}
+            shown: about | {"host": place.machine, "node": place.node[:6], "pid": place.pid}
             for place in places
-            for run, about in place.status["runs"].items()
+            for shown, about in place.status["runs"].items()
         }
         totals = ("active", "max_runs", "waiting", "steps_per_second")
-        whole = {total: sum(place.status[total] for place in places) for total in totals}
-        gpus = [gpu for place in places for gpu in place.status["accelerators"]]
-        found = places[0].status["versions"] if places else versions()
-        whole |= {"runs": runs, "accelerators": gpus, "versions": found, "machine": machine(self.store.root)}
+        whole: dict[str, Any] = {total: sum(place.status[total] for place in places) for total in totals}
+        whole |= {
+            "runs": runs,
+            "accelerators": [gpu for place in places for gpu in place.status["accelerators"]],
+            "versions": places[0].status["versions"] if places else versions(),
+            "machine": machine(self.store.root),
+        }
         return message(number, True, whole | vitals() | {"workers": [_about(place) for place in places]})
 
     # ---- where runs are ----
 
-    async def _begin(self, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        owner = kwargs.get("owner") or (args[2] if call != "import_run" and len(args) > 2 else "")
+    async def _begin(self, number: int, request: Request[Any], owner: str, count: int) -> bytes:
+        """Have `count` new runs made on the place with the least load."""
         while True:
             place = await self.places.best(owner)
-            count = len(args[0]) if call == "open_group" else 1
             place.coming += count
             try:
-                return await self._accept(place, await place.call(number, call, args, kwargs))
+                return await self._accept(place, await place.call(number, request))
             except PlaceLost:
                 await asyncio.sleep(0.1)
             finally:
                 place.coming -= count
 
-    async def _in_turn(self, run: str, number: int, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    async def _in_turn(self, run_id: str, number: int, request: Request[Any]) -> bytes:
         """Send a request to where its run is, after all earlier ones of that run; again, where it did not arrive because of a loss."""
-        async with self._turns[run]:
+        async with self._turns[run_id]:
             missing = False
             while True:
                 try:
-                    place = self._routes.get(run) or await self._bring(run)
-                    answer = await place.call(number, call, args, kwargs)
+                    place = self._routes.get(run_id) or await self._bring(run_id)
+                    answer = await place.call(number, request)
                 except PlaceLost:
                     await asyncio.sleep(0.1)
                     continue
-                if answer.unknown and not missing and run in self.store:
+                if answer.unknown and not missing and run_id in self.store:
                     missing = True  # that machine has made room meanwhile; the copy is still here
-                    for member in self._members(run):
+                    for member in self._members(run_id):
                         self._routes.pop(member, None)
                     continue
                 return await self._accept(place, answer)
 
-    async def _patient(self, run: str, work: Any, is_read: bool) -> bytes:
+    async def _patient(self, run_id: str, work: Any, is_read: bool) -> bytes:
         """Await `work`; a read is not held up by a machine that gives no sign of life."""
         task, start = asyncio.ensure_future(work), time.monotonic()
         while not task.done():
             await asyncio.wait({task}, timeout=PATIENCE_S / 5)
-            place, waited = self._routes.get(run), time.monotonic() - start
+            place, waited = self._routes.get(run_id), time.monotonic() - start
             if is_read and not task.done() and waited >= PATIENCE_S and (place is None or place.silent):
                 task.cancel()
                 raise EngineError(N_("The machine of this run does not answer. The run goes on elsewhere in a moment."))
         return task.result()
 
-    async def _bring(self, run: str) -> Place:
+    async def _bring(self, run_id: str) -> Place:
         """Take a run, and those of its group, from their copies to the place with the least load."""
-        if run not in self._bringing:
-            if run not in self.store:
+        if run_id not in self._bringing:
+            if run_id not in self.store:
                 raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-            members = self._members(run)
+            members = self._members(run_id)
             task = asyncio.ensure_future(self._carry(members))
             self._bringing |= dict.fromkeys(members, task)
             task.add_done_callback(lambda done: self._brought(members, done))
-        return await asyncio.shield(self._bringing[run])
+        return await asyncio.shield(self._bringing[run_id])
 
     def _brought(self, members: tuple[str, ...], task: asyncio.Task[Place]) -> None:
         for member in members:
             self._bringing.pop(member, None)
         if not task.cancelled() and (error := task.exception()):
-            log.info("run %s has found no place: %s", members[0][:6], error)  # whoever waited may have given up
+            log.info("run %s has no place yet: %s", members[0][:6], error)  # whoever waited may have given up
 
     async def _carry(self, members: tuple[str, ...]) -> Place:
         place = await self.places.best(members[0])
@@ -200,14 +206,14 @@ class Cluster:
         place.arrived(members)
         logs.event(log, "run_placed", run=members[0], runs=len(members), machine=place.machine, pid=place.pid)
 
-    def _members(self, run: str) -> tuple[str, ...]:
+    def _members(self, run_id: str) -> tuple[str, ...]:
         """The runs that must stay together with this one, itself included."""
         try:
-            group = json.loads((self.store.root / run / "run.json").read_text(encoding="utf-8"))["group"]
+            group = json.loads((self.store.root / run_id / "run.json").read_text(encoding="utf-8"))["group"]
         except (OSError, ValueError, KeyError):
             group = []
-        found = tuple(member for member in group if member in self.store)
-        return found if run in found else (run,)
+        members = tuple(member for member in group if member in self.store)
+        return members if run_id in members else (run_id,)
 
     async def _accept(self, place: Place, answer: Answer) -> bytes:
         """Keep what an answer brings before the page hears of it: a run that it knows is never lost."""
@@ -227,9 +233,9 @@ class Cluster:
             return False
 
     def _on_lost(self, place: Place, reason: Exception) -> None:
-        gone = [run for run, at in self._routes.items() if at is place]
-        for run in gone:
-            del self._routes[run]
+        gone = [run_id for run_id, at in self._routes.items() if at is place]
+        for run_id in gone:
+            del self._routes[run_id]
         self._uprooted.update(gone)
         logs.event(
             log, "place_lost", logging.ERROR, machine=place.machine, pid=place.pid, runs=len(gone), reason=str(reason)
@@ -262,8 +268,8 @@ class Cluster:
             except Exception as error:
                 log.warning("the cluster does not answer: %s", error)
             if self.store.is_over or time.monotonic() - pruned > PRUNE_S:
-                held = {run for place in self.places.ready for run in place.status.get("runs", {})}
-                await asyncio.to_thread(self.store.prune, {run for run in self._routes if run[:6] in held})
+                held = {shown for place in self.places.ready for shown in place.status.get("runs", {})}
+                await asyncio.to_thread(self.store.prune, {run_id for run_id in self._routes if run_id[:6] in held})
                 pruned = time.monotonic()
 
     async def close(self) -> None:
@@ -271,7 +277,7 @@ class Cluster:
         await self.places.stop()
         closing = [asyncio.wait_for(place.close(), 2.5) for place in self.places.ready]
         for parcels in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(parcels, Exception):
+            if isinstance(parcels, BaseException):
                 log.warning("a place has not closed in order: %s", parcels)
             else:
                 for parcel in parcels:

@@ -22,7 +22,7 @@ class Nodes:
     """engine: the value of MOE_VIZ_ENGINE that joins the cluster, for processes with this environment."""
 
     engine: str
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
 
     def kill(self) -> None:
         """End the last node that is left besides the first, as a power cut would: no farewell."""
@@ -34,7 +34,7 @@ class Nodes:
 
     def _order(self, order: str) -> None:
         print(order, file=self.process.stdin, flush=True)
-        if self.process.stdout.readline().strip() != "done":
+        if _said(self.process) != "done":
             raise RuntimeError(f"the nodes could not do this: {order}")
 
 
@@ -50,18 +50,25 @@ def nodes(cores: list[int]) -> Iterator[Nodes]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
-        address = process.stdout.readline().strip()
+        address = _said(process)
         if not address:
             raise RuntimeError("Ray's nodes do not start here; `ray start --head` may say why")
         yield Nodes(f"ray:{address}", process)
     finally:
-        process.stdin.close()
+        if process.stdin is not None:
+            process.stdin.close()
         try:
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
         os.environ.clear()
         os.environ.update(before)
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    """The next line that the process of the nodes prints; "" at its end."""
+    assert process.stdout is not None, "started with pipes"
+    return process.stdout.readline().strip()
 
 
 def main() -> None:

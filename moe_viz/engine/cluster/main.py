@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, NoReturn
 
 from moe_viz import logs
+from moe_viz.engine.calls import Request
 from moe_viz.engine.cluster.carrier import Cluster
 from moe_viz.engine.cluster.connect import CannotConnect, connect
 from moe_viz.engine.limits import WorkerSettings
@@ -60,8 +61,8 @@ async def _serve(cluster: Cluster, requests: SimpleQueue, answers: BinaryIO) -> 
     watching = asyncio.ensure_future(cluster.watch())
     running: set[asyncio.Task] = set()
 
-    async def respond(request: tuple[Any, ...]) -> None:
-        _write(answers, await cluster.answer(*request))
+    async def respond(number: int, request: Request[Any]) -> None:
+        _write(answers, await cluster.answer(number, request))
 
     inbox: asyncio.Queue = asyncio.Queue()
     threading.Thread(target=_pass_on, args=(requests, inbox, asyncio.get_running_loop()), daemon=True).start()
@@ -73,7 +74,7 @@ async def _serve(cluster: Cluster, requests: SimpleQueue, answers: BinaryIO) -> 
             _leave(1)
         if getting.result() is None:
             break
-        task = asyncio.ensure_future(respond(getting.result()))
+        task = asyncio.ensure_future(respond(*getting.result()))
         running.add(task)
         task.add_done_callback(running.discard)
     watching.cancel()

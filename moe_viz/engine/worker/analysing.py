@@ -7,46 +7,40 @@ switched off in a call of its own, so that other runs have their turn in between
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.worker.hosted_run import HostedRun
+from moe_viz.engine.worker.serving import Serving
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.step_story import StepStory
 
 
-class Analysing:
-    """Needs `_find(run) -> HostedRun` (renews the lease) and `_guard(run, request)` (a request on the trainer that the run pays for)."""
+class Analysing(Serving):
+    """A part of `Host`."""
 
-    _find: Callable[[str], HostedRun]
-    _guard: Callable[[HostedRun, Callable[[], Any]], Any]
+    def all_rows(self, run_id: str) -> pd.DataFrame:
+        return self._ask(run_id, lambda trainer: trainer.history.rows(limit=None))
 
-    def all_rows(self, run: str) -> pd.DataFrame:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.history.rows(limit=None))
+    def analyse(self, run_id: str) -> Analysis:
+        return self._ask(run_id, lambda trainer: trainer.analyse())
 
-    def analyse(self, run: str) -> Analysis:
-        found = self._find(run)
-        return self._guard(found, found.trainer.analyse)
+    def switch_off(self, run_id: str, step: int, layer: int, expert: int | None) -> np.ndarray:
+        return self._ask(run_id, lambda trainer: trainer.switch_off(step, layer, expert))
 
-    def switch_off(self, run: str, step: int, layer: int, expert: int | None) -> np.ndarray:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.switch_off(step, layer, expert))
+    def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
+        return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution))
 
-    def gate_map(self, run: str, layer: int, resolution: int = 64) -> GateMap:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.gate_map(layer, resolution))
+    def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
+        return self._ask(run_id, lambda trainer: trainer.dissect(token, layer))
 
-    def train_to(self, run: str, step: int) -> int:
-        found = self._find(run)
-        if not found.healthy:
-            raise found.failure or EngineError(str(found.trainer.message))
-        found.until = operator.index(
-            step
-        )  # compared with at every turn of the host: only here a wrong one harms nobody
-        found.playing = True
-        return found.trainer.step_number
+    def train_to(self, run_id: str, step: int) -> int:
+        run = self._find(run_id)
+        if not run.healthy:
+            raise run.failure or EngineError(str(run.trainer.message))
+        # compared with at every turn of the host: only here a wrong one harms nobody
+        run.until = operator.index(step)
+        run.playing = True
+        return run.trainer.step_number

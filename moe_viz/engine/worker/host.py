@@ -17,14 +17,14 @@ import numpy as np
 
 from moe_viz.engine.health import accelerators, machine, versions, vitals
 from moe_viz.engine.limits import Limits
-from moe_viz.engine.protocol import Continuation, EngineError, UnknownRun, Update
+from moe_viz.engine.protocol import Continuation, Engine, EngineError, UnknownRun, Update
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.analysing import Analysing
 from moe_viz.engine.worker.cost import estimate
-from moe_viz.engine.worker.dissecting import Dissecting
-from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure
+from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure_of
 from moe_viz.engine.worker.keeping import Keeping
 from moe_viz.engine.worker.roster import Roster, asked
+from moe_viz.engine.worker.serving import T
 from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, needs_restart
@@ -37,8 +37,8 @@ CREDIT_S = 0.05
 LONGEST_SLEEP_S = 0.5
 
 
-class Host(Analysing, Dissecting, Keeping):
-    """Serves `moe_viz.engine.protocol.Engine`. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
+class Host(Analysing, Keeping, Engine):
+    """Does all calls of the engine itself. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
 
     def __init__(
         self,
@@ -65,106 +65,102 @@ class Host(Analysing, Dissecting, Keeping):
         group = self._roster.enter(alike, playing, owner, self._floor)
         return [run.id for run in group]
 
-    def set(self, run: str, **knobs: Any) -> list[str]:
-        found = self._find(run)
-        before = found.trainer.config
+    def set(self, run_id: str, **knobs: Any) -> list[str]:
+        run = self._find(run_id)
+        before = run.trainer.config
         asked(lambda: self._roster.may_become(before, knobs))
-        done = self._guard(found, lambda: found.trainer.set(**knobs))
-        restarted = needs_restart(before, found.trainer.config)
-        for other in found.group:
-            if other is not found and restarted:
+        done = self._guard(run, lambda: run.trainer.set(**knobs))
+        restarted = needs_restart(before, run.trainer.config)
+        for other in run.group:
+            if other is not run and restarted:
                 self._reset(other)
-            elif other is not found and "speed" in knobs:
+            elif other is not run and "speed" in knobs:
                 self._guard(other, lambda other=other: other.trainer.set(speed=knobs["speed"]))
-        found.revision += 1
-        self._roster.crashes.forgive(run)
-        found.failure = None  # the knob may well be the cure (a smaller batch after running out of memory)
-        found.lead.hurry(self._clock())
+        run.revision += 1
+        self._roster.crashes.forgive(run_id)
+        run.failure = None  # the knob may well be the cure (a smaller batch after running out of memory)
+        run.lead.hurry(self._clock())
         return done
 
-    def play(self, run: str, playing: bool) -> None:
-        found = self._find(run)
-        if playing and not (found.playing and found.healthy):
-            found.failure = None  # worth another try, if it was the machine's fault
-            found.lead.hurry(self._clock())
-        for member in found.group:
+    def play(self, run_id: str, playing: bool) -> None:
+        run = self._find(run_id)
+        if playing and not (run.playing and run.healthy):
+            run.failure = None  # worth another try, if it was the machine's fault
+            run.lead.hurry(self._clock())
+        for member in run.group:
             member.playing = bool(playing)
 
-    def step_once(self, run: str) -> None:
-        found = self._find(run)
-        if not found.behind:
+    def step_once(self, run_id: str) -> None:
+        run = self._find(run_id)
+        if not run.behind:
             raise EngineError(N_("This run has stopped. Reset it, or turn a knob, to go on."))
-        if error := self._step(found):
+        if error := self._step(run):
             raise error
 
-    def reset(self, run: str) -> None:
-        for member in self._find(run).group:
+    def reset(self, run_id: str) -> None:
+        for member in self._find(run_id).group:
             self._reset(member)
 
-    def read(self, run: str, since: tuple[int, int] | None = None) -> Update:
-        if run in self._roster.resting and run not in self._runs:
-            return _since(self._roster.resting[run], since)
-        since = (
-            None if since is None else (int(since[0]), int(since[1]))
-        )  # a bad one is the caller's fault, not the run's
-        found = self._find(run, looks=True)
+    def read(self, run_id: str, since: tuple[int, int] | None = None) -> Update:
+        if run_id in self._roster.resting and run_id not in self._runs:
+            return _since(self._roster.resting[run_id], since)
+        # a bad one is the caller's fault, not the run's
+        since = None if since is None else (int(since[0]), int(since[1]))
+        run = self._find(run_id, looks=True)
         started, now = self._cpu(), self._clock()
-        detail = Detail.among(sum(run.next_step(now - self.limits.lease_s) < math.inf for run in self._runs.values()))
+        detail = Detail.among(sum(each.next_step(now - self.limits.lease_s) < math.inf for each in self._runs.values()))
         try:
-            return found.update(since, now, detail)
+            return run.update(since, now, detail)
         except EngineError:
             raise
         except Exception as error:
-            self._fail(found, error)
-            return found.update(since, now, detail)
+            self._fail(run, error)
+            return run.update(since, now, detail)
         finally:
-            found.lead.charge(self._cpu() - started)
+            run.lead.charge(self._cpu() - started)
 
-    def read_group(self, runs: list[str]) -> list[Update]:
-        return [self.read(run) for run in runs]
+    def read_group(self, run_ids: list[str]) -> list[Update]:
+        return [self.read(run_id) for run_id in run_ids]
 
-    def route_text(self, run: str, text: str) -> list[RoutingTrace]:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.route_text(text))
+    def route_text(self, run_id: str, text: str) -> list[RoutingTrace]:
+        return self._ask(run_id, lambda trainer: trainer.route_text(text))
 
-    def route_image(self, run: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.route_image(data))
+    def route_image(self, run_id: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
+        return self._ask(run_id, lambda trainer: trainer.route_image(data))
 
-    def continue_text(self, run: str, text: str, n_tokens: int, temperature: float) -> Continuation:
-        found = self._find(run)
-        return self._guard(found, lambda: found.trainer.continue_text(text, n_tokens, temperature))
+    def continue_text(self, run_id: str, text: str, n_tokens: int, temperature: float) -> Continuation:
+        return self._ask(run_id, lambda trainer: trainer.continue_text(text, n_tokens, temperature))
 
-    def keyframe(self, run: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
-        frame = self._find(run).trainer.history.nearest_keyframe(step, epoch)
+    def keyframe(self, run_id: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
+        frame = self._find(run_id).trainer.history.nearest_keyframe(step, epoch)
         return frame.traces if frame else []
 
-    def keyframe_steps(self, run: str) -> list[tuple[int, int]]:
-        return self._find(run).trainer.history.keyframes.steps()
+    def keyframe_steps(self, run_id: str) -> list[tuple[int, int]]:
+        return self._find(run_id).trainer.history.keyframes.steps()
 
-    def first_choices(self, run: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
-        found = self._find(run)
-        history = found.trainer.history
+    def first_choices(self, run_id: str, layer: int, epoch: int | None = None) -> tuple[list[int], np.ndarray]:
+        run = self._find(run_id)
+        history = run.trainer.history
         chosen = history.epoch if epoch is None else epoch
-        return self._guard(found, lambda: history.keyframes.first_choices(layer, chosen))
+        return self._guard(run, lambda: history.keyframes.first_choices(layer, chosen))
 
-    def checkpoint_steps(self, run: str) -> list[tuple[int, int]]:
-        return self._find(run).milestones.steps()
+    def checkpoint_steps(self, run_id: str) -> list[tuple[int, int]]:
+        return self._find(run_id).milestones.steps()
 
-    def fork(self, run: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
-        found = self._find(run)
-        self._roster.make_room(1, estimate(found.trainer.config).model_bytes)
-        chosen = found.trainer.epoch if epoch is None else epoch
-        branch, start = self._guard(found, lambda: self._roster.branch(found, step, chosen, knobs))
-        return self._roster.admit([branch], True, self._floor, found.lead.account)[0].id, start
+    def fork(self, run_id: str, step: int, epoch: int | None = None, **knobs: Any) -> tuple[str, int]:
+        run = self._find(run_id)
+        self._roster.make_room(1, estimate(run.trainer.config).model_bytes)
+        chosen = run.trainer.epoch if epoch is None else epoch
+        branch, start = self._guard(run, lambda: self._roster.branch(run, step, chosen, knobs))
+        return self._roster.admit([branch], True, self._floor, run.lead.account)[0].id, start
 
-    def resume(self, run: str) -> None:
-        self._find(run)
+    def resume(self, run_id: str) -> None:
+        self._find(run_id)
 
-    def release(self, run: str) -> None:
-        self._roster.resting.pop(run, None)
-        if run in self._runs:
-            for member in self._runs[run].group:
+    def release(self, run_id: str) -> None:
+        self._roster.resting.pop(run_id, None)
+        if run_id in self._runs:
+            for member in self._runs[run_id].group:
                 self._roster.save(member)
                 member.seen = self._clock() - self.limits.lease_s - 1e-6
 
@@ -227,7 +223,7 @@ class Host(Analysing, Dissecting, Keeping):
 
     def _step(self, run: HostedRun) -> EngineError | None:
         """One step of each run of the group; the error of one that could not."""
-        found = None
+        failure = None
         for member in run.behind:
             started = self._cpu()
             try:
@@ -236,12 +232,12 @@ class Host(Analysing, Dissecting, Keeping):
                         member.milestones.keep(member.trainer)
                     member.trainer.step()
             except Exception as error:
-                found = self._fail(member, error)
+                failure = self._fail(member, error)
             cost = self._cpu() - started
             run.lead.charge(cost)
             if member.failure is None:
                 member.stepped(self._clock(), cost)
-        return found
+        return failure
 
     def _reset(self, run: HostedRun) -> None:
         self._guard(run, run.trainer.reset)
@@ -252,11 +248,10 @@ class Host(Analysing, Dissecting, Keeping):
     def _fail(self, run: HostedRun, error: Exception) -> EngineError:
         """Stop one run for an error of its own; the others never notice."""
         event(log, "run_failed", logging.ERROR, error, run=run.id, step=run.trainer.step_number)
-        run.failure = failure(error, run.trainer.step_number)
+        run.failure = failure_of(error, run.trainer.step_number)
         return run.failure
 
-    def _guard(self, run: HostedRun, request: Callable[[], Any]) -> Any:
-        """Do a request on a trainer: a bad value is the reader's, any other error is the run's. The run pays for the time."""
+    def _guard(self, run: HostedRun, request: Callable[[], T]) -> T:
         started = self._cpu()
         try:
             with self._roster.crashes.blaming(run.id, run.trainer.step_number):
@@ -269,7 +264,6 @@ class Host(Analysing, Dissecting, Keeping):
             run.lead.charge(self._cpu() - started)
 
     def _find(self, run_id: str, looks: bool = False) -> HostedRun:
-        """The run, its lease renewed; from the store where it is not in memory. looks: its reader does no more than that."""
         if not isinstance(run_id, str):
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
         if run_id not in self._runs:

@@ -223,7 +223,7 @@ class HostedRun:
         return notices
 
 
-def failure(error: Exception, step: int) -> EngineError:
+def failure_of(error: Exception, step: int) -> EngineError:
     """What the reader is told when a run's own error has stopped it; the traceback goes to the log."""
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return EngineError(N_("Out of memory: the run has stopped. Choose a smaller batch or model, then reset it."))

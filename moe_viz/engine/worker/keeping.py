@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
-from moe_viz.engine.worker.hosted_run import HostedRun
-from moe_viz.engine.worker.roster import Roster, asked
+from moe_viz.engine.worker.roster import asked
+from moe_viz.engine.worker.serving import Serving
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 
@@ -24,52 +23,44 @@ LONGEST_NAME = 60
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
-class Keeping:
-    """Needs `_find` and `_guard` (see `Analysing`), the clock, the limits, the runs and their roster, and the present virtual time."""
+class Keeping(Serving):
+    """A part of `Host`."""
 
-    _find: Callable[[str], HostedRun]
-    _guard: Callable[[HostedRun, Callable[[], Any]], Any]
-    _clock: Callable[[], float]
-    _runs: dict[str, HostedRun]
-    _roster: Roster
-    _floor: float
-    limits: Limits
+    def describe(self, run_ids: list[str]) -> list[KeptRun]:
+        described = (self._described(run_id) for run_id in dict.fromkeys(run_ids[:MOST_LISTED]))
+        return [kept for kept in described if kept is not None]
 
-    def describe(self, runs: list[str]) -> list[KeptRun]:
-        found = (self._described(run) for run in dict.fromkeys(runs[:MOST_LISTED]))
-        return [kept for kept in found if kept is not None]
+    def rename(self, run_id: str, name: str) -> None:
+        self._stored(run_id)
+        asked_of_disk(lambda: self._roster.store.rename(run_id, clean(name)))
 
-    def rename(self, run: str, name: str) -> None:
-        self._stored(run)
-        asked_of_disk(lambda: self._roster.store.rename(run, clean(name)))
-
-    def pin(self, run: str, pinned: bool) -> None:
-        self._stored(run)
-        if not asked_of_disk(lambda: self._roster.store.pin(run, pinned)):
+    def pin(self, run_id: str, pinned: bool) -> None:
+        self._stored(run_id)
+        if not asked_of_disk(lambda: self._roster.store.pin(run_id, pinned)):
             raise EngineError(
                 N_(
                     "Pinned runs already take half of the server's room for runs. Unpin one, or export this one instead."
                 )
             )
 
-    def copy(self, run: str) -> str:
-        found = self._find(run)
-        self._roster.make_room(1, estimate(found.trainer.config).model_bytes)
-        twin = self._guard(found, lambda: type(found.trainer).from_bytes(found.trainer.checkpoint()))
+    def copy(self, run_id: str) -> str:
+        run = self._find(run_id)
+        self._roster.make_room(1, estimate(run.trainer.config).model_bytes)
+        twin = self._guard(run, lambda: type(run.trainer).from_bytes(run.trainer.checkpoint()))
         return self._roster.admit([twin], False, self._floor)[0].id
 
-    def delete(self, run: str) -> None:
-        if not RUN_ID.fullmatch(run):
+    def delete(self, run_id: str) -> None:
+        if not RUN_ID.fullmatch(run_id):
             return
-        if (found := self._runs.pop(run, None)) is not None:
-            found.group.remove(found)
-        self._roster.store.delete(run)
+        if (run := self._runs.pop(run_id, None)) is not None:
+            run.group.remove(run)
+        self._roster.store.delete(run_id)
 
-    def export(self, run: str) -> bytes:
-        found = self._find(run)
-        kept = self._described(run)
+    def export(self, run_id: str) -> bytes:
+        run = self._find(run_id)
+        kept = self._described(run_id)
         name = kept.name if kept else ""
-        return self._guard(found, lambda: found.trainer.exported(self.limits.import_bytes, name))
+        return self._guard(run, lambda: run.trainer.exported(self.limits.import_bytes, name))
 
     def import_run(self, data: bytes, name: str = "") -> str:
         if len(data) > self.limits.import_bytes:
@@ -84,21 +75,21 @@ class Keeping:
             self._roster.make_room(1, estimate(config).model_bytes)
 
         trainer, called = asked(lambda: self._roster.trainer.imported(data, allow))
-        run = self._roster.admit([trainer], False, self._floor)[0].id
-        if (title := clean(name) or clean(called)) and run in self._roster.store:
-            asked_of_disk(lambda: self._roster.store.rename(run, title))
-        return run
+        run_id = self._roster.admit([trainer], False, self._floor)[0].id
+        if (title := clean(name) or clean(called)) and run_id in self._roster.store:
+            asked_of_disk(lambda: self._roster.store.rename(run_id, title))
+        return run_id
 
-    def _described(self, run: str) -> KeptRun | None:
-        kept = self._roster.store.describe(run)
-        live = self._runs.get(run)
+    def _described(self, run_id: str) -> KeptRun | None:
+        kept = self._roster.store.describe(run_id)
+        live = self._runs.get(run_id)
         if kept is None or live is None:
             return kept and replace(kept, playing=False)
         playing = live.playing and live.healthy and live.seen >= self._clock() - self.limits.lease_s
         return replace(kept, step=live.trainer.step_number, config=live.trainer.config.flat(), playing=playing)
 
-    def _stored(self, run: str) -> None:
-        if run not in self._roster.store:
+    def _stored(self, run_id: str) -> None:
+        if run_id not in self._roster.store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
 
 

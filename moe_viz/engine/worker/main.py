@@ -20,11 +20,12 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from moe_viz import logs
+from moe_viz.engine.calls import Request
 from moe_viz.engine.limits import WorkerSettings
-from moe_viz.engine.protocol import Engine, EngineError, WorkerLost
+from moe_viz.engine.protocol import Engine, EngineError, WorkerLost, called
 from moe_viz.engine.storage.run_store import RUN_ID, RunStore
 from moe_viz.engine.worker.crash_record import excuse
 from moe_viz.engine.worker.host import Host
@@ -33,7 +34,8 @@ from moe_viz.spec.knobs import N_
 
 log = logging.getLogger("moe_viz.engine.worker.main")  # run as the main module, it would have no name of ours
 
-CALLS = frozenset(name for name in vars(Engine) if not name.startswith("_"))
+N = TypeVar("N")
+"""What an answer is told by: a number in a pipe, or who awaits it."""
 MOST_ANSWERS = 32
 """Answers between two turns of training: readers without pause cannot starve it."""
 FAREWELL_S = 2.0
@@ -85,8 +87,10 @@ def main() -> None:
     os._exit(0)
 
 
-def serve(host: Host, requests: SimpleQueue, answer: Callable[[int, bool, Any], None]) -> None:
-    """Train and answer until a None arrives. Requests are (number, call, args, kwargs); those that wait are answered between steps."""
+def serve(
+    host: Host, requests: SimpleQueue[tuple[N, Request[Any]] | None], answer: Callable[[N, bool, Any], None]
+) -> None:
+    """Train and answer until a None arrives. Each comes with what its answer is told by; those that wait are answered between steps."""
     sleep = 0.0
     while True:
         for _ in range(MOST_ANSWERS):
@@ -96,27 +100,28 @@ def serve(host: Host, requests: SimpleQueue, answer: Callable[[int, bool, Any], 
                 break
             if request is None:
                 return
-            answer(request[0], *_do(host, *request[1:]))
+            number, asked = request
+            answer(number, *do(host, asked))
             sleep = 0.0
         sleep = host.tick()
 
 
-def _do(host: Host, call: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+def do(host: Engine, request: Request[Any]) -> tuple[bool, Any]:
+    """Whether a request could be done, and its answer or an EngineError."""
     try:
-        if call not in CALLS:
-            raise EngineError(f"{call!r} is not a call of the engine")
-        return True, getattr(host, call)(*args, **kwargs)
+        return True, called(request).do(host, request)
     except EngineError as error:
-        logs.event(log, "refused", call=call, kind=type(error).__name__, run=_run_of(args))
+        logs.event(log, "refused", call=request.name, kind=type(error).__name__, run=_run_of(request))
         return False, error
     except Exception:
-        log.exception("the call %s failed", call)
+        log.exception("the call %s failed", request.name)
         return False, EngineError(N_("The training process could not do this; its log says why."))
 
 
-def _run_of(args: tuple[Any, ...]) -> str:
-    """The run that a call names, if it names one; never another argument, which may be what somebody typed."""
-    return args[0] if args and isinstance(args[0], str) and RUN_ID.fullmatch(args[0]) else ""
+def _run_of(request: Request[Any]) -> str:
+    """The run that a request names, if it names one; never another argument, which may be what somebody typed."""
+    run_id = request.kwargs.get("run_id", request.args[0] if request.args else None)
+    return run_id if isinstance(run_id, str) and RUN_ID.fullmatch(run_id) else ""
 
 
 def host_of(settings: WorkerSettings, store: type[RunStore] = RunStore) -> Host:

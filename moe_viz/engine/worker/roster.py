@@ -10,7 +10,7 @@ import math
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,6 +28,8 @@ from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PRUNE_S, OVER_S = 600.0, 10.0
 """Between two looks at the whole store; where it is known to be over its size."""
@@ -90,17 +92,17 @@ class Roster(Room):
         stored = self._load(run_id, self.trainer.load)
         if stored is None:
             raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
-        found = {run_id: stored}
+        members = {run_id: stored}
         for other in stored.group:
-            if other not in found and (loaded := self._load(other, self.trainer.load)):
-                found[other] = loaded
-        configs = asked(lambda: [RunConfig.from_flat(each.config) for each in found.values()])
-        self.make_room(len(found), sum(estimate(config).model_bytes for config in configs), run_id)
-        order = [name for name in stored.group if name in found] or [run_id]
+            if other not in members and (loaded := self._load(other, self.trainer.load)):
+                members[other] = loaded
+        configs = asked(lambda: [RunConfig.from_flat(each.config) for each in members.values()])
+        self.make_room(len(members), sum(estimate(config).model_bytes for config in configs), run_id)
+        order = [name for name in stored.group if name in members] or [run_id]
         group: list[HostedRun] = []
         account = Account(cost=cost)
         for name in order:
-            group.append(self._woken(name, found[name], group, account))
+            group.append(self._woken(name, members[name], group, account))
             group[-1].playing = stored.playing
             self.resting.pop(name, None)
         self.runs |= {run.id: run for run in group}
@@ -206,7 +208,7 @@ _DISK_FULL = N_(
 )
 
 
-def asked(request: Callable[[], Any]) -> Any:
+def asked(request: Callable[[], T]) -> T:
     """Turn a refused value into an EngineError with the validator's own words."""
     try:
         return request()
