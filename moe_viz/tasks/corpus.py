@@ -1,16 +1,14 @@
 """The four text domains: where their text comes from and how it is cut into training and held-out parts.
 
-English and Russian: the Debian FAQ (the same book in both) and the Universal Declaration of Human Rights. Python: the running
-interpreter's own standard library, so that its text differs between Python versions. Numbers: rows of three measured tables.
+English and Russian: the Debian FAQ (the same book in both) and the Universal Declaration of Human Rights. Python: files of the standard
+library of CPython 3.11.7, whatever Python runs here. Numbers: rows of three measured tables.
 """
 
 from __future__ import annotations
 
-import sysconfig
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -20,9 +18,6 @@ from moe_viz.tasks.base import DATA, SPLIT_SEED
 SECTIONS = 200
 HELD_OUT_EVERY = 10
 """Each text is cut into 200 contiguous sections and every tenth is held out: spread so, the held-out tenth is like the rest."""
-SOURCE_SIZES = (3_000, 16_000)
-"""Standard library files of at least / at most this many bytes: enough of them for variety, none that dominates."""
-LEAST_FILES = 40
 
 
 @dataclass(frozen=True)
@@ -52,15 +47,7 @@ def _prose(language: str) -> list[str]:
 
 
 def _python() -> list[str]:
-    folder = Path(sysconfig.get_path("stdlib"))
-    low, high = SOURCE_SIZES
-    files = [f for f in sorted(folder.glob("*.py")) if low <= f.stat().st_size <= high and not f.name.startswith("_")]
-    if len(files) < LEAST_FILES:
-        raise RuntimeError(
-            f"the Python domain reads the standard library's own source, but {folder} holds only {len(files)} such files; "
-            "use a Python that comes with its *.py files"
-        )
-    return "".join(f.read_text("utf-8") for f in files).splitlines(keepends=True)
+    return (DATA / "python" / "python.txt").read_text("utf-8").splitlines(keepends=True)
 
 
 def _numbers() -> list[str]:

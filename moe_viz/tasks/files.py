@@ -1,0 +1,32 @@
+"""The data files that each task reads, and their SHA-256: part of what a run stood on. Tasks whose points are drawn from a seed read none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from hashlib import sha256
+
+from moe_viz.tasks.base import DATA
+
+FILES: dict[str, tuple[str, ...]] = {
+    "domains": ("debian_faq/*.txt", "udhr/*.txt", "python/*.txt", "tables/*.csv"),
+    "digits": ("digits/*.gz",),
+    "photo": ("photo/*.jpg",),
+    "clusters": (),
+    "plane": (),
+}
+"""Task name -> patterns below `assets/data`."""
+
+
+def data_hashes(tasks: Iterable[str]) -> dict[str, str]:
+    """`folder/file` -> SHA-256 of each file that these tasks read, by name. KeyError for a task that is not known."""
+    found: dict[str, str] = {}
+    for task in tasks:
+        found |= _hashes(task)
+    return dict(sorted(found.items()))
+
+
+@cache
+def _hashes(task: str) -> dict[str, str]:
+    paths = (path for pattern in FILES[task] for path in DATA.glob(pattern))
+    return {path.relative_to(DATA).as_posix(): sha256(path.read_bytes()).hexdigest() for path in paths}
