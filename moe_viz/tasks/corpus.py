@@ -6,6 +6,7 @@ library of CPython 3.11.7, whatever Python runs here. Numbers: rows of three mea
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -47,7 +48,7 @@ def _prose(language: str) -> list[str]:
 
 
 def _python() -> list[str]:
-    return (DATA / "python" / "python.txt").read_text("utf-8").splitlines(keepends=True)
+    return gzip.decompress((DATA / "python" / "python.txt.gz").read_bytes()).decode().splitlines(keepends=True)
 
 
 def _numbers() -> list[str]:

@@ -9,7 +9,7 @@ from hashlib import sha256
 from moe_viz.tasks.base import DATA
 
 FILES: dict[str, tuple[str, ...]] = {
-    "domains": ("debian_faq/*.txt", "udhr/*.txt", "python/*.txt", "tables/*.csv"),
+    "domains": ("debian_faq/*.txt", "udhr/*.txt", "python/*.gz", "tables/*.csv"),
     "digits": ("digits/*.gz",),
     "photo": ("photo/*.jpg",),
     "clusters": (),
