@@ -3,6 +3,17 @@
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.layer import MoELayer
 from moe_viz.moe.routers import ROUTERS, Router, TokenChoiceRouter, make_router, router_from
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
 
-__all__ = ["ROUTERS", "Experts", "MoELayer", "Router", "Routing", "TokenChoiceRouter", "make_router", "router_from"]
+__all__ = [
+    "ROUTERS",
+    "Experts",
+    "MoELayer",
+    "Router",
+    "Routing",
+    "SoftRouting",
+    "SparseRouting",
+    "TokenChoiceRouter",
+    "make_router",
+    "router_from",
+]

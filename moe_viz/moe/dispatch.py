@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from moe_viz.moe.experts import ACTIVATIONS, Experts
-from moe_viz.moe.routing import Routing, numbers
+from moe_viz.moe.routing import CompleteRouting, SparseRouting, numbers
 
 
 class Plan(NamedTuple):
@@ -35,15 +35,13 @@ class Plan(NamedTuple):
     per_token: int | None
 
 
-def plan_sorted(routing: Routing) -> Plan:
+def plan_sorted(routing: SparseRouting) -> Plan:
     """Kept routes sorted by expert, the others behind them. No data reaches the host."""
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
     device = routing.route_expert.device
     kept = live = None
-    if routing.complete:
+    if isinstance(routing, CompleteRouting):
         order = routing.route_order
-        if order is None:
-            order = routing.route_expert.argsort(stable=True)
     else:
         kept = routing.kept
         expert, order = routing.route_expert.masked_fill(~kept, n_experts).sort(stable=True)
@@ -54,7 +52,7 @@ def plan_sorted(routing: Routing) -> Plan:
     return Plan(token, order, place, live, kept, ends, routing.per_token)
 
 
-def plan_buffers(routing: Routing) -> Plan:
+def plan_buffers(routing: SparseRouting) -> Plan:
     """Buffers of `capacity` slots. Dropless, as many as the fullest expert needs, which is the one thing here the host must wait for."""
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
     slots = int(routing.post_counts.max()) if routing.capacity is None else routing.capacity

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from moe_viz.moe.dispatch import plan_buffers, plan_sorted, run_experts
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.routers.base import Router
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import Routing, SoftRouting
 
 
 class MoELayer(nn.Module):
@@ -75,7 +75,7 @@ class MoELayer(nn.Module):
 
     def mix(self, x: Tensor, routing: Routing) -> Tensor:
         """The experts' part of the output, [T, D], for any routing of x."""
-        if routing.combine is not None:
+        if isinstance(routing, SoftRouting):
             return self._blend(x, routing)
         device = x.device.type
         if torch.is_autocast_enabled(device):
@@ -94,7 +94,7 @@ class MoELayer(nn.Module):
         in_weight = routing.route_in_weight
         return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)
 
-    def _blend(self, x: Tensor, routing: Routing) -> Tensor:
+    def _blend(self, x: Tensor, routing: SoftRouting) -> Tensor:
         """Soft MoE: G groups of n tokens, each with its own S slots of every expert."""
         groups, (_, n_experts, n_slots) = routing.soft_groups, routing.combine.shape
         dispatch, combine = (

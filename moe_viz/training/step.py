@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from moe_viz.moe import Routing
+from moe_viz.moe.routing import ListedRouting
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, Task
 from moe_viz.training.metrics.statistics import Statistics
@@ -105,4 +106,6 @@ def _together(routings: Sequence[Routing]) -> Routing:
     if len(routings) == 1:
         return routings[0]
     counts = {name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")}
-    return replace(routings[-1], requested=torch.cat([routing.requested for routing in routings]), **counts)
+    if isinstance(routings[-1], ListedRouting):
+        counts["requested"] = torch.cat([routing.requested for routing in routings])
+    return replace(routings[-1], **counts)

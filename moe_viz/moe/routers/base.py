@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
 from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
 from moe_viz.moe.gates import GateValues, with_gradient
-from moe_viz.moe.routing import Routing, numbers
+from moe_viz.moe.routing import CompleteRouting, ListedRouting, Routing, SparseRouting, tokens_of_routes
 from moe_viz.spec import RouterOptions
 
 
@@ -229,7 +229,7 @@ class TokenChoiceRouter(Router):
 
     # -- what is the same for all ------------------------------------------------------------------------------------------
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         c = Choice(x, token_ids, group_size)
         logits = c.logits = self.scores(c)
         probs = c.probs = self.probabilities(c)
@@ -256,27 +256,25 @@ class TokenChoiceRouter(Router):
         n_groups = n_tokens // group_size
         if n_groups > 1:
             c.info |= {"groups": n_groups, "group_capacity": limit}
-        complete = slots.order is not None
-        requested = None if complete else torch.ones_like(slots.kept) if c.requested is None else c.requested
-        return Routing(
-            logits=logits,
-            probs=probs,
-            route_token=None if complete else numbers(n_tokens * k, x.device) // k,
-            route_expert=slots.expert.reshape(-1),
-            route_weight=weight,
-            route_slot=None if complete else slots.slot.reshape(-1),
-            requested=None if complete else requested.reshape(-1),
-            kept=None if complete else slots.kept.reshape(-1),
-            capacity=None if limit is None else limit * max(1, n_groups),
-            pre_counts=c.counts,
-            post_counts=self._post_counts(c, slots, limit),
-            aux=aux,
-            info=c.info,
-            per_token=k,
-            complete=complete,
-            asked_weight=asked,
-            route_order=slots.order,
-        )
+        known: dict[str, Any] = {
+            "logits": logits,
+            "probs": probs,
+            "route_token": tokens_of_routes(n_tokens, k, x.device),
+            "route_expert": slots.expert.reshape(-1),
+            "route_weight": weight,
+            "capacity": None if limit is None else limit * max(1, n_groups),
+            "pre_counts": c.counts,
+            "post_counts": self._post_counts(c, slots, limit),
+            "aux": aux,
+            "info": c.info,
+            "per_token": k,
+            "asked_weight": asked,
+        }
+        if slots.order is not None:
+            return CompleteRouting(**known, route_order=slots.order)
+        requested = torch.ones_like(slots.kept) if c.requested is None else c.requested
+        masks = {"route_slot": slots.slot, "requested": requested, "kept": slots.kept}
+        return ListedRouting(**known, **{name: mask.reshape(-1) for name, mask in masks.items()})
 
     def _post_counts(self, c: Choice, slots: Slots, limit: int | None) -> Tensor:
         if limit is None:

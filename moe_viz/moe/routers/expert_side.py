@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from moe_viz.moe.balance import precise, z_loss
 from moe_viz.moe.capacity import CAPACITY_FORMULAS
 from moe_viz.moe.routers.base import Router, full_precision, linear_gate, softmax
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import CompleteRouting, SoftRouting
 from moe_viz.spec import RouterOptions
 
 
@@ -24,7 +24,7 @@ class ExpertChoiceRouter(Router):
         super().__init__(d_model, n_experts, options)
         self.gate = linear_gate(d_model, n_experts)
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> CompleteRouting:
         logits = full_precision(self.gate, x)
         probs = softmax(logits)
         n_tokens, n_experts, n_groups = x.shape[0], self.n_experts, x.shape[0] // group_size
@@ -41,23 +41,18 @@ class ExpertChoiceRouter(Router):
             token = torch.empty(0, dtype=torch.int64, device=x.device)
         each = n_groups * slots
         expert = torch.arange(n_experts * each, device=x.device).div(max(each, 1), rounding_mode="floor")
-        served = torch.ones_like(token, dtype=torch.bool)
         counts = probs.new_full((n_experts,), float(each))
-        return Routing(
+        return CompleteRouting(
             logits=logits,
             probs=probs,
             route_token=token,
             route_expert=expert,
             route_weight=probs.flatten()[token * n_experts + expert],
-            route_slot=torch.arange(each, device=x.device).repeat(n_experts),
-            requested=served,
-            kept=served,
             capacity=max(each, 1),
             pre_counts=counts,
             post_counts=counts.clone(),
             aux={"z": z_loss(logits)},
             info={"groups": n_groups, "group_capacity": slots} if n_groups > 1 else {},
-            complete=True,
             route_order=torch.arange(n_experts * each, device=x.device),
         )
 
@@ -92,25 +87,18 @@ class SoftRouter(Router):
         noise = self.options.noise
         return logits + noise * torch.randn_like(logits) if noise and self.training else logits
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SoftRouting:
         n_groups = x.shape[0] // group_size
         slots = self.slots(group_size)
         logits = self.slot_logits(x, slots)
         grouped = logits.view(n_groups, group_size, self.n_experts, slots)
         dispatch = grouped.softmax(1).view(logits.shape)
         combine = logits.flatten(1).softmax(-1).view(logits.shape)
-        none = torch.empty(0, dtype=torch.int64, device=x.device)
         load = dispatch.new_full((self.n_experts,), float(n_groups * slots))
         expert_logits = logits.logsumexp(-1)
-        return Routing(
+        return SoftRouting(
             logits=expert_logits,
             probs=combine.sum(-1),
-            route_token=none,
-            route_expert=none,
-            route_weight=combine.new_empty(0),
-            route_slot=none,
-            requested=none.bool(),
-            kept=none.bool(),
             capacity=n_groups * slots,
             pre_counts=load,
             post_counts=load.clone(),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moe_viz.moe import MoELayer, Routing
+from moe_viz.moe import MoELayer, Routing, SparseRouting
 from moe_viz.moe.routers.base import Choice
 from moe_viz.tasks import Batch
 from moe_viz.training.devices import random_stream
@@ -45,7 +45,8 @@ def watch(copy: Run, moe: MoELayer) -> list[Seen]:
         seen = Seen(args[0].detach(), kwargs.get("router_shift"), y, routing, choices[-1] if choices else None)
         if torch.is_grad_enabled():
             seen.aux_grads = _aux_gradients(copy, routing)  # before gradients are kept: these would be added to them
-        for tensor in (y, routing.logits, routing.route_weight):
+        weight = routing.route_weight if isinstance(routing, SparseRouting) else None
+        for tensor in (y, routing.logits, weight):
             if tensor is not None and tensor.requires_grad and not tensor.is_leaf:
                 tensor.retain_grad()
         watched.append(seen)

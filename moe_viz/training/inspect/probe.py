@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moe_viz.moe import Routing
+from moe_viz.moe import Routing, SoftRouting
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, ProbeLabels, Task, observing
@@ -47,7 +47,7 @@ def probe(
             extras[name] = getattr(task.probe_labels, name)
     for name in dict.fromkeys(name for routing in routings for name in routing.info):
         extras[name] = [_shown(routing.info.get(name)) for routing in routings]
-    if all(routing.combine is not None for routing in routings):
+    if all(isinstance(routing, SoftRouting) for routing in routings):
         extras |= {name: [_shown(getattr(routing, name)) for routing in routings] for name in ("dispatch", "combine")}
     return traces_of(routings, task.probe_labels, config, step), extras
 

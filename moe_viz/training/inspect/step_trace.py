@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moe_viz.moe import MoELayer, Routing
+from moe_viz.moe import MoELayer, Routing, SoftRouting, SparseRouting
 from moe_viz.moe.experts import ACTIVATIONS
 from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.records.step_story import Route, RowStory, StepStory
@@ -78,7 +78,7 @@ class _Teller:
         score = None if choice is None else _row(choice.extra.get("score", choice.extra.get("sigmoid")), local)
         probs = _row(routing.probs, local)
         grad = None if routing.logits is None or routing.logits.grad is None else _row(routing.logits.grad, local)
-        groups = max(1, int(routing.info.get("groups", routing.soft_groups)))
+        groups = max(1, routing.soft_groups if isinstance(routing, SoftRouting) else int(routing.info.get("groups", 1)))
         names, first, dropped = self._overview(parts)
         if linear is not None and not self._is_linear(linear, sees, logits):
             linear = None
@@ -139,16 +139,19 @@ class _Teller:
         for seen in parts:
             names.append(_names(self.copy, seen.batch))
             best = torch.full((len(seen.x),), -1)
-            order = seen.routing.route_weight.detach().argsort(stable=True)
-            asked = order[seen.routing.requested[order]]
-            for_token = seen.routing.route_token[asked]
-            best[for_token.cpu()] = seen.routing.route_expert[asked].cpu()
+            if isinstance(seen.routing, SparseRouting):
+                order = seen.routing.route_weight.detach().argsort(stable=True)
+                asked = order[seen.routing.requested[order]]
+                for_token = seen.routing.route_token[asked]
+                best[for_token.cpu()] = seen.routing.route_expert[asked].cpu()
             first.append(best.numpy())
             dropped.append(seen.routing.dropped.cpu().numpy())
         return np.concatenate(names), np.concatenate(first), np.concatenate(dropped)
 
     def _routes(self, seen: Seen, local: int) -> list[Route]:
         routing = seen.routing
+        if not isinstance(routing, SparseRouting):
+            return []
         asked = routing.route_weight if routing.asked_weight is None else routing.asked_weight
         asked, used, probs = asked.detach(), routing.route_weight.detach(), routing.probs.detach()
         mine = ((routing.route_token == local) & routing.requested).nonzero().squeeze(-1)
@@ -181,7 +184,7 @@ class _Teller:
             )
         return sorted(found, key=lambda route: -route.asked)
 
-    def _asked_of(self, routing: Routing, expert: int, local: int, groups: int) -> int:
+    def _asked_of(self, routing: SparseRouting, expert: int, local: int, groups: int) -> int:
         """Routes asked of an expert, in the token's group."""
         size = routing.n_tokens // groups
         same = (routing.route_expert == expert) & routing.requested & (routing.route_token // size == local // size)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.training.metrics.statistics import weight_before_drop
 
@@ -14,7 +14,7 @@ from moe_viz.training.metrics.statistics import weight_before_drop
 def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: str) -> RoutingTrace:
     """One layer's trace. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
     probs = routing.probs.detach().float().cpu().numpy()
-    expert, weight, kept, slot = _soft_routes(routing) if routing.combine is not None else _routes(routing)
+    expert, weight, kept, slot = _routes(routing)
     about = {name: getattr(labels, name) for name in ("tokens", "group", "sequence", "position")}
     return RoutingTrace(
         step, layer, router, routing.capacity, **about, expert=expert, weight=weight, kept=kept, slot=slot, probs=probs
@@ -23,11 +23,15 @@ def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: st
 
 def first_choice(routing: Routing) -> np.ndarray:
     """[T] int16 the most weighted expert that each token asked for or was chosen by, kept or not; -1 = none."""
-    return (_soft_routes(routing) if routing.combine is not None else _routes(routing))[0][:, 0]
+    return _routes(routing)[0][:, 0]
 
 
 def _routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(expert, weight, kept, slot), each [T, K]; a token's routes stand most weighted first, kept or not."""
+    return _soft_routes(routing) if isinstance(routing, SoftRouting) else _sparse_routes(routing)
+
+
+def _sparse_routes(routing: SparseRouting) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     asked = routing.requested.cpu().numpy()
     token, expert, kept, slot = (
         getattr(routing, name).cpu().numpy()[asked] for name in ("route_token", "route_expert", "kept", "route_slot")
@@ -52,7 +56,7 @@ def _table(shape: tuple[int, int], row: np.ndarray, column: np.ndarray, values: 
     return table
 
 
-def _soft_routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _soft_routes(routing: SoftRouting) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Soft MoE: every expert answers every token; the weight is the token's combine mass in that expert's slots."""
     combine = routing.combine.detach().float().cpu().numpy()
     mass = combine.sum(-1)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
 
 RING_ROWS = 512
 """Steps a run can go before its rows must be read."""
@@ -98,7 +98,7 @@ def layer_sums(routing: Routing) -> list[Tensor]:
 
 
 def _gate_sums(routing: Routing) -> Tensor:
-    if routing.combine is not None:
+    if isinstance(routing, SoftRouting):
         return routing.combine.detach().sum((0, 2))
     weight = weight_before_drop(routing)
     # what a router never asked for may stand in its candidate list with any weight
@@ -106,7 +106,7 @@ def _gate_sums(routing: Routing) -> Tensor:
     return weight.new_zeros(routing.n_experts).index_add_(0, routing.route_expert, weight)
 
 
-def weight_before_drop(routing: Routing) -> Tensor:
+def weight_before_drop(routing: SparseRouting) -> Tensor:
     """[M] the combine weight each route was given before any expert turned it away."""
     weight = routing.route_weight if routing.asked_weight is None else routing.asked_weight
     return weight.detach().float()
