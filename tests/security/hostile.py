@@ -46,9 +46,11 @@ plausible = st.one_of(
     st.sampled_from(["full", "ceil", "position", "bpe", "never", ""]),
 )
 words = st.one_of(st.sampled_from(WORDS), texts)
-knobs = st.dictionaries(st.sampled_from(WORDS), plausible, max_size=2)
-flats = knobs | st.dictionaries(
-    words, st.one_of(values, numbers, st.sampled_from([*ROUTER_OPTIONS, *TASK_OPTIONS])), max_size=8
+knobs = st.dictionaries(st.sampled_from(WORDS), plausible, min_size=1, max_size=2)
+flats = (
+    knobs
+    | knobs
+    | st.dictionaries(words, st.one_of(values, numbers, st.sampled_from([*ROUTER_OPTIONS, *TASK_OPTIONS])), max_size=8)
 )
 """Knobs, good and bad words with any values."""
 queries = st.dictionaries(
