@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-cluster cluster-demo parity bench lint format locale clean
+.PHONY: run test soak-tests test-cluster cluster-demo parity bench lint format locale clean
 
 run: .venv/.run
 	$(BIN)/streamlit run app.py
@@ -13,6 +13,11 @@ test: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster"
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m browser
+
+# How often the browser tests are green in five rounds with every core busy.
+soak-tests: .venv/.dev
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.soak
 
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster
