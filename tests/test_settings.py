@@ -158,3 +158,4 @@ def test_home_falls_back_where_it_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MOE_VIZ_HOME", str(tmp_path / "file" / "below"))
     assert home().is_dir() and tmp_path not in home().parents
+    assert home() == home(), "each look of the status page asks for it: one folder, not one a look"

@@ -1,6 +1,7 @@
 """Runs on several actors in one process: where they are put, what is sent where, and that a lost machine costs a few steps only."""
 
 import asyncio
+import gc
 import os
 import pickle
 import shutil
@@ -96,6 +97,74 @@ async def test_runs_go_where_the_fewest_train(folder):
         assert cluster._routes[branch] is cluster._routes[runs[0]]
         mixed = await ask("read_group", [runs[0], runs[1], branch])
         assert [update.snapshot.config["task"] for update in mixed] == ["clusters"] * 3
+
+
+class Told:
+    """A place whose signs of life say what the test says."""
+
+    def __init__(self):
+        self.place = actors.Place(FakeRay({}), self, "node", "machine")
+
+    def told(self, **runs):
+        about = {
+            name: {"active": active, "steps_per_second": 0.0, "ms_per_step": None} for name, active in runs.items()
+        }
+        status = {"runs": about, "active": sum(runs.values()), "max_runs": 4}
+
+        async def beat(*_):
+            return actors.Beat(status if runs else {}, [])
+
+        self.place._ask = beat
+        asyncio.run(self.place.beat())
+        return self.place.load[0]
+
+
+def test_a_place_counts_each_run_once_whoever_tells_of_it_first():
+    """The status may come before the answer that a run was opened, or long after it."""
+    told = Told()
+    place = told.place
+    place.coming += 1
+    assert told.told(abcdef=True) == 1, "on its way, and already in the status"
+    place.arrived(["abcdefghijklmnop"])
+    place.coming -= 1
+    assert place.load[0] == 1 and told.told(abcdef=True) == 1
+    place.arrived(["ghijklmnopqrstuv"])
+    assert place.load[0] == 2 and told.told() == 2, "a long step: no status"
+    assert told.told(abcdef=True) == 2, "asked before it was opened"
+    assert told.told(abcdef=True, ghijkl=True) == 2 and told.told(abcdef=True, ghijkl=False) == 1
+
+
+def test_a_run_that_has_left_a_place_does_not_count_there():
+    told = Told()
+    told.place.arrived(["abcdefghijklmnop", "ghijklmnopqrstuv"])
+    told.place.left("abcdefghijklmnop")
+    assert told.place.load[0] == 1 and told.told(abcdef=True, ghijkl=True) == 1
+
+
+@in_loop
+async def test_nothing_is_kept_of_ids_that_were_asked_for(folder):
+    async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
+        for n in range(20):
+            with pytest.raises(UnknownRun):
+                await ask("read", f"{n:022d}")
+        run = await ask("open", CONFIG)
+        await ask.until(run, 2)
+        assert list(cluster._routes) == [run]
+        await ask("delete", run)
+        with pytest.raises(UnknownRun):
+            await ask("read", run)
+        gc.collect()  # a refusal's traceback holds what was asked a little longer
+        assert not cluster._turns and not cluster._routes and not cluster.places.ready[0]._here
+        assert not cluster._bringing and not cluster._uprooted
+
+
+@in_loop
+async def test_a_run_that_the_store_has_removed_has_no_route(folder):
+    async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
+        runs = [await ask("open", CONFIG) for _ in range(2)]
+        cluster.store.delete(runs[0])
+        await cluster._forget_removed(held={runs[1][:6]})
+        assert list(cluster._routes) == [runs[1]]
 
 
 @in_loop
@@ -251,6 +320,16 @@ def test_one_actor_owns_a_gpu(tmp_path):
         return sorted(served)
 
     assert asyncio.run(started()) == [("a", True)] * 2 + [("b", False)] * 3
+
+
+def test_an_outbox_remembers_nothing_of_a_deleted_run(tmp_path):
+    run = "r" * 22
+    (tmp_path / run).mkdir()
+    (tmp_path / run / "1.safetensors").write_bytes(b"one")
+    outbox = Outbox(tmp_path)
+    outbox.pack(run)
+    shutil.rmtree(tmp_path / run)
+    assert not outbox.pack(run).present and not outbox._sent
 
 
 def test_copies_follow_what_they_copy(tmp_path):

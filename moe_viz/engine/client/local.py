@@ -7,6 +7,7 @@ run: checkpoints are the worker's, on disk, and a new worker finds them there by
 from __future__ import annotations
 
 import atexit
+import functools
 import itertools
 import logging
 import os
@@ -41,8 +42,12 @@ SECRETS = frozenset({"MOE_VIZ_PASSPHRASE", "STREAMLIT_SERVER_COOKIE_SECRET"})
 
 
 def home() -> Path:
-    """Where this machine keeps runs: `home` of the settings, or (where that is not writable) a temporary folder."""
-    place = settings().home
+    """Where this process keeps runs: `home` of the settings, or (where that is not writable) a temporary folder. Decided once."""
+    return _writable(settings().home)
+
+
+@functools.cache
+def _writable(place: Path) -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=place):

@@ -51,22 +51,40 @@ class Place:
         self.status: dict[str, Any] = {}
         self.coming = 0
         """Runs on their way here."""
+        self._here: set[str] = set()
+        """Runs that are routed here, by the letters that a status shows of their ids."""
         self._arrived: dict[str, float] = {}
+        """Those of which no status has told yet, and when they came."""
         self.refused: list[str] = []
 
     @property
     def load(self) -> tuple[int, float]:
-        runs = self.status.get("runs", {}).values()
-        busy = sum(run["steps_per_second"] * (run["ms_per_step"] or 0) / 1000 for run in runs)
-        return self.status.get("active", 0) + self.coming + len(self._arrived), busy
+        busy = sum(run["steps_per_second"] * (run["ms_per_step"] or 0) / 1000 for run in self._told.values())
+        return sum(run["active"] for run in self._told.values()) + self._untold, busy
 
     @property
     def has_room(self) -> bool:
-        return not self.status or len(self.status["runs"]) + self.coming + len(self._arrived) < self.status["max_runs"]
+        return not self.status or len(self._told) + self._untold < self.status["max_runs"]
 
-    def arrived(self, runs: Iterable[str]) -> None:
-        """They count at once, not only when the next status tells of them."""
-        self._arrived |= dict.fromkeys((run[:6] for run in runs), time.monotonic())
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What the last status tells of the runs that are here; it may already tell of some that are still counted as coming."""
+        return {shown: run for shown, run in self.status.get("runs", {}).items() if shown in self._here}
+
+    @property
+    def _untold(self) -> int:
+        return self.coming + len(self._arrived.keys() - self._told.keys())
+
+    def arrived(self, run_ids: Iterable[str]) -> None:
+        """They count at once, and once: whether the next status tells of them, or one has done so already."""
+        shown = {run_id[:6] for run_id in run_ids}
+        self._here |= shown
+        self._arrived |= dict.fromkeys(shown, time.monotonic())
+
+    def left(self, run_id: str) -> None:
+        """It is not here any more, whatever the last status says."""
+        self._here.discard(run_id[:6])
+        self._arrived.pop(run_id[:6], None)
 
     @property
     def silent(self) -> bool:
@@ -92,10 +110,10 @@ class Place:
         except TimeoutError:
             raise PlaceLost(f"no sign of life for {LOST_S:.0f} s") from None
         self.heard = time.monotonic()
-        if beat.status:
+        if beat.status:  # none during a long step, which tells nothing of what has arrived
             self.status = beat.status
-        told, now = self.status.get("runs", {}), time.monotonic()
-        self._arrived = {run: at for run, at in self._arrived.items() if run not in told and now - at < LOST_S}
+            told, now = self._told, time.monotonic()
+            self._arrived = {run: at for run, at in self._arrived.items() if run not in told and now - at < LOST_S}
         return beat
 
     def end(self) -> None:

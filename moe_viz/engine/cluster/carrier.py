@@ -12,9 +12,9 @@ import json
 import logging
 import pickle
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from moe_viz import logs
 from moe_viz.engine.calls import Call, Request, call_of
@@ -51,7 +51,8 @@ class Cluster:
         self._routes: dict[str, Place] = {}
         self._uprooted: set[str] = set()
         self._bringing: dict[str, asyncio.Task[Place]] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One for each run about which something is asked at this moment; whoever asks holds it."""
         self._own: dict[Call | None, Own] = {
             call_of(Engine.read_group): self._read_group,
             call_of(Engine.describe): self._describe,
@@ -100,7 +101,8 @@ class Cluster:
             return data
         if run_id in self._routes:
             data = await self._in_turn(run_id, number, request)
-        self._routes.pop(run_id, None)
+        self._unroute(run_id)
+        self._uprooted.discard(run_id)
         await asyncio.to_thread(self.store.delete, run_id)
         return data
 
@@ -143,7 +145,8 @@ class Cluster:
 
     async def _in_turn(self, run_id: str, number: int, request: Request[Any]) -> bytes:
         """Send a request to where its run is, after all earlier ones of that run; again, where it did not arrive because of a loss."""
-        async with self._turns[run_id]:
+        turn = self._turns.setdefault(run_id, asyncio.Lock())
+        async with turn:
             missing = False
             while True:
                 try:
@@ -155,7 +158,7 @@ class Cluster:
                 if answer.unknown and not missing and run_id in self.store:
                     missing = True  # that machine has made room meanwhile; the copy is still here
                     for member in self._members(run_id):
-                        self._routes.pop(member, None)
+                        self._unroute(member)
                     continue
                 return await self._accept(place, answer)
 
@@ -202,8 +205,7 @@ class Cluster:
         uprooted = not self._uprooted.isdisjoint(members)
         await place.adopt(parcels, uprooted)
         self._uprooted.difference_update(members)
-        self._routes |= dict.fromkeys(members, place)
-        place.arrived(members)
+        self._route(members, place)
         logs.event(log, "run_placed", run=members[0], runs=len(members), machine=place.machine, pid=place.pid)
 
     def _members(self, run_id: str) -> tuple[str, ...]:
@@ -220,9 +222,19 @@ class Cluster:
         for parcel in answer.parcels:
             if not await asyncio.to_thread(self._keep, parcel, True):
                 place.refused.append(parcel.run)
-        self._routes |= dict.fromkeys(answer.born, place)
-        place.arrived(answer.born)
+        self._route(answer.born, place)
         return answer.data
+
+    def _route(self, run_ids: Iterable[str], place: Place) -> None:
+        """From now on these runs are here."""
+        for run_id in run_ids:
+            self._unroute(run_id)
+            self._routes[run_id] = place
+        place.arrived(run_ids)
+
+    def _unroute(self, run_id: str) -> None:
+        if (place := self._routes.pop(run_id, None)) is not None:
+            place.left(run_id)
 
     def _keep(self, parcel: Parcel, is_birth: bool = False) -> bool:
         try:
@@ -270,7 +282,15 @@ class Cluster:
             if self.store.is_over or time.monotonic() - pruned > PRUNE_S:
                 held = {shown for place in self.places.ready for shown in place.status.get("runs", {})}
                 await asyncio.to_thread(self.store.prune, {run_id for run_id in self._routes if run_id[:6] in held})
+                await self._forget_removed(held)
                 pruned = time.monotonic()
+
+    async def _forget_removed(self, held: set[str]) -> None:
+        """Routes of runs that are neither in memory (held: by the first letters of their ids) nor kept."""
+        routed = [run_id for run_id in self._routes if run_id[:6] not in held]
+        removed = await asyncio.to_thread(lambda: [run_id for run_id in routed if run_id not in self.store])
+        for run_id in removed:
+            self._unroute(run_id)
 
     async def close(self) -> None:
         """Last checkpoints of all places."""

@@ -45,7 +45,9 @@ class Outbox:
                 except FileNotFoundError:
                     continue  # superseded since it was listed; what supersedes it comes with the next parcel
             stamps[name] = stamp
-        self._sent[run] = stamps
+        self.forget(run)
+        if stamps:  # nothing is remembered of a run that was deleted
+            self._sent[run] = stamps
         return Parcel(run, files, frozenset(stamps))
 
     def forget(self, run: str) -> None:
