@@ -54,6 +54,10 @@ class TooCostly(EngineError):
     """A config that this server does not run, however empty it is."""
 
 
+class InputRefused(EngineError):
+    """What the reader has given cannot be used by a run with these settings, however often it is sent."""
+
+
 class UnknownRun(EngineError):
     """Neither running nor stored: the id is wrong, or the run was evicted long ago."""
 
@@ -168,12 +172,12 @@ class Engine:
 
     @call
     def route_text(self, run_id: str, text: str) -> list[RoutingTrace]:
-        """Route the reader's own text through the live model; one trace per layer. EngineError where the task is not text."""
+        """Route the reader's own text through the live model; one trace per layer. InputRefused where the task is not text."""
 
     @call
     def route_image(self, run_id: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
         """Route the reader's own picture (a PNG, JPEG or WebP file) through the live model; one trace per layer, and the picture as the
-        model sees it: [H, W] or [H, W, 3] in 0..1. EngineError where the task has no images and for any file that is refused."""
+        model sees it: [H, W] or [H, W, 3] in 0..1. InputRefused where the task has no images and for any file that is refused."""
 
     @call
     def continue_text(self, run_id: str, text: str, n_tokens: int, temperature: float) -> Continuation:

@@ -3,7 +3,7 @@
 import pytest
 
 from moe_viz.engine.limits import Limits
-from moe_viz.engine.protocol import Full
+from moe_viz.engine.protocol import Full, UnknownRun
 from moe_viz.engine.worker.admission import AWAY_S, REST_S
 from moe_viz.engine.worker.wait_queue import PATIENCE_S
 from tests.engine.test_host import clock, config, make, serve, steps  # noqa: F401
@@ -161,3 +161,82 @@ def test_a_few_readers_see_everything(make, clock):  # noqa: F811
     serve(host, clock, 10, runs, every=0.25)
     trainer = host._runs[runs[0]].trainer
     assert trainer.evaluations == trainer.snapshots >= 40 and len(host.read(runs[0]).history) > 100
+
+
+def rested(host, clock):  # noqa: F811
+    """A run that was paused and has made room for another one; both."""
+    one = ask(host, "a")
+    serve(host, clock, 2, [one])
+    host.play(one, False)
+    for _ in range(round(REST_S) + 1):
+        read(host, clock, [one], 1)
+        if isinstance(two := ask(host, "b"), str):
+            return one, two
+    raise AssertionError("no room was made")
+
+
+def test_a_deleted_run_is_nowhere_shown_any_more(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    one, _ = rested(host, clock)
+    assert host.read(one).snapshot.step > 0
+    host.delete(one)
+    for look in (host.read, host.keyframe_steps, host.checkpoint_steps, host.export, host.resume):
+        with pytest.raises(UnknownRun):
+            look(one)
+    assert host.describe([one]) == [] and not host._roster.resting
+
+
+def test_a_run_that_the_store_has_removed_is_not_shown_any_more(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    one, two = rested(host, clock)
+    host._roster.store.max_bytes = 0
+    host._roster.store.prune(keep={two})
+    with pytest.raises(UnknownRun):
+        host.read(one)
+    assert not host._roster.resting
+
+
+def test_a_deleted_run_leaves_the_line(make, clock):  # noqa: F811
+    host = make(limits=Limits(max_runs=1))
+    one, _ = rested(host, clock)
+    with pytest.raises(Full):
+        host.play(one, True)
+    assert ask(host, "c") == 2
+    host.delete(one)
+    assert ask(host, "c") == 1
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_waiting_run_is_not_loaded_before_there_is_room_for_it(make, clock, monkeypatch, together):  # noqa: F811
+    host = make(limits=Limits(max_runs=2))
+    waiting = host.open_group([config()] * together, owner="a")
+    serve(host, clock, 1, waiting)
+    clock.now += 31
+    others = [ask(host, "b"), ask(host, "c")]
+    loaded, load = [], host._roster.store.load
+    monkeypatch.setattr(host._roster.store, "load", lambda run_id, how: loaded.append(run_id) or load(run_id, how))
+    for _ in range(5):
+        read(host, clock, others, 2)
+        with pytest.raises(Full) as full:
+            host.read(waiting[0])
+        assert full.value.position == 1
+    assert loaded == []
+    for other in others:
+        host.release(other)
+    assert steps(host, waiting[0]) > 0 and loaded == waiting
+
+
+def test_room_is_made_for_the_whole_model_of_a_run_that_comes_back(make, clock):  # noqa: F811
+    """Before it is loaded: its size is known from its config."""
+    from moe_viz.engine.worker.cost import estimate
+
+    large = config(n_experts=32, d_model=64, d_hidden=256)
+    limits = Limits(max_runs=9, model_bytes=1.5 * estimate(large).model_bytes)
+    host = make(limits=limits)
+    one = host.open(large)
+    clock.now += 31
+    two = host.open(large)
+    with pytest.raises(Full):
+        host.read(one)
+    host.release(two)
+    assert steps(host, one) == 0 and two not in host._runs

@@ -117,8 +117,17 @@ class RunStore:
             if broken:
                 notice = Sentence(_FELL_BACK, step=trainer.step_number)
             return Stored(trainer, about["playing"], trainer.config.flat(), tuple(about["group"]), notice)
-        config = about["config"] or self._header(run).get("config")
+        config = self.config(run)
         return Stored(None, about["playing"], config, tuple(about["group"]), _STARTS_AGAIN) if config else None
+
+    def config(self, run: str) -> dict[str, Any]:
+        """The config of a stored run, flat; {} where none can be read. Nothing is loaded."""
+        return self._about(run)["config"] or self._header(run).get("config") or {}
+
+    def group(self, run: str) -> tuple[str, ...]:
+        """Ids of the stored runs that advance with a stored run in lock-step, in their order, itself included."""
+        members = tuple(name for name in self._about(run)["group"] if name in self)
+        return members if run in members else (run,)
 
     def milestones(self, run: str) -> Milestones:
         """The checkpoints along a run, from which branches start."""

@@ -102,8 +102,8 @@ class Host(Analysing, Keeping, Engine):
             self._reset(member)
 
     def read(self, run_id: str, since: tuple[int, int] | None = None) -> Update:
-        if run_id in self._roster.resting and run_id not in self._runs:
-            return _since(self._roster.resting[run_id], since)
+        if update := self._roster.at_rest(run_id):
+            return _since(update, since)
         # a bad one is the caller's fault, not the run's
         since = None if since is None else (int(since[0]), int(since[1]))
         run = self._find(run_id, looks=True)
@@ -123,10 +123,10 @@ class Host(Analysing, Keeping, Engine):
         return [self.read(run_id) for run_id in run_ids]
 
     def route_text(self, run_id: str, text: str) -> list[RoutingTrace]:
-        return self._ask(run_id, lambda trainer: trainer.route_text(text))
+        return self._ask_about(run_id, "text", text, lambda trainer: trainer.route_text(text))
 
     def route_image(self, run_id: str, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
-        return self._ask(run_id, lambda trainer: trainer.route_image(data))
+        return self._ask_about(run_id, "image", data, lambda trainer: trainer.route_image(data))
 
     def continue_text(self, run_id: str, text: str, n_tokens: int, temperature: float) -> Continuation:
         return self._ask(run_id, lambda trainer: trainer.continue_text(text, n_tokens, temperature))

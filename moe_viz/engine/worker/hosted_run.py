@@ -10,6 +10,7 @@ from typing import Any
 
 from moe_viz.engine.protocol import EngineError, Update
 from moe_viz.engine.storage.branch_points import Milestones
+from moe_viz.engine.worker.answers import Answers
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
@@ -75,6 +76,8 @@ class HostedRun:
     saved: tuple[Any, ...] | None = None
     saved_at: float = -math.inf
     unsaved_reported: bool = False
+    answers: Answers = field(default_factory=Answers, repr=False)
+    """What was said of its reader's own texts and pictures."""
     group: list[HostedRun] = field(default_factory=list, repr=False)
     """The runs that advance in lock-step, this one among them: one list, shared. The first keeps the pace and pays for all."""
     _shown: tuple[Any, Snapshot] | None = None

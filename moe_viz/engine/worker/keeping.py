@@ -50,11 +50,8 @@ class Keeping(Serving):
         return self._roster.admit([twin], False, self._floor)[0].id
 
     def delete(self, run_id: str) -> None:
-        if not RUN_ID.fullmatch(run_id):
-            return
-        if (run := self._runs.pop(run_id, None)) is not None:
-            run.group.remove(run)
-        self._roster.store.delete(run_id)
+        if RUN_ID.fullmatch(run_id):
+            self._roster.forget(run_id)
 
     def export(self, run_id: str) -> bytes:
         run = self._find(run_id)

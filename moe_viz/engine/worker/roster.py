@@ -9,13 +9,12 @@ import logging
 import math
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from moe_viz.engine.limits import Limits
-from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun
+from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun, Update
 from moe_viz.engine.storage.branch_points import MOST_BYTES
 from moe_viz.engine.storage.run_store import RunStore, Stored, is_full
 from moe_viz.engine.worker.admission import Room
@@ -89,16 +88,15 @@ class Roster(Room):
         """Bring a run, and those of its group, back from the store. Raises UnknownRun where it is not there, Full where there is no room."""
         if run_id not in self.store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
-        stored = self._load(run_id, self.trainer.load)
-        if stored is None:
+        order = self.store.group(run_id)
+        for name in order:
+            self._refuse_deadly(name)
+        # before anything is loaded: who waits in line asks every two seconds
+        self.make_room(len(order), sum(map(self._expected_bytes, order)), run_id)
+        members = {name: stored for name in order if (stored := self._load(name))}
+        if (stored := members.get(run_id)) is None:
             raise UnknownRun(N_("The saved state of this run cannot be read. Start a new one."))
-        members = {run_id: stored}
-        for other in stored.group:
-            if other not in members and (loaded := self._load(other, self.trainer.load)):
-                members[other] = loaded
-        configs = asked(lambda: [RunConfig.from_flat(each.config) for each in members.values()])
-        self.make_room(len(members), sum(estimate(config).model_bytes for config in configs), run_id)
-        order = [name for name in stored.group if name in members] or [run_id]
+        order = tuple(name for name in order if name in members)
         group: list[HostedRun] = []
         account = Account(cost=cost)
         for name in order:
@@ -110,16 +108,41 @@ class Roster(Room):
         for run in group:
             event(log, "run_resumed", run=run.id, step=run.trainer.step_number, runs=len(self.runs))
 
-    def _load(self, run_id: str, load: Callable[[Path], Any]) -> Stored | None:
-        """From the store. Raises RunRefused where the process has died of this run again and again."""
+    def forget(self, run_id: str) -> None:
+        """A run is gone for good: nothing here may still tell of it. Raises ValueError for what is no run id."""
+        if (run := self.runs.pop(run_id, None)) is not None:
+            run.group.remove(run)
+            self._share_out()
+        self.resting.pop(run_id, None)
+        self.line.leave(run_id)
+        self.crashes.forgive(run_id)
+        self.store.delete(run_id)
+
+    def at_rest(self, run_id: str) -> Update | None:
+        """How a run looked when it made room; None where it is in memory again, and where the store has removed it meanwhile."""
+        if run_id in self.runs or (run_id in self.resting and run_id not in self.store):
+            self.resting.pop(run_id, None)
+        return self.resting.get(run_id)
+
+    def _expected_bytes(self, run_id: str) -> float:
+        """What the model of a stored run will take, by its config; 0 where that cannot be read."""
+        try:
+            return estimate(RunConfig.from_flat(self.store.config(run_id))).model_bytes
+        except ValueError:
+            return 0.0
+
+    def _refuse_deadly(self, run_id: str) -> None:
+        """Raises RunRefused where the process has died of this run again and again."""
         if self.crashes.too_many(run_id):
             raise RunRefused(
                 N_(
                     "This run has ended the training process several times, so it is not started again. Start a new one."
                 )
             )
+
+    def _load(self, run_id: str) -> Stored | None:
         with self.crashes.blaming(run_id):
-            return self.store.load(run_id, load)
+            return self.store.load(run_id, self.trainer.load)
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], account: Account) -> HostedRun:
         trainer = stored.trainer or asked(lambda: self.trainer(RunConfig.from_flat(stored.config)))
@@ -208,15 +231,15 @@ _DISK_FULL = N_(
 )
 
 
-def asked(request: Callable[[], T]) -> T:
-    """Turn a refused value into an EngineError with the validator's own words."""
+def asked(request: Callable[[], T], kind: type[EngineError] = EngineError) -> T:
+    """Turn a refused value into an error of this kind with the validator's own words."""
     try:
         return request()
     except ValidationError as error:
         said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
-        raise EngineError(said) from error
+        raise kind(said) from error
     except ValueError as error:
         said = error.args[0] if error.args else ""
         if isinstance(said, Sentence):
-            raise EngineError(said.template, **said.values) from error
-        raise EngineError(str(error)) from error
+            raise kind(said.template, **said.values) from error
+        raise kind(str(error)) from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from moe_viz.engine.limits import Limits
+from moe_viz.engine.protocol import InputRefused
+from moe_viz.engine.worker.answers import key_of
 from moe_viz.engine.worker.hosted_run import HostedRun
-from moe_viz.engine.worker.roster import Roster
+from moe_viz.engine.worker.roster import Roster, asked
 
 T = TypeVar("T")
 
@@ -34,3 +37,10 @@ class Serving(ABC):
         """`request(trainer)` of a run."""
         run = self._find(run_id)
         return self._guard(run, lambda: request(run.trainer))
+
+    def _ask_about(self, run_id: str, kind: str, given: str | bytes, request: Callable[[Any], T]) -> T:
+        """The same about what a reader has given, which is worked on once only while run and input are the same."""
+        key = key_of(kind, given)  # outside: a wrong kind of input is the caller's fault, not the run's
+        run = self._find(run_id)
+        work = functools.partial(asked, lambda: request(run.trainer), InputRefused)
+        return self._guard(run, lambda: run.answers.to(key, run.version, run.trainer.config, work))

@@ -47,6 +47,10 @@ class Line:
         if self._waiting.pop(ticket, None):
             self._entered.append(now)
 
+    def leave(self, ticket: str) -> None:
+        """A ticket is not wanted any more."""
+        self._waiting.pop(ticket, None)
+
     def forget_the_gone(self, now: float) -> None:
         for ticket in [name for name, waiting in self._waiting.items() if waiting.seen < now - PATIENCE_S]:
             del self._waiting[ticket]

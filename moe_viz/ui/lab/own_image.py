@@ -13,6 +13,7 @@ from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
+from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import LabRun, engine
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
@@ -71,7 +72,7 @@ def _routed(run: LabRun, data: bytes) -> tuple[list[RoutingTrace], np.ndarray] |
         st.info(_("Your model is not running yet."))
         return None
     try:
-        return engine().route_image(run.run, data)
+        return answer(run, engine().route_image, data)
     except WorkerLost:
         run.lost = True
     except EngineError as error:

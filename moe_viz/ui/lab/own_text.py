@@ -8,6 +8,7 @@ from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.trace import RoutingTrace
+from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import LabRun, engine
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
@@ -73,7 +74,7 @@ def _routed(run: LabRun, text: str) -> list[RoutingTrace]:
         st.info(_("Your model is not running yet."))
         return []
     try:
-        return engine().route_text(run.run, text)
+        return answer(run, engine().route_text, text)
     except WorkerLost:
         run.lost = True
     except EngineError as error:
