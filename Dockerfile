@@ -18,7 +18,6 @@ RUN python -m pip install --index-url "$TORCH_INDEX" "$(grep '^torch==' requirem
     && python -m pip install -r requirements.txt
 
 COPY LICENSE README.md app.py ./
-COPY .streamlit/config.toml .streamlit/config.toml
 COPY assets assets
 COPY moe_viz moe_viz
 COPY pages pages
@@ -28,6 +27,4 @@ USER lab
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=60s --timeout=15s --start-period=90s --retries=3 CMD ["python", "-m", "moe_viz", "health"]
-# serverAddress: otherwise Streamlit asks an outside service for its own address, only to print it.
-CMD ["streamlit", "run", "app.py", "--server.headless=true", "--server.address=0.0.0.0", "--server.port=8501", \
-     "--server.fileWatcherType=none", "--browser.serverAddress=localhost"]
+CMD ["python", "-m", "moe_viz", "serve", "--server.address=0.0.0.0", "--server.port=8501"]

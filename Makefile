@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test soak-tests test-cluster cluster-demo parity bench lint format locale clean
+.PHONY: run dev test soak-tests test-cluster cluster-demo parity bench lint format locale clean
 
 run: .venv/.run
-	$(BIN)/streamlit run app.py
+	$(BIN)/python -m moe_viz serve
+
+# The same, anew after each change of a source file.
+dev: .venv/.dev
+	$(BIN)/python -m moe_viz serve --reload
 
 test: .venv/.dev
 	$(BIN)/python -m tests.browser.chromium

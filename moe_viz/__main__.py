@@ -1,4 +1,4 @@
-"""`python -m moe_viz`: the lab without a browser."""
+"""`python -m moe_viz`: the lab, and what it does without a browser."""
 
 import sys
 

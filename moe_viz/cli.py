@@ -1,5 +1,5 @@
-"""The command line: `train` a run into a folder, `verify` that a folder's run can be reproduced, `export` its numbers; and for whoever
-runs the lab as a server, `doctor` before it runs and `health` while it does.
+"""The command line: `serve` opens the lab, also where no command is named; without a browser, `train` a run into a folder, `verify` that
+a folder's run can be reproduced, `export` its numbers; and for whoever serves others, `doctor` before it runs and `health` while it does.
 
 Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train.
 Exit codes: 0 done, 1 the run diverged, could not be reproduced or could not be written (doctor, health: not fit), 2 bad arguments.
@@ -35,7 +35,11 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     parser = make_parser()
-    asked = parser.parse_args(arguments)
+    asked, rest = parser.parse_known_args((sys.argv[1:] if arguments is None else list(arguments)) or ["serve"])
+    if asked.name == "serve":
+        asked.flags = rest  # Streamlit's own, which it reads and refuses itself
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return asked.command(asked)
     except ValueError as error:
@@ -51,10 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     parser = Parser(
-        prog="python -m moe_viz", description="A live laboratory for Mixture-of-Experts routing, without a browser."
+        prog="python -m moe_viz", description="A live laboratory for Mixture-of-Experts routing, in a browser or without one."
     )
     parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")
-    commands = parser.add_subparsers(dest="name", required=True, metavar="{train,verify,export,doctor,health}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="{serve,train,verify,export,doctor,health}")
+
+    command = commands.add_parser(
+        "serve", help="open the lab (the default)", allow_abbrev=False, usage="%(prog)s [--reload] [any flag of streamlit run]"
+    )
+    command.add_argument("--reload", action="store_true", help="start it anew when a source file changes")
+    command.set_defaults(command=serve)
 
     usage = "%(prog)s [--router NAME] [--k K] [--steps N] [--out DIR] [any knob below]"
     command = commands.add_parser("train", help="train a run and record it", allow_abbrev=False, usage=usage)
@@ -97,6 +107,13 @@ def make_parser() -> Parser:
 
 
 # -- commands --------------------------------------------------------------------------------------------------------------
+
+
+def serve(asked: argparse.Namespace) -> int:
+    """Serve the lab until it is stopped."""
+    from moe_viz import launch
+
+    return (launch.serve_and_reload if asked.reload else launch.serve)(asked.flags)
 
 
 def train(asked: argparse.Namespace) -> int:

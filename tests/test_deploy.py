@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from streamlit import config as streamlit_config
 from websockets.asyncio.client import connect
 
 from moe_viz.cli import make_parser
 from moe_viz.settings import APART, PREFIX, PROFILES, Settings
+from moe_viz.ui.server.streamlit_patches import options_given
 from tests.browser.lab import free_port
 from tests.websocket import Reader
 
@@ -78,7 +78,7 @@ def test_everything_the_app_needs_is_copied():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     left_out = {Path(path).parts[0] for path in tracked} - copied
     assert not [name for name in left_out if name.endswith(".py")]
-    assert not left_out & {"moe_viz", "pages", "assets", ".streamlit", "requirements.txt"}
+    assert not left_out & {"moe_viz", "pages", "assets", "requirements.txt"}
 
 
 def test_torch_is_the_pinned_one():
@@ -92,15 +92,12 @@ def test_torch_is_the_pinned_one():
 
 def test_commands_have_the_options_they_use():
     (command,) = map(json.loads, of("CMD"))
-    assert command[:3] == ["streamlit", "run", "app.py"]
-    for word in command[3:]:
-        name, _, value = word.removeprefix("--").partition("=")
-        option = streamlit_config._config_options_template[name]
-        assert value and option is not None
+    assert command[:4] == ["python", "-m", "moe_viz", "serve"]
+    assert options_given(command[4:]) == {"server.address": "0.0.0.0", "server.port": 8501}
     (check,) = of("HEALTHCHECK")
     asked = json.loads(check.partition(" CMD ")[2])
     assert make_parser().parse_args(asked[3:]).command and asked[:3] == ["python", "-m", "moe_viz"]
-    port = dict(word.removeprefix("--").split("=") for word in command[3:])["server.port"]
+    port = dict(word.removeprefix("--").split("=") for word in command[4:])["server.port"]
     assert f":{port}/" in make_parser().parse_args(["health"]).url and of("EXPOSE") == [port]
 
 
@@ -160,7 +157,7 @@ def below_a_prefix(tmp_path_factory):
         "STREAMLIT_SERVER_PORT": str(port),
         "STREAMLIT_SERVER_HEADLESS": "true",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.fileWatcherType=none"]
+    command = [sys.executable, "-m", "moe_viz", "serve"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield port

@@ -131,7 +131,7 @@ def test_a_server_with_a_refused_setting_does_not_start(tmp_path):
         "STREAMLIT_BROWSER_SERVER_ADDRESS": "localhost",
         "STREAMLIT_SERVER_PORT": "0",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "moe_viz", "serve", "--server.headless=true"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == "moe_viz cannot start: MOE_VIZ_LEASE_S = '0' is not allowed; it must be 5 to 3600 s.\n"

@@ -20,6 +20,7 @@ from typing import IO
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from moe_viz.launch import flags
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
@@ -39,18 +40,8 @@ def server(
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """A running app: its address and its process; what it says goes to the file `log`. Everything it started is gone afterwards."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        script,
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
-    command += ["--server.address", "127.0.0.1", "--server.fileWatcherType", "none"]
+    started = ["moe_viz", "serve"] if script == "app.py" else ["streamlit", "run", script, *flags(), "--server.headless=true"]
+    command = [sys.executable, "-m", *started, f"--server.port={port}", "--server.address=127.0.0.1"]
     address = f"http://127.0.0.1:{port}"
     # no pipe: one that nobody reads stops the server when it is full
     with open(log, "w+b") if log else tempfile.TemporaryFile() as said:

@@ -100,12 +100,12 @@ def test_views_write_text_and_never_markup(path):
 
 
 def test_streamlit_is_configured_shut():
-    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-    server, client = config["server"], config["client"]
-    assert server["enableCORS"] and server["enableXsrfProtection"] and not server["enableStaticServing"]
-    assert server["maxUploadSize"] <= 12 and server["maxMessageSize"] <= 32 and server["maxWidgetStateSize"] <= 1
-    assert client["showErrorDetails"] == "none" and client["toolbarMode"] == "minimal"
-    assert not config["browser"]["gatherUsageStats"]
+    found = streamlit_settings({})
+    assert found["server.enableCORS"] and found["server.enableXsrfProtection"]
+    assert not found["server.enableStaticServing"] and not found["browser.gatherUsageStats"]
+    assert found["server.maxUploadSize"] <= 12 and found["server.maxMessageSize"] <= 32
+    assert found["server.maxWidgetStateSize"] <= 1
+    assert found["client.showErrorDetails"] == "none" and found["client.toolbarMode"] == "minimal"
 
 
 def test_every_package_is_pinned_and_installed_as_pinned():
