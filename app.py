@@ -4,25 +4,15 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 """
 
 import streamlit as st
-from starlette.middleware import Middleware
 
-from moe_viz.ui.server import errors, gc_timer, lifecycle, passphrase, streamlit_patches, upload_limit
+from moe_viz.ui.server import lifecycle, passphrase
 from moe_viz.ui.session import run_cookie
 from moe_viz.ui.widgets.i18n import _, picker
 
 if __name__ != "__main__":
-    passphrase.only_through_the_main_script()
-    app = st.App(
-        __file__,
-        lifespan=lifecycle.lifespan,
-        routes=lifecycle.routes(),
-        middleware=[Middleware(upload_limit.FewFiles)],
-        on_script_error=errors.say,
-    )
+    app = st.App(__file__, **lifecycle.started_by_streamlit())  # `streamlit run` looks for this very call
 else:
-    st.set_page_config(page_title="moe_viz", page_icon=":material/hub:", layout="wide")
-    gc_timer.start()
-    streamlit_patches.guard()
+    st.set_page_config(page_title="moe_viz", page_icon=str(lifecycle.ICON), layout="wide")
     page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),

@@ -55,13 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     parser = Parser(
-        prog="python -m moe_viz", description="A live laboratory for Mixture-of-Experts routing, in a browser or without one."
+        prog="python -m moe_viz",
+        description="A live laboratory for Mixture-of-Experts routing, in a browser or without one.",
     )
     parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="{serve,train,verify,export,doctor,health}")
 
     command = commands.add_parser(
-        "serve", help="open the lab (the default)", allow_abbrev=False, usage="%(prog)s [--reload] [any flag of streamlit run]"
+        "serve",
+        help="open the lab (the default)",
+        allow_abbrev=False,
+        usage="%(prog)s [--reload] [any flag of streamlit run]",
     )
     command.add_argument("--reload", action="store_true", help="start it anew when a source file changes")
     command.set_defaults(command=serve)

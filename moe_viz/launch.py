@@ -6,23 +6,22 @@ Its Streamlit settings are data here, not a file beside the code, because an ins
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from moe_viz.settings import settings_or_exit
+from moe_viz import paths
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "app.py"
+SCRIPT = paths.ROOT / "app.py"
+TRIED = "1.67"
+"""The version of Streamlit whose private parts we use (`moe_viz/ui/server/streamlit_patches.py`)."""
 SOURCES = ("app.py", "pages", "moe_viz", "assets/components", "assets/locale")
-"""What `make dev` watches. Never the whole folder: Streamlit's own watcher takes `.venv` along, and a page then costs ten times as much."""
+"""What `make dev` watches. Never the whole folder: with `.venv` in it, as Streamlit's own watcher does, a page costs ten times as much."""
 LOOK_S = 0.5
-CHANGED = 64
-"""Exit code of no lab: the one that runs was stopped because a source file has changed."""
 
 LIGHT = {
     "primaryColor": "#0b6fa4",
@@ -48,6 +47,7 @@ STREAMLIT: dict[str, Any] = {
     "server.enableStaticServing": False,
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": False,
+    "server.headless": False,  # a headless one asks a service outside for this machine's address, only to print it
     "browser.gatherUsageStats": False,
     # Streamlit otherwise collects garbage after every fragment run, which costs more than drawing the page
     # (measured: 43.8 against 5.8 CPU-ms an update). The app collects on a slow timer instead.
@@ -55,7 +55,7 @@ STREAMLIT: dict[str, Any] = {
     "runner.fastReruns": True,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
-    "client.showErrorLinks": False,
+    "client.showErrorLinks": "false",
     "theme.font": "sans-serif",
     "theme.baseRadius": "medium",
     **{f"theme.light.{word}": colour for word, colour in LIGHT.items()},
@@ -63,12 +63,24 @@ STREAMLIT: dict[str, Any] = {
 }
 
 
+class OtherStreamlit(ImportError):
+    """A version of Streamlit that has not been tried; the message says what to install."""
+
+
+def refuse_other_streamlit(found: str | None = None) -> None:
+    """Raises OtherStreamlit, in one sentence, where the installed version (or `found`) is not the one that was tried."""
+    found = found or version("streamlit")
+    if found.split(".")[:2] != TRIED.split("."):
+        raise OtherStreamlit(
+            f"it works with Streamlit {TRIED}, but {found} is installed; `python -m pip install 'streamlit~={TRIED}.0'` brings the right one"
+        )
+
+
 def streamlit_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Every Streamlit option that the lab is served with, by its dotted name. given: those that the user has set, which win."""
     chosen = STREAMLIT | dict(given)
-    if chosen.get("server.headless"):
-        # otherwise Streamlit asks a service outside for this machine's address, only to print it
-        chosen.setdefault("browser.serverAddress", "localhost")
+    if chosen["server.headless"]:
+        chosen.setdefault("browser.serverAddress", "localhost")  # then it does not ask
     return chosen
 
 
@@ -79,12 +91,13 @@ def flags(chosen: Mapping[str, Any] = STREAMLIT) -> list[str]:
 
 def serve(arguments: Sequence[str] = ()) -> int:
     """Serve the lab until it is stopped. arguments: flags of `streamlit run`. Returns the exit code."""
-    # Imported late: the settings speak first, and the command line does not load Streamlit for its other commands.
-    from moe_viz.ui.server import streamlit_patches
-
+    try:  # imported late: the command line loads Streamlit for this alone
+        from moe_viz.ui.server import streamlit_patches
+    except OtherStreamlit as error:
+        print(f"moe_viz cannot start: {error}.", file=sys.stderr)
+        return 2
     given = streamlit_patches.options_given(arguments)
     streamlit_patches.set_options(streamlit_settings(given))
-    settings_or_exit()
 
     from moe_viz.ui.server import lifecycle
 
@@ -93,21 +106,20 @@ def serve(arguments: Sequence[str] = ()) -> int:
 
 def serve_and_reload(arguments: Sequence[str] = ()) -> int:
     """Serve the lab in a process of its own, anew after each change of a source file. Open pages come back by themselves."""
-    command = [sys.executable, "-m", "moe_viz", "serve", *arguments]
     while True:
-        lab, seen = subprocess.Popen(command), dict(sources())
+        lab = subprocess.Popen([sys.executable, "-m", "moe_viz", "serve", *arguments])
+        seen = dict(sources())
         try:
-            while lab.poll() is None and dict(sources()) == seen:
+            while dict(sources()) == seen:  # also after a mistake has ended it: the next change mends that
                 time.sleep(LOOK_S)
         except KeyboardInterrupt:
-            return lab.wait()  # Ctrl-C of the terminal reaches both
-        if lab.poll() is not None and dict(sources()) == seen:
-            return lab.returncode
-        lab.terminate()
-        lab.wait()
+            return 0
+        finally:
+            lab.terminate()
+            lab.wait()
 
 
-def sources(root: Path = ROOT) -> Iterator[tuple[str, int]]:
+def sources(root: Path = paths.ROOT) -> Iterator[tuple[str, int]]:
     """Each source file below `SOURCES` and when it was last written, in ns."""
     for name in SOURCES:
         place = root / name

@@ -40,7 +40,9 @@ def server(
 ) -> Iterator[tuple[str, subprocess.Popen]]:
     """A running app: its address and its process; what it says goes to the file `log`. Everything it started is gone afterwards."""
     port = free_port()
-    started = ["moe_viz", "serve"] if script == "app.py" else ["streamlit", "run", script, *flags(), "--server.headless=true"]
+    started = (
+        ["moe_viz", "serve"] if script == "app.py" else ["streamlit", "run", script, *flags(), "--server.headless=true"]
+    )
     command = [sys.executable, "-m", *started, f"--server.port={port}", "--server.address=127.0.0.1"]
     address = f"http://127.0.0.1:{port}"
     # no pipe: one that nobody reads stops the server when it is full

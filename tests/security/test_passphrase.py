@@ -10,7 +10,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from moe_viz.settings import settings
-from moe_viz.ui.server import passphrase
+from moe_viz.ui.server import passphrase, streamlit_patches
 from tests.test_house import ROOT
 
 WORD = "кошка на коврике"
@@ -34,7 +34,7 @@ def locked(monkeypatch):
 
     def as_the_server_does(self, *args, **kwargs):
         prepare(self, *args, **kwargs)
-        passphrase.only_through_the_main_script()
+        streamlit_patches.no_automatic_pages()
 
     monkeypatch.setattr(PagesManager, "__init__", as_the_server_does)
 

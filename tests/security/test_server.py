@@ -253,6 +253,35 @@ def test_no_message_harms_the_server_or_a_bystander(locked):
         assert secret not in log, "the log repeats what only a reader may know"
 
 
+def test_no_stranger_empties_the_caches(locked):
+    """Streamlit would do it before `app.py` runs, so before the passphrase: every lease of every session would end, and all that is kept once."""
+
+    async def tried():
+        bystander = await inside(locked)
+        await bystander.until(lambda reader: step(reader) > 0 and run_of(reader), 120)
+        run = run_of(bystander)
+        stranger = await Reader(locked.address, ticks=False).open()
+        await stranger.until(lambda reader: reader.finished)
+        for kind in ("clear_cache", "load_git_info", "set_run_on_save"):
+            await stranger.send(BackMsg(**{kind: True}).SerializeToString())
+        skills = BackMsg()
+        skills.backend_operation_request.install_skills.SetInParent()
+        await stranger.send(skills.SerializeToString())
+        await stranger.rerun()
+        await stranger.until(lambda reader: reader.finished > 1)
+        assert not stranger.errors
+        at = step(bystander)
+        await bystander.until(lambda reader: step(reader) > at, 120)
+        assert run_of(bystander) == run and not bystander.errors
+        await stranger.close()
+        await bystander.close()
+
+    asyncio.run(tried())
+    said = locked.log.read_text(encoding="utf-8")
+    for kind in ("clear_cache", "load_git_info", "set_run_on_save", "backend_operation_request"):
+        assert f"message_refused kind={kind}" in said
+
+
 def test_a_message_too_large_is_not_even_read(locked):
     async def send(size):
         reader = await Reader(locked.address, ticks=False).open()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from importlib.metadata import version
 
 import pytest
 from packaging.requirements import Requirement
 
+from moe_viz.launch import streamlit_settings
 from moe_viz.ui.session.run_cookie import read as read_cookie
 from tests.test_house import ROOT, imports
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -11,7 +10,7 @@ from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, R
 from moe_viz.spec.describe import allowed, write
 from moe_viz.spec.knobs import N_, is_live
 from moe_viz.ui.gates.comparison import MOST, Comparison
-from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.session.permalink import address
 from moe_viz.ui.widgets.i18n import _, language
 
 FAMILIES = {
@@ -152,7 +151,7 @@ def _compare(name: str, found: Comparison) -> None:
 
 def link(name: str, options: dict[str, Any] | None = None) -> str:
     """A permalink to the lab with this router: on text where it is causal, else on images, with as few experts as its options need."""
-    return "./?" + urlencode(encode(example(name, options), language()))
+    return address(example(name, options), language())
 
 
 def example(name: str, options: dict[str, Any] | None = None) -> RunConfig:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from moe_viz.engine.protocol import EngineError, KeptRun
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.session.permalink import address
 from moe_viz.ui.session.run import STATE as LAB
 from moe_viz.ui.session.run import LabRun, lease
 from moe_viz.ui.session.run_cookie import MOST, remembered
@@ -262,6 +261,4 @@ def ago(seconds: float) -> str:
 
 def link(run: KeptRun) -> str:
     """The address that opens this very run."""
-    here = urlsplit(st.context.url or "")
-    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
-    return f"{origin}/?{urlencode(encode(RunConfig.from_flat(run.config), language(), run.run))}"
+    return address(RunConfig.from_flat(run.config), language(), run.run)

@@ -1,26 +1,28 @@
-"""Collect garbage on a slow timer. Streamlit's own collection after every fragment run is off (see .streamlit/config.toml)."""
+"""Collect garbage on a slow timer. Streamlit's own collection after every fragment run is off (see `moe_viz/launch.py`)."""
 
 from __future__ import annotations
 
 import gc
 import threading
 
-import streamlit as st
-
 SECONDS = 30
 
+_starting = threading.Lock()
+_timer: threading.Thread | None = None
 
-@st.cache_resource(show_spinner=False)
+
 def start() -> threading.Thread:
-    """Start the timer once for the whole server. Freezing what is loaded by now keeps each collection short."""
-    gc.collect()
-    gc.freeze()
-    stop = threading.Event()
-
-    def sweep() -> None:
-        while not stop.wait(SECONDS):
+    """The timer of this process, started by the first call. Freezing what is loaded by then keeps each collection short."""
+    global _timer
+    with _starting:
+        if _timer is None:
             gc.collect()
+            gc.freeze()
+            _timer = threading.Thread(target=_sweep, args=(threading.Event(),), name="garbage-collection", daemon=True)
+            _timer.start()
+        return _timer
 
-    thread = threading.Thread(target=sweep, name="garbage-collection", daemon=True)
-    thread.start()
-    return thread
+
+def _sweep(stop: threading.Event) -> None:
+    while not stop.wait(SECONDS):
+        gc.collect()

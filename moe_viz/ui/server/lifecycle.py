@@ -1,6 +1,6 @@
 """What the web server does beside showing pages: start and end in order, and tell a load balancer or container how it is.
 
-`app.py` hands `lifespan` and `routes()` to Streamlit's own server object, which `streamlit run app.py` finds and serves.
+`app` is Streamlit's own server object with these, served by `moe_viz.launch`; `app.py` makes the same for hosts that call `streamlit run`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,52 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from moe_viz import __version__, logs
+from moe_viz import __version__, launch, logs, paths
 from moe_viz.engine.client import engine
 from moe_viz.engine.health import vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.settings import settings, settings_or_exit, unknown_variables
+from moe_viz.ui.server import errors, streamlit_patches, upload_limit
 
 log = logging.getLogger(__name__)
 
+ICON = paths.ASSETS / "icon.svg"
+"""Of the browser's tab: ours, because Streamlit's named icons are asked from a service outside for this place."""
+
 PATIENCE_S = 3.0
 """A worker that has not answered for so long counts as silent: a step of the largest model takes well under a second."""
+
+
+def app(script: Path) -> st.App:
+    """The server of the lab. Ends the process where a setting is refused."""
+    return st.App(script, **parts())
+
+
+def started_by_streamlit() -> dict[str, Any]:
+    """`parts()`, and what `moe_viz.launch` would have set, where `streamlit run app.py` has started the process."""
+    streamlit_patches.set_options_left_open(launch.STREAMLIT)
+    return parts()
+
+
+def parts() -> dict[str, Any]:
+    """What `st.App` is given beside its script."""
+    streamlit_patches.no_automatic_pages()
+    streamlit_patches.guard()
+    return {
+        "lifespan": lifespan,
+        "routes": routes(),
+        "middleware": [Middleware(upload_limit.FewFiles)],
+        "on_script_error": errors.say,
+    }
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from hashlib import sha256
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from moe_viz.settings import settings
 from moe_viz.ui.widgets.i18n import _, picker
@@ -67,11 +66,6 @@ def is_right(given: str, wanted: str) -> bool:
     """Compare two passphrases in a time that says nothing about where they differ. Forms of the same letter and outer spaces do not count."""
     one, two = (sha256(unicodedata.normalize("NFKC", text).strip().encode()).digest() for text in (given, wanted))
     return hmac.compare_digest(one, two)
-
-
-def only_through_the_main_script() -> None:
-    """Switch off Streamlit's automatic `pages/`: before the first `st.navigation` they would open without `app.py`, so without this door."""
-    PagesManager.uses_pages_directory = False
 
 
 def ask() -> None:

@@ -1,4 +1,7 @@
-"""Let no click be lost or undone by what a page does by itself: races of Streamlit 1.67, closed where requests come in and where they are run.
+"""All that we use of Streamlit's private parts, and nothing else of ours: another version may change them, so the package refuses others.
+
+First come its options, its server and what only it knows of the run in progress. The rest lets no click be lost or undone by what a page does
+by itself, and answers no message that no page of ours sends: races and open ends of Streamlit 1.67, closed where requests come in and are run.
 
 *A tick of the page just left.* Between a click on another page and that page's arrival, a fragment's timer asks for a run of the *old* page; the
 server has still to forget that page's fragments, so it accepts, declares the old page current again, and the browser empties the new one.
@@ -16,19 +19,31 @@ There is no setting for any of them (without `fastReruns`, clicks on the other p
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any
 from weakref import WeakValueDictionary
 
-import streamlit as st
+import click
+from streamlit import config, runtime
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.fragment import ThreadState
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
+
+from moe_viz import logs
+
+log = logging.getLogger(__name__)
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 """Kinds of widget state that say that something was pressed, rather than what is chosen."""
@@ -36,6 +51,98 @@ MOST_PRESSES = 20
 """That wait to be heard at once; more than any reader can press, few enough for a visitor who floods the server."""
 SOON_S = 0.005
 """Until a request for a part that came at the end of a run is tried again."""
+MESSAGES = frozenset({"rerun_script", "stop_script", "app_heartbeat", "file_urls_request"})
+"""What a page of ours may ask of the server. Streamlit would also empty its caches for everybody (`clear_cache`), run git, and watch files, for
+whoever has the address: before `app.py` runs, so before a passphrase is asked."""
+OPERATIONS = frozenset({"deferred_file", "dataframe_chunk"})
+"""The same of its `backend_operation_request`, which would also write files into the project (`install_skills`)."""
+
+
+# -- starting --------------------------------------------------------------------------------------------------------------
+
+
+def options_given(arguments: Sequence[str]) -> dict[str, Any]:
+    """The Streamlit options that flags and `STREAMLIT_...` variables set, by dotted name, in their own types. Ends the process on a bad one."""
+    from streamlit.web.cli import main_run  # only a server needs it
+
+    try:
+        words = main_run.make_context("python -m moe_viz serve", [*arguments, "app.py"]).params
+    except click.exceptions.Exit as done:  # --help
+        raise SystemExit(done.exit_code) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    if words["args"]:
+        raise SystemExit(f"python -m moe_viz serve: {words['target']} is no flag of streamlit run")
+    given = {word.replace("_", "."): value for word, value in words.items() if value is not None and value != ()}
+    return {name: value for name, value in given.items() if name in config._config_options_template}
+
+
+def set_options(chosen: Mapping[str, Any]) -> None:
+    """Put options in force, as `streamlit run` does with its flags, before anything asks for one."""
+    from streamlit.web.bootstrap import load_config_options
+
+    load_config_options(dict(chosen))
+
+
+def set_options_left_open(chosen: Mapping[str, Any]) -> None:
+    """The same in a process that `streamlit run` has started: what the user has set by flag, variable or file stays."""
+    for name, value in chosen.items():
+        if not config.is_manually_set(name):
+            config.set_option(name, value)
+
+
+def run(app: Any) -> int:
+    """Serve a `st.App` until the process is told to end. Without `streamlit run`'s own watcher of configuration files."""
+    from streamlit.web.server.starlette.starlette_server import UvicornRunner
+
+    UvicornRunner(app).run()
+    return 0
+
+
+def no_automatic_pages() -> bool:
+    """Switch off Streamlit's automatic `pages/`, which open beside `app.py` before the first `st.navigation`; whether they were on."""
+    were_on, PagesManager.uses_pages_directory = PagesManager.uses_pages_directory, False
+    return bool(were_on)
+
+
+# -- the server and the run in progress ------------------------------------------------------------------------------------
+
+
+def open_pages() -> int | None:
+    """Browser sessions connected now; None outside a server."""
+    if not runtime.exists():
+        return None
+    families = runtime.get_instance().stats_mgr.get_stats(family_names=["active_sessions"])
+    return sum(stat.value for stats in families.values() for stat in stats)
+
+
+def files_held(session: str) -> int:
+    """Uploaded files that the server keeps for this session."""
+    return len(runtime.get_instance().uploaded_file_mgr.file_storage.get(session, ()))
+
+
+def session_id() -> str | None:
+    """Of the page that is being drawn; None outside a server."""
+    context = get_script_run_ctx()
+    return context.session_id if context else None
+
+
+def in_a_part() -> bool:
+    """Whether a part of the page (a fragment) is being drawn by itself."""
+    context = get_script_run_ctx()
+    return bool(context and context.fragment_ids_this_run)
+
+
+def set_timer(seconds: float) -> None:
+    """Give the fragment that is being drawn another timer in the browser, as `st.fragment(run_every=...)` does, but without drawing the page anew."""
+    message = ForwardMsg()
+    message.auto_rerun.interval, message.auto_rerun.fragment_id = seconds, ThreadState.get().fragment_id or ""
+    if message.auto_rerun.fragment_id:
+        get_script_run_ctx().enqueue(message)
+
+
+# -- requests --------------------------------------------------------------------------------------------------------------
 
 
 class Whereabouts:
@@ -152,11 +259,36 @@ def _runner(state: SafeSessionState) -> Any | None:
     return getattr(state._yield_callback, "__self__", None)
 
 
-@st.cache_resource(show_spinner=False)
-def guard() -> bool:
-    """Put the checks before every request and every run of every session, once for the whole server."""
+def is_wanted(message: BackMsg) -> bool:
+    """Whether a page of ours can have sent this."""
+    kind = message.WhichOneof("type")
+    if kind == "backend_operation_request":
+        return message.backend_operation_request.WhichOneof("payload") in OPERATIONS
+    return kind in MESSAGES
+
+
+_guarding = threading.Lock()
+
+
+def guard() -> None:
+    """Put the checks before every message, request and run of every session. Once for the whole process: a second call does nothing."""
+    with _guarding:
+        if not getattr(AppSession, "_moe_viz_guarded", False):  # kept there, because this module may be imported anew
+            _guard()
+            AppSession._moe_viz_guarded = True
+
+
+def _guard() -> None:
+    take = AppSession.handle_backmsg
     ask, start, create = AppSession.request_rerun, AppSession._create_scriptrunner, SafeSessionState.__init__
     begin, finish = SafeSessionState.on_script_will_rerun, SafeSessionState.on_script_finished
+
+    @wraps(take)
+    def handle_backmsg(session: AppSession, message: BackMsg) -> None:
+        if is_wanted(message):
+            take(session, message)
+        else:
+            logs.event(log, "message_refused", logging.WARNING, kind=str(message.WhichOneof("type")))
 
     @wraps(ask)
     def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
@@ -207,9 +339,9 @@ def guard() -> bool:
             if not _stopped(_runner(state)):  # or it would forget the presses that the next run has not looked at yet
                 finish(state, *args, **kwargs)
 
+    AppSession.handle_backmsg = handle_backmsg
     AppSession.request_rerun = request_rerun
     AppSession._create_scriptrunner = create_scriptrunner
     SafeSessionState.__init__ = one_lock
     SafeSessionState.on_script_will_rerun = on_script_will_rerun
     SafeSessionState.on_script_finished = on_script_finished
-    return True

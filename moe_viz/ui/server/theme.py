@@ -3,8 +3,8 @@
 import json
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
+from moe_viz.ui.server import streamlit_patches
 from moe_viz.ui.widgets.i18n import _
 
 CSS = """
@@ -56,10 +56,9 @@ window.moeVizTables = setInterval(() => {
 
 def apply() -> None:
     """Add the rules to the page; first see to it that the page stands inside the app."""
-    if PagesManager.uses_pages_directory:
+    if streamlit_patches.no_automatic_pages():
         # A link to this very page was the first thing asked of a fresh server: Streamlit then takes the folder `pages` for its old kind of
         # multipage app and runs the page alone, until something has called st.navigation.
-        PagesManager.uses_pages_directory = False
         st.rerun()
     st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
     with st.container(key="script"):

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 from starlette.responses import PlainTextResponse
-from streamlit import runtime
+
+from moe_viz.ui.server.streamlit_patches import files_held
 
 MOST_FILES = 3
 """Of one session at once, those on their way included; the page takes one picture or one saved run at a time and lets the last one go."""
@@ -25,7 +26,7 @@ class FewFiles:
         if scope["type"] != "http" or scope["method"] != "PUT" or PATH not in path:
             return await self._app(scope, receive, send)
         session = path.rpartition(PATH)[2].partition("/")[0]
-        if _held(session) + self._coming[session] >= MOST_FILES:
+        if files_held(session) + self._coming[session] >= MOST_FILES:
             return await PlainTextResponse("Too many files", status_code=429)(scope, receive, send)
         self._coming[session] += 1
         try:
@@ -33,7 +34,3 @@ class FewFiles:
         finally:
             self._coming[session] -= 1
             self._coming += Counter()  # forgets the zeros
-
-
-def _held(session: str) -> int:
-    return len(runtime.get_instance().uploaded_file_mgr.file_storage.get(session, ()))

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
+import streamlit as st
 from pydantic import ValidationError
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
@@ -41,6 +43,14 @@ def encode(config: RunConfig, language: str = "en", run: str | None = None) -> d
     """The query parameters of a run's settings, in a fixed order; with `run`, its id, those of the run itself."""
     settings = {word: write(value) for word, value in config.flat().items()}
     return {"v": VERSION, **settings, "lang": language, **({RUN: run} if run else {})}
+
+
+def address(config: RunConfig, language: str = "en", run: str | None = None) -> str:
+    """The whole link to the lab with these settings, as this reader's browser can open it: host and path prefix included."""
+    here = urlsplit(st.context.url or "")
+    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
+    prefix = st.get_option("server.baseUrlPath").strip("/")
+    return f"{origin}/{prefix + '/' if prefix else ''}?{urlencode(encode(config, language, run))}"
 
 
 def run_of(params: Mapping[str, str]) -> str | None:

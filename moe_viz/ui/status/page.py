@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from streamlit import runtime
 
 from moe_viz.engine.client import engine, home
 from moe_viz.engine.health import machine, versions, vitals
@@ -15,6 +14,7 @@ from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.server import theme
+from moe_viz.ui.server.streamlit_patches import open_pages
 from moe_viz.ui.widgets.i18n import _
 
 SECONDS = 2.0
@@ -159,14 +159,6 @@ def state_of(run: dict[str, Any]) -> str:
     if run["state"] in ("failed", "diverged"):
         return run["state"]
     return "running" if run["active"] else "unread" if run["playing"] else "paused"
-
-
-def open_pages() -> int | None:
-    """Browser sessions connected now; None outside a server."""
-    if not runtime.exists():
-        return None
-    families = runtime.get_instance().stats_mgr.get_stats(family_names=["active_sessions"])
-    return sum(stat.value for stats in families.values() for stat in stats)
 
 
 def duration(seconds: float | None) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from moe_viz.ui.server.streamlit_patches import in_a_part
 
 DONE = "pressed_in_a_part"
 
@@ -17,8 +18,7 @@ DONE = "pressed_in_a_part"
 def press(label: str, act: Callable[[], Any], key: str, **look: Any) -> None:
     """A button in a part of the page that is drawn by itself (a fragment, a dialog): `act` is called, then the whole page drawn anew."""
     st.button(label, key=key, on_click=_do, args=(act,), **look)
-    context = get_script_run_ctx()
-    if st.session_state.pop(DONE, False) and context and context.fragment_ids_this_run:
+    if st.session_state.pop(DONE, False) and in_a_part():
         st.rerun()
 
 

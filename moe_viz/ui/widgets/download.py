@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import pandas as pd
 import streamlit as st
@@ -19,7 +18,7 @@ from moe_viz.records import take as files
 from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
-from moe_viz.ui.session.permalink import encode
+from moe_viz.ui.session.permalink import address
 from moe_viz.ui.widgets.i18n import _, language
 
 Table = pd.DataFrame | Callable[[], pd.DataFrame]
@@ -87,9 +86,7 @@ def recorded_metrics(history: pd.DataFrame) -> list[str]:
 
 def lab_link(config: Mapping[str, Any]) -> str:
     """The lab's address with every knob of this run."""
-    here = urlsplit(st.context.url or "")
-    origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
-    return f"{origin}/?{urlencode(encode(RunConfig.from_flat(dict(config)), language()))}"
+    return address(RunConfig.from_flat(dict(config)), language())
 
 
 def stamp(

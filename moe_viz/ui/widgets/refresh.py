@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import streamlit as st
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime.fragment import ThreadState
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from moe_viz.settings import settings
+from moe_viz.ui.server import streamlit_patches
 from moe_viz.ui.widgets.i18n import _
 
 INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
@@ -105,10 +103,10 @@ def keep(wish: float | None = None) -> None:
 
     wish: where it may have changed since the page was drawn.
     """
-    pace, context = st.session_state.get(STATE), get_script_run_ctx()
-    if pace is None or context is None:
+    pace, page = st.session_state.get(STATE), streamlit_patches.session_id()
+    if pace is None or page is None:
         return
-    page, now = context.session_id, time.monotonic()
+    now = time.monotonic()
     changed, pace.wish = wish not in (None, pace.wish), pace.wish if wish is None else wish
     crowd().tick(page, pace.wish)
     settled = now - pace.since > SETTLED_S
@@ -118,15 +116,7 @@ def keep(wish: float | None = None) -> None:
     aside = crowd().aside(page, pace.interval) if shared and settled else 0.0
     if pace.sent != pace.interval + aside:
         pace.sent, pace.since = pace.interval + aside, now
-        _set_timer(pace.sent)
-
-
-def _set_timer(seconds: float) -> None:
-    """Give the fragment that is being drawn another timer in the browser, as `st.fragment(run_every=...)` does, but without drawing the page anew."""
-    message = ForwardMsg()
-    message.auto_rerun.interval, message.auto_rerun.fragment_id = seconds, ThreadState.get().fragment_id or ""
-    if message.auto_rerun.fragment_id:
-        get_script_run_ctx().enqueue(message)
+        streamlit_patches.set_timer(pace.sent)
 
 
 def in_words() -> str:

@@ -58,7 +58,7 @@ def test_routers_that_see_the_future_are_told_on_text_only():
 
 @pytest.mark.parametrize(("name", "options"), EXAMPLES)
 def test_a_cards_link_opens_exactly_its_run(name, options):
-    config, found = decode(dict(parse_qsl(link(name, options).removeprefix("./?"))))
+    config, found = decode(dict(parse_qsl(link(name, options).partition("?")[2])))
     assert not found and config == example(name, options)
     assert config.router.name == name
     for word, value in (options or {}).items():

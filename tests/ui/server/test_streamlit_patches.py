@@ -1,15 +1,32 @@
 """What a page's timer may ask for after a click, and that no click is lost whatever runs at that moment."""
 
 import asyncio
+import importlib
 import random
+import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime import caching
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state.safe_session_state import SafeSessionState
 
-from moe_viz.ui.server.streamlit_patches import MOST_PRESSES, Desk, Whereabouts, repeats_a_press
+from moe_viz.ui.server import gc_timer, streamlit_patches
+from moe_viz.ui.server.streamlit_patches import (
+    MESSAGES,
+    MOST_PRESSES,
+    OPERATIONS,
+    Desk,
+    Whereabouts,
+    guard,
+    is_wanted,
+    repeats_a_press,
+)
 from tests.browser.lab import server
 from tests.websocket import Reader
 
@@ -133,3 +150,67 @@ async def clicks(rounds: int, guarded: bool = True):
                     return [(key, said, reader.text("counts"))], reader.errors
         await reader.close()
     return [], []
+
+
+def test_guarding_twice_adds_no_layer(monkeypatch):
+    names = [(AppSession, "handle_backmsg"), (AppSession, "request_rerun"), (AppSession, "_create_scriptrunner")]
+    names += [(SafeSessionState, f"{name}") for name in ("__init__", "on_script_will_rerun", "on_script_finished")]
+    guard()
+    once = [getattr(owner, name) for owner, name in names]
+    assert all(hasattr(method, "__wrapped__") and not hasattr(method.__wrapped__, "__wrapped__") for method in once)
+    guard()
+    caching.cache_resource.clear()  # what Streamlit does for whoever asks it to
+    guard()
+    monkeypatch.delitem(sys.modules, streamlit_patches.__name__)
+    importlib.import_module(streamlit_patches.__name__).guard()
+    assert [getattr(owner, name) for owner, name in names] == once
+
+
+def test_the_garbage_timer_is_started_once():
+    first = gc_timer.start()
+    caching.cache_resource.clear()
+    assert gc_timer.start() is first
+    assert [thread.name for thread in threading.enumerate()].count(first.name) == 1
+
+
+class Session:
+    """Stands in for Streamlit's: which of its parts a message has reached."""
+
+    def __init__(self):
+        self.reached = []
+
+    def __getattr__(self, name):
+        return lambda *_args, **_more: self.reached.append(name)
+
+
+def message(kind, operation=None):
+    found = BackMsg()
+    field = BackMsg.DESCRIPTOR.fields_by_name[kind]
+    if operation:
+        getattr(found.backend_operation_request, operation).SetInParent()
+    elif field.message_type:
+        getattr(found, kind).SetInParent()
+    else:
+        setattr(found, kind, True)
+    return found
+
+
+KINDS = [field.name for field in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields]
+OF_OPERATIONS = BackendOperationRequest.DESCRIPTOR.oneofs_by_name["payload"].fields
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_messages_that_a_page_of_ours_sends_are_handled(kind):
+    """Whatever kinds this Streamlit knows. Among the others are emptying everybody's caches, running git, and watching files."""
+    guard()
+    session = Session()
+    AppSession.handle_backmsg(session, message(kind))
+    assert bool(session.reached) == (kind in MESSAGES)
+    assert {"clear_cache", "load_git_info", "set_run_on_save"} <= {*KINDS} - MESSAGES
+
+
+@pytest.mark.parametrize("operation", [field.name for field in OF_OPERATIONS])
+def test_no_operation_that_writes_files_is_handled(operation):
+    asked = message("backend_operation_request", operation)
+    assert is_wanted(asked) == (operation in OPERATIONS)
+    assert operation not in OPERATIONS or operation in ("deferred_file", "dataframe_chunk")
