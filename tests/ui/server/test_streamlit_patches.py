@@ -3,8 +3,10 @@
 import asyncio
 import importlib
 import random
+import re
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -28,6 +30,7 @@ from moe_viz.ui.server.streamlit_patches import (
     repeats_a_press,
 )
 from tests.browser.lab import server
+from tests.test_house import ROOT, imports
 from tests.websocket import Reader
 
 
@@ -214,3 +217,11 @@ def test_no_operation_that_writes_files_is_handled(operation):
     asked = message("backend_operation_request", operation)
     assert is_wanted(asked) == (operation in OPERATIONS)
     assert operation not in OPERATIONS or operation in ("deferred_file", "dataframe_chunk")
+
+
+def test_private_parts_of_streamlit_stand_in_one_file():
+    ours = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "moe_viz").rglob("*.py")]
+    for path in ours:
+        inner = [name for name in imports(path) if name.startswith("streamlit.")]
+        reached = re.findall(r"\bst\.(?:runtime|web|proto|_[a-z]\w*)\b", path.read_text(encoding="utf-8"))
+        assert path == Path(streamlit_patches.__file__) or not (inner or reached), (path, inner, reached)
