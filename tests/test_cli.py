@@ -127,7 +127,8 @@ def test_values_arrive():
         ("export nowhere", "a recorded run needs it"),
         ("export nowhere --format xml", "invalid choice: 'xml'"),
         ("dance", "invalid choice: 'dance'"),
-        ("", "required"),
+        ("--quiet", "required"),
+        ("doctor --server.port 8600", "unrecognized arguments: --server.port 8600"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, said, capsys, tmp_path, monkeypatch):
