@@ -171,3 +171,19 @@ def test_what_looks_at_a_run_stands_above_it_and_below_the_trainer():
         assert all(name.startswith("moe_viz.training.metrics.") for name in ours(path)), path
     run = {name for name in ours(PACKAGE / "training" / "run.py") if ".inspect." in name}
     assert all(name.startswith("moe_viz.training.inspect.probe") for name in run)
+
+
+@pytest.mark.parametrize(
+    "room",
+    sorted(path.parent for path in PACKAGE.rglob("__init__.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_each_room_says_what_it_is_for_what_it_may_import_and_what_it_must_not_know(room):
+    words = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+    if room == PACKAGE:
+        return
+    text = " ".join(words.split())
+    assert "may import" in text.lower() and "must not know" in text.lower(), f"{room}: {words}"
+    if room.parent == PACKAGE:
+        listed = re.search(r"May import: (.*?)\. Must not know", text).group(1)
+        assert set(re.findall(r"`(\w+)`", listed)) == ALLOWED[room.name], room

@@ -1,1 +1,4 @@
-"""Records to figures: pure functions, no streamlit. `live.py` gives Vega-Lite specs (safe to tick), `frozen.py` Plotly figures (paused views)."""
+"""Records to figures, pure functions: `live` gives Vega-Lite specs (safe to tick), `frozen` Plotly figures (paused views).
+
+May import: `records`, `spec`. Must not know: Streamlit; every figure can be made in a notebook from a saved trace.
+"""

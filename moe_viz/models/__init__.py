@@ -1,4 +1,7 @@
-"""Whole networks around the MoE layer, one for each task."""
+"""Whole networks around the MoE layer, one for each task.
+
+May import: `moe`, `spec`, `tasks`. Must not know: how they are trained, or who watches.
+"""
 
 from __future__ import annotations
 

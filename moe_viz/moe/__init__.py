@@ -1,4 +1,7 @@
-"""The mixture-of-experts layer: routers, experts, and the one dispatch that joins them. Needs torch and `moe_viz.spec` only."""
+"""The mixture-of-experts layer: routers, experts, and the one dispatch that joins them. It could be published alone.
+
+May import: `spec`. Must not know: models, tasks, training, or who looks at a routing.
+"""
 
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.layer import MoELayer

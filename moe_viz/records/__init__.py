@@ -1,1 +1,4 @@
-"""What the views read: routing traces, snapshots, history, metrics, narration. numpy and pandas only: no torch, no streamlit."""
+"""What the views read: routing traces, snapshots, history, scripts, metrics, narration. numpy and pandas.
+
+May import: `spec`. Must not know: torch, Streamlit, or how a record is drawn.
+"""

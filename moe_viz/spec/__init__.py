@@ -1,4 +1,7 @@
-"""Every knob of a run, declared once: `RunConfig`, each router's and each task's options. No torch here."""
+"""Every knob of a run, declared once: `RunConfig`, each router's and each task's options.
+
+May import: nothing of moe_viz. Must not know: torch, Streamlit, or who reads a knob.
+"""
 
 from moe_viz.spec.describe import plain, problems
 from moe_viz.spec.routers import PRESETS, ROUTER_OPTIONS, Facts, RouterOptions, router_options

@@ -1,4 +1,7 @@
-"""What is learned: real data sets and their losses, one `Task` for each entry of `spec.TASK_OPTIONS`."""
+"""What is learned: real data sets and their losses, one `Task` for each entry of `spec.TASK_OPTIONS`.
+
+May import: `moe`, `spec`. Must not know: models, training, pages.
+"""
 
 from __future__ import annotations
 

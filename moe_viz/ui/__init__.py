@@ -1,1 +1,4 @@
-"""Streamlit glue: language, permalink, controls made from `spec`, the session's run, and the live page. Never imports torch."""
+"""Streamlit glue: one folder a page, and what pages share in `server`, `session` and `widgets`.
+
+May import: `charts`, `components`, `engine`, `lessons`, `records`, `spec`. Must not know: torch, or any side of the engine but its client.
+"""

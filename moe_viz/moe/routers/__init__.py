@@ -1,4 +1,7 @@
-"""The registry: every router by its name, and `make_router`, which builds one from validated options."""
+"""The registry: every router by its name, and `make_router`, which builds one from validated options.
+
+May import: the rest of `moe` but the layer, and `spec`. Must not know: the layer, a model, how it is trained.
+"""
 
 from __future__ import annotations
 

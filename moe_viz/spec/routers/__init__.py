@@ -2,6 +2,7 @@
 
 One pydantic model per router, one family a file; `ROUTER_OPTIONS` maps the registry name to it. The torch modules that do
 what is declared here live in `moe_viz/moe/routers/`. Defaults are neutral (dropless, no noise); a paper's own choices are in `PRESETS`.
+May import: nothing of moe_viz but `spec`. Must not know: torch, or how a router does what it declares.
 """
 
 from __future__ import annotations

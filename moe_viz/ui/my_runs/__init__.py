@@ -1,1 +1,4 @@
-"""The page My runs. `page.draw` draws it; no other page may import from here."""
+"""The page My runs: `page.draw` draws it.
+
+May import: what pages share (`ui.server`, `ui.session`, `ui.widgets`) and all that `ui` may. Must not know: another page.
+"""

@@ -1,1 +1,4 @@
-"""One reader's session: its runs, its address, what its browser remembers. It knows no page and no widget."""
+"""One reader's session: its runs, the state of its pages, its address, what its browser remembers.
+
+May import: `ui.server` and all that `ui` may. Must not know: a page, or a control.
+"""
