@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -59,6 +60,9 @@ def _writable(place: Path) -> Path:
 
 class LocalEngine(Engine):
     """The engine on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
+
+    while_asking: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+    """Entered while a call waits for its answer, by the thread that waits: a page gives back there what it holds from the others."""
 
     def __init__(self, worker: WorkerSettings | None = None):
         self.settings = worker or WorkerSettings.of(settings(), home() / "runs")
@@ -116,7 +120,8 @@ class LocalEngine(Engine):
         worker = self._alive()
         waited = TIMEOUT_S if worker.started.done() else STARTING_S
         try:
-            return worker.send(request).result(waited)
+            with self.while_asking():
+                return worker.send(request).result(waited)
         except Late:
             raise EngineError(
                 N_("The training process has not answered for {seconds:.0f} s."), seconds=waited

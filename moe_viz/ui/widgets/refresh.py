@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import streamlit as st
 
+from moe_viz.engine.client import LocalEngine
 from moe_viz.settings import settings
 from moe_viz.ui.server import streamlit_patches
 from moe_viz.ui.widgets.i18n import _
@@ -34,8 +36,38 @@ TOLERANCE = 0.06
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Places at multiples of this, modulo 1, are spread evenly however many there are (Weyl's sequence)."""
 STATE = "pace"
-drawing = threading.Lock()
+
+
+class OneAtATime:
+    """A lock whose holder gives it back while it waits for an answer of the engine."""
+
+    def __init__(self) -> None:
+        self._lock, self._mine = threading.Lock(), threading.local()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._mine.holds = True
+
+    def __exit__(self, *_problem: object) -> None:
+        self._mine.holds = False
+        self._lock.release()
+
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Without the lock where this thread holds it, and with it again afterwards."""
+        held = getattr(self._mine, "holds", False)
+        if held:
+            self.__exit__()
+        try:
+            yield
+        finally:
+            if held:
+                self.__enter__()
+
+
+drawing = OneAtATime()
 """Held while the lab draws: pages of a class that draw at the same time would only take Python's lock from each other, many times each."""
+LocalEngine.while_asking = staticmethod(drawing.given_back)
 
 
 class Crowd:

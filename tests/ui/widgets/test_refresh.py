@@ -1,8 +1,14 @@
 """How often pages tick, by how many there are, with a clock that only the test moves."""
 
+import threading
+from concurrent.futures import Future
+from types import SimpleNamespace
+
 import pytest
 
-from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, Crowd
+from moe_viz.engine.client import LocalEngine
+from moe_viz.engine.protocol import EngineError
+from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, Crowd, drawing
 
 
 class Clock:
@@ -74,3 +80,59 @@ def test_a_page_in_its_place_is_left_alone(clock):
     assert crowd.aside("one", 1.0) == 0
     clock.now += 0.5
     assert abs(crowd.aside("one", 1.0)) == pytest.approx(0.47, abs=0.01)
+
+
+class SlowEngine(LocalEngine):
+    """The page's own client over a training process that answers when the test says so. `asked`: a question is on its way."""
+
+    def __init__(self):
+        self.asked, self.answer = threading.Event(), Future()
+        started = Future()
+        started.set_result({})
+        process = SimpleNamespace(poll=lambda: None)
+        self._worker = SimpleNamespace(process=process, started=started, send=self._send)
+
+    def _send(self, _request):
+        self.asked.set()
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", ["a routing", EngineError("refused")])
+def test_a_slow_answer_for_one_reader_keeps_nobody_else_from_drawing(answer):
+    engine, drawn, found = SlowEngine(), threading.Event(), []
+
+    def one():
+        try:
+            with drawing:
+                found.append(engine.route_text("x" * 20, "a sentence"))
+        except EngineError as error:
+            found.append(error)
+
+    def another():
+        with drawing:
+            drawn.set()
+
+    first, second = threading.Thread(target=one, daemon=True), threading.Thread(target=another, daemon=True)
+    first.start()
+    assert engine.asked.wait(5)
+    second.start()
+    assert drawn.wait(5), "one reader waits for another one's answer"
+    engine.answer.set_exception(answer) if isinstance(answer, EngineError) else engine.answer.set_result(answer)
+    first.join(5)
+    assert found == [answer]
+    with drawing:  # free again
+        pass
+
+
+def test_drawing_is_still_one_at_a_time():
+    inside = threading.Event()
+
+    def draw():
+        with drawing:
+            inside.set()
+
+    with drawing:
+        thread = threading.Thread(target=draw, daemon=True)
+        thread.start()
+        assert not inside.wait(0.05)
+    assert inside.wait(5)
