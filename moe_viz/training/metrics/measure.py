@@ -7,6 +7,8 @@ Axes: N steps, L layers, E experts. NaN marks what a router does not define; a s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,58 @@ from moe_viz.training.metrics.statistics import StepRows
 
 WINDOW = 10
 
-PER_LAYER = ("balance_loss", "z_loss", "max_load", "load_entropy", "token_entropy", "dead_experts", "drop_rate", "cv")
-PER_EXPERT = ("load", "importance")
+
+@dataclass(frozen=True)
+class Window:
+    """What each step's window holds, oldest step first. tokens [N, 1]; asked, kept (routes), mass (of probability), gates (weights), load [N, L, E];
+    entropy, z: their mean over the window's tokens [N, L], NaN for a router without scores."""
+
+    tokens: np.ndarray
+    asked: np.ndarray
+    kept: np.ndarray
+    mass: np.ndarray
+    gates: np.ndarray
+    load: np.ndarray
+    entropy: np.ndarray
+    z: np.ndarray
+
+    @property
+    def n_experts(self) -> int:
+        return self.asked.shape[-1]
+
+
+def _balance_loss(w: Window) -> np.ndarray:
+    # a router without scores has probabilities only in name: there is no P for its f to be multiplied with
+    return np.where(np.isnan(w.entropy), np.nan, w.n_experts * (w.load * shares(w.mass)).sum(-1))
+
+
+def _dead_experts(w: Window) -> np.ndarray:
+    unknown = np.where(np.isnan(w.load).any(-1), np.nan, 0)
+    return (w.load < DEAD_SHARE / w.n_experts).sum(-1) + unknown
+
+
+def _drop_rate(w: Window) -> np.ndarray:
+    total = w.asked.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, 1 - w.kept.sum(-1) / total, np.nan)
+
+
+PER_LAYER: dict[str, Callable[[Window], np.ndarray]] = {
+    "balance_loss": _balance_loss,
+    "z_loss": lambda w: w.z,
+    "max_load": lambda w: w.load.max(-1),
+    "load_entropy": lambda w: entropy(w.load) / math.log(w.n_experts) if w.n_experts > 1 else w.load[..., 0],
+    "token_entropy": lambda w: w.entropy,
+    "dead_experts": _dead_experts,
+    "drop_rate": _drop_rate,
+    "cv": lambda w: w.load.std(-1) * w.n_experts,
+}
+"""Metric with one number per layer -> [N, L] of a window. A new one is a line here and its definition in `records/metric_info.py`."""
+PER_EXPERT: dict[str, Callable[[Window], np.ndarray]] = {
+    "load": lambda w: w.load,
+    "importance": lambda w: shares(w.gates),
+}
+"""The same with one number per expert, [N, L, E]."""
 LEDGER = ("grad_share", "router_grad_share")
 """Per expert too, but only there while the gradient ledger is on: shares of the norms of gradients, of experts and of router rows."""
 
@@ -26,31 +78,15 @@ def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
     """Metrics of the last `new` of these rows, the ones before them filling their windows: `loss` [N], others [N, L] or [N, L, E]."""
     tokens = _windowed(rows.tokens[:, None, None], new)[..., 0]  # [N, 1]
     asked, kept, mass, gates = (_windowed(getattr(rows, name), new) for name in ("asked", "kept", "mass", "gates"))
-    n_experts = asked.shape[-1]
-    load, total = shares(asked), asked.sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        drop_rate = np.where(total > 0, 1 - kept.sum(-1) / total, np.nan)
-        token_entropy, z_loss = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
-    # a router without scores has probabilities only in name: there is no P for its f to be multiplied with
-    balance = np.where(np.isnan(token_entropy), np.nan, n_experts * (load * shares(mass)).sum(-1))
+        token_entropy, z = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
+    window = Window(tokens, asked, kept, mass, gates, shares(asked), token_entropy, z)
     ledger: dict[str, np.ndarray] = {}
     if rows.norms is not None and np.isfinite(rows.norms[-new:]).any():
         norms = _windowed(rows.norms, new)
         ledger = {name: shares(norms[:, :, i]) for i, name in enumerate(LEDGER)}
-    return {
-        "loss": rows.loss[-new:],
-        "balance_loss": balance,
-        "z_loss": z_loss,
-        "max_load": load.max(-1),
-        "load_entropy": entropy(load) / math.log(n_experts) if n_experts > 1 else load[..., 0],
-        "token_entropy": token_entropy,
-        "dead_experts": (load < DEAD_SHARE / n_experts).sum(-1) + np.where(np.isnan(load).any(-1), np.nan, 0),
-        "drop_rate": drop_rate,
-        "cv": load.std(-1) * n_experts,
-        "load": load,
-        "importance": shares(gates),
-        **ledger,
-    }
+    measured = {name: of(window) for name, of in (*PER_LAYER.items(), *PER_EXPERT.items())}
+    return {"loss": rows.loss[-new:], **measured, **ledger}
 
 
 def _windowed(values: np.ndarray, new: int) -> np.ndarray:
@@ -66,7 +102,7 @@ def _windowed(values: np.ndarray, new: int) -> np.ndarray:
 
 def columns_of(n_layers: int, n_experts: int, ledger: bool = False) -> list[str]:
     """History column names, in the order in which `as_matrix` lays the values out; with those of the gradient ledger or without."""
-    names = PER_EXPERT + LEDGER if ledger else PER_EXPERT
+    names = (*PER_EXPERT, *LEDGER) if ledger else tuple(PER_EXPERT)
     per_layer = [f"{name}.{layer}" for name in PER_LAYER for layer in range(n_layers)]
     per_expert = [f"{name}.{la}.{e}" for name in names for la in range(n_layers) for e in range(n_experts)]
     return ["loss", *per_layer, *per_expert]
