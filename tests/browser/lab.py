@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
@@ -24,6 +25,7 @@ from moe_viz.launch import flags
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
+HERE = ("127.0.0.1", "localhost", None)  # None: data and blob addresses
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
@@ -85,11 +87,13 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, said: IO[bytes]
 def browser_page(
     viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference"
 ) -> Iterator[Page]:
-    """A fresh browser page with nothing remembered from another one; JavaScript errors on it fail whoever uses it."""
+    """A fresh browser page with nothing remembered from another one. JavaScript errors on it, and requests that leave this machine, fail
+    whoever uses it."""
     context = _context()
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: urlsplit(request.url).hostname in HERE or errors.append(f"asks {request.url}"))
     try:
         page.set_viewport_size(viewport or WIDE)
         page.emulate_media(color_scheme=scheme, reduced_motion=reduced_motion)

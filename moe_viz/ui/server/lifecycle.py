@@ -18,17 +18,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from moe_viz import __version__, launch, logs, paths
+from moe_viz import __version__, launch, logs
 from moe_viz.engine.client import engine
 from moe_viz.engine.health import vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.settings import settings, settings_or_exit, unknown_variables
-from moe_viz.ui.server import errors, streamlit_patches, upload_limit
+from moe_viz.ui.server import errors, front_page, streamlit_patches, upload_limit
 
 log = logging.getLogger(__name__)
-
-ICON = paths.ASSETS / "icon.svg"
-"""Of the browser's tab: ours, because Streamlit's named icons are asked from a service outside for this place."""
 
 PATIENCE_S = 3.0
 """A worker that has not answered for so long counts as silent: a step of the largest model takes well under a second."""
@@ -73,12 +70,12 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
 
 
 def routes() -> list[Route]:
-    """`/healthz`, and the same below the path prefix where there is one. Ends the process where a setting is refused."""
+    """`/healthz`, also below the path prefix where there is one, and the pages. Ends the process where a setting is refused."""
     st.secrets.load_if_toml_exists()  # hosts without environment variables: Streamlit makes some of its secrets
     settings_or_exit()
     prefix = st.get_option("server.baseUrlPath").strip("/")
     paths = ["/healthz", f"/{prefix}/healthz"] if prefix else ["/healthz"]
-    return [Route(path, healthz) for path in paths]
+    return [*(Route(path, healthz) for path in paths), *front_page.routes(f"/{prefix}" if prefix else "")]
 
 
 async def healthz(request: Request) -> JSONResponse:

@@ -24,10 +24,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import click
+import streamlit as st
 from streamlit import config, runtime
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -104,6 +106,11 @@ def no_automatic_pages() -> bool:
     """Switch off Streamlit's automatic `pages/`, which open beside `app.py` before the first `st.navigation`; whether they were on."""
     were_on, PagesManager.uses_pages_directory = PagesManager.uses_pages_directory, False
     return bool(were_on)
+
+
+def index_html() -> str:
+    """The HTML that Streamlit serves at every address."""
+    return (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
 
 
 # -- the server and the run in progress ------------------------------------------------------------------------------------

@@ -1,0 +1,58 @@
+"""The HTML that Streamlit's frontend starts in, with our name, our icon, and where the server is.
+
+Streamlit's own page carries its icon and name until the first run of the script has been drawn, and looks for the server below the page's own
+address first (`/gates/_stcore/health`): two answers 404 and one more round trip at every start on a page other than the lab.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from moe_viz import paths
+from moe_viz.ui.server import streamlit_patches
+
+ICON = paths.ASSETS / "icon.svg"
+"""Of the browser's tab: ours, because Streamlit's named icons are asked from a service outside for this place."""
+WHERE = """<script>
+  {
+    const path = location.pathname.replace(/[/]+$/, ""), page = new RegExp("/(" + %s.join("|") + ")$");
+    window.__streamlit = { BACKEND_BASE_URL: location.origin + (path === %s ? path : path.replace(page, "")) + "/" };
+  }
+</script>"""
+"""Works below any path, also one that a proxy takes away: what is left of the address without the page's name."""
+
+
+def pages() -> list[str]:
+    """Names of the pages in the address, the lab's included."""
+    return sorted(path.stem for path in (paths.ROOT / "pages").glob("*.py"))
+
+
+def html(prefix: str = "") -> str:
+    """The page, for a server below this path prefix ("" or "/moe"). Raises ValueError where Streamlit's page is not as it was tried."""
+    icon = "data:image/svg+xml;base64," + base64.b64encode(ICON.read_bytes()).decode()
+    changes = {
+        'href="./favicon.png"': f'href="{icon}"',
+        "<title>Streamlit</title>": f"<title>moe_viz</title>\n    {WHERE % (json.dumps(pages()), json.dumps(prefix))}",
+    }
+    found = streamlit_patches.index_html()
+    for old, new in changes.items():
+        if found.count(old) != 1:
+            raise ValueError(f"Streamlit's page has {old!r} {found.count(old)} times")
+        found = found.replace(old, new)
+    return found
+
+
+def routes(prefix: str = "") -> list[Route]:
+    """That page at the address of each of ours."""
+    content = html(prefix)
+
+    async def page(_request: Request) -> HTMLResponse:
+        return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
+
+    places = [f"{prefix}/", *([prefix] if prefix else []), *(f"{prefix}/{name}" for name in pages())]
+    return [Route(place, page) for place in places]
