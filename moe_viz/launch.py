@@ -47,7 +47,10 @@ STREAMLIT: dict[str, Any] = {
     "server.enableStaticServing": False,
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": False,
-    "server.headless": False,  # a headless one asks a service outside for this machine's address, only to print it
+    # Without it, pages advertise files for programming assistants to whoever has some, over what the reader looks at. The welcome of a
+    # headless server asks a service outside for this machine's address, only to print it; the lab prints its own.
+    "server.headless": True,
+    "logger.hideWelcomeMessage": True,
     "browser.gatherUsageStats": False,
     # Streamlit otherwise collects garbage after every fragment run, which costs more than drawing the page
     # (measured: 43.8 against 5.8 CPU-ms an update). The app collects on a slow timer instead.
@@ -79,8 +82,8 @@ def refuse_other_streamlit(found: str | None = None) -> None:
 def streamlit_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Every Streamlit option that the lab is served with, by its dotted name. given: those that the user has set, which win."""
     chosen = STREAMLIT | dict(given)
-    if chosen["server.headless"]:
-        chosen.setdefault("browser.serverAddress", "localhost")  # then it does not ask
+    if not chosen["logger.hideWelcomeMessage"]:
+        chosen.setdefault("browser.serverAddress", "localhost")  # then it asks nobody
     return chosen
 
 

@@ -132,10 +132,34 @@ def test_a_users_own_variables_and_flags_win(monkeypatch):
     }
 
 
-def test_a_headless_server_asks_nobody_outside_for_its_address():
-    assert launch.streamlit_settings({"server.headless": True})["browser.serverAddress"] == "localhost"
-    own = {"server.headless": True, "browser.serverAddress": "lab.example"}
-    assert launch.streamlit_settings(own)["browser.serverAddress"] == "lab.example"
+def test_nobody_outside_is_asked_for_this_machines_address():
+    assert launch.streamlit_settings({})["logger.hideWelcomeMessage"]
+    loud = {"logger.hideWelcomeMessage": False}
+    assert launch.streamlit_settings(loud)["browser.serverAddress"] == "localhost"
+    assert (
+        launch.streamlit_settings(loud | {"browser.serverAddress": "lab.example"})["browser.serverAddress"]
+        == "lab.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ["http://localhost:8600", "http://10.0.0.7:8600"]),
+        (
+            {"server.address": "0.0.0.0", "server.baseUrlPath": "/moe/"},
+            ["http://localhost:8600/moe", "http://10.0.0.7:8600/moe"],
+        ),
+        ({"server.address": "127.0.0.1"}, ["http://127.0.0.1:8600"]),
+        ({"browser.serverAddress": "lab.example"}, ["http://lab.example:8600"]),
+    ],
+)
+def test_the_terminal_says_where_the_lab_is_open(given, said, monkeypatch):
+    monkeypatch.setattr(streamlit_patches, "get_internal_ip", lambda: "10.0.0.7")
+    options = {"server.address": None, "server.baseUrlPath": "", "browser.serverPort": 8600} | given
+    monkeypatch.setattr(streamlit_config, "get_option", lambda name: options.get(name))
+    monkeypatch.setattr(streamlit_config, "is_manually_set", lambda name: name in given)
+    assert streamlit_patches.addresses() == said
 
 
 @pytest.mark.parametrize("bad", [["--server.prot=1"], ["--server.port=x"], ["app.py", "again"]])
@@ -205,7 +229,7 @@ def test_make_run_is_calm(tmp_path):
         assert "torch" not in found["modules"]
     said = log.read_text(encoding="utf-8")
     assert not re.search(r"warn|error|traceback|external", said, re.IGNORECASE), said
-    assert "server_stopped" in said
+    assert "server_stopped" in said and f"The lab is open at http://localhost:{address.rpartition(':')[2]}" in said
 
 
 def links(pid: int) -> list[Path]:

@@ -38,15 +38,23 @@ def free_port() -> int:
 
 @contextmanager
 def server(
-    script: str = "app.py", env: dict[str, str] | None = None, log: Path | None = None
+    script: str = "app.py", env: dict[str, str] | None = None, log: Path | None = None, path: str = ""
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """A running app: its address and its process; what it says goes to the file `log`. Everything it started is gone afterwards."""
+    """A running app: its address and its process; what it says goes to the file `log`. Everything it started is gone afterwards.
+
+    path: the prefix below which it is served.
+    """
     port = free_port()
-    started = (
-        ["moe_viz", "serve"] if script == "app.py" else ["streamlit", "run", script, *flags(), "--server.headless=true"]
-    )
-    command = [sys.executable, "-m", *started, f"--server.port={port}", "--server.address=127.0.0.1"]
-    address = f"http://127.0.0.1:{port}"
+    started = ["moe_viz", "serve"] if script == "app.py" else ["streamlit", "run", script, *flags()]
+    command = [
+        sys.executable,
+        "-m",
+        *started,
+        f"--server.port={port}",
+        "--server.address=127.0.0.1",
+        f"--server.baseUrlPath={path}",
+    ]
+    address = f"http://127.0.0.1:{port}/{path}".rstrip("/")
     # no pipe: one that nobody reads stops the server when it is full
     with open(log, "w+b") if log else tempfile.TemporaryFile() as said:
         process = subprocess.Popen(

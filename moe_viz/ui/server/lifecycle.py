@@ -63,6 +63,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         logs.event(log, "unknown_variable", logging.WARNING, name=name)
     logs.event(log, "server_started", version=__version__, **chosen.model_dump(mode="json", exclude={"passphrase"}))
     await asyncio.to_thread(engine)
+    print(f"The lab is open at {' and '.join(streamlit_patches.addresses())}", flush=True)
     yield {}
     logs.event(log, "server_stopping")
     await asyncio.to_thread(engine().close)

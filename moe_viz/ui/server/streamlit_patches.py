@@ -31,6 +31,7 @@ from weakref import WeakValueDictionary
 import click
 import streamlit as st
 from streamlit import config, runtime
+from streamlit.net_util import get_internal_ip
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -42,6 +43,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
+from streamlit.web.server.server_util import get_url
 
 from moe_viz import logs
 
@@ -114,6 +116,15 @@ def index_html() -> str:
 
 
 # -- the server and the run in progress ------------------------------------------------------------------------------------
+
+
+def addresses() -> list[str]:
+    """Where this server can be opened: from this machine, then (where it listens to others) from the network. Asks nobody."""
+    listens = config.get_option("server.address")
+    named = config.get_option("browser.serverAddress") if config.is_manually_set("browser.serverAddress") else None
+    if named or listens not in (None, "", "0.0.0.0", "::"):
+        return [get_url(named or listens)]
+    return list(dict.fromkeys(map(get_url, ("localhost", get_internal_ip() or "localhost"))))
 
 
 def open_pages() -> int | None:

@@ -1,11 +1,15 @@
 """Links: what is written is read back, and nothing that can stand in a link raises."""
 
+from types import SimpleNamespace
+from urllib.parse import parse_qsl
+
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
-from moe_viz.ui.session.permalink import decode, encode
+from moe_viz.ui.session.permalink import address, decode, encode
 
 WORDS = sorted(set(RunConfig().flat()) | {"v", "lang", "zzz"})
 
@@ -59,3 +63,15 @@ def test_unknown_words_and_versions_are_reported():
 def test_no_link_raises(params):
     config, _ = decode(params)
     assert decode(encode(config)) == (config, [])
+
+
+@pytest.mark.parametrize(("prefix", "place"), [("", "/"), ("moe", "/moe/"), ("/a/b/", "/a/b/")])
+def test_a_whole_link_knows_the_path_below_which_the_lab_is_served(monkeypatch, prefix, place):
+    monkeypatch.setattr(streamlit, "get_option", {"server.baseUrlPath": prefix}.get)
+    here = SimpleNamespace(url=f"https://lab.example:8443{place}gates")
+    monkeypatch.setattr(streamlit, "context", here)
+    link = address(RunConfig(seed=3), "ru", "A" * 20)
+    assert link.partition("?")[0] == f"https://lab.example:8443{place}"
+    assert dict(parse_qsl(link.partition("?")[2])) == encode(RunConfig(seed=3), "ru", "A" * 20)
+    here.url = None  # not known before the browser has said it
+    assert address(RunConfig()).startswith(f"{place}?v=1&")
