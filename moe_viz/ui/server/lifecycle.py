@@ -48,7 +48,7 @@ def parts() -> dict[str, Any]:
     streamlit_patches.guard()
     return {
         "lifespan": lifespan,
-        "routes": routes(),
+        "routes": [*routes(), *front_page.routes(_prefix())],
         "middleware": [Middleware(upload_limit.FewFiles)],
         "on_script_error": errors.say,
     }
@@ -71,12 +71,17 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
 
 
 def routes() -> list[Route]:
-    """`/healthz`, also below the path prefix where there is one, and the pages. Ends the process where a setting is refused."""
+    """`/healthz`, and the same below the path prefix where there is one. Ends the process where a setting is refused."""
     st.secrets.load_if_toml_exists()  # hosts without environment variables: Streamlit makes some of its secrets
     settings_or_exit()
+    paths = dict.fromkeys(["/healthz", f"{_prefix()}/healthz"])
+    return [Route(path, healthz) for path in paths]
+
+
+def _prefix() -> str:
+    """The path below which the lab is served: "" or "/moe"."""
     prefix = st.get_option("server.baseUrlPath").strip("/")
-    paths = ["/healthz", f"/{prefix}/healthz"] if prefix else ["/healthz"]
-    return [*(Route(path, healthz) for path in paths), *front_page.routes(f"/{prefix}" if prefix else "")]
+    return f"/{prefix}" if prefix else ""
 
 
 async def healthz(request: Request) -> JSONResponse:

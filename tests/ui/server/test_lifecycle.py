@@ -3,12 +3,14 @@
 import asyncio
 import json
 import logging
+import re
 import threading
 
 import pytest
 
 from moe_viz.engine.protocol import EngineError, WorkerLost
-from moe_viz.ui.server import lifecycle
+from moe_viz.ui.server import front_page, lifecycle, streamlit_patches
+from tests.test_house import ROOT
 
 STATUS = {
     "rss_mb": 380.0,
@@ -125,3 +127,18 @@ def test_start_and_end_are_logged_and_the_worker_is_stopped(engine, monkeypatch,
         "server_stopped",
     ]
     assert "sesame" not in str([vars(record) for record in caplog.records])
+
+
+def test_streamlits_page_carries_our_name_and_icon_at_every_address_of_ours():
+    found = front_page.html("/moe")
+    assert "<title>moe_viz</title>" in found and "favicon.png" not in found and "data:image/svg+xml;base64," in found
+    assert found.index("window.__streamlit") < found.index('<script type="module"'), "known before the frontend begins"
+    names = set(re.findall(r'st\.Page\("pages/(\w+)\.py"', (ROOT / "app.py").read_text(encoding="utf-8")))
+    assert names <= set(front_page.pages())
+    assert {route.path for route in front_page.routes("/moe")} >= {"/moe", "/moe/", *(f"/moe/{name}" for name in names)}
+
+
+def test_another_page_of_streamlit_is_refused(monkeypatch):
+    monkeypatch.setattr(streamlit_patches, "index_html", lambda: "<title>Streamlit</title>")
+    with pytest.raises(ValueError, match=r"favicon\.png"):
+        front_page.html()
