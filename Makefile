@@ -23,6 +23,10 @@ soak-tests: .venv/.dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m tests.soak
 
+# Products of everything with everything: hours of them would fit into no test run.
+nightly: .venv/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 1200 -m nightly
+
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -q -m cluster

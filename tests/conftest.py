@@ -20,3 +20,11 @@ def fresh_settings():
     installation.cache_clear()
     yield
     installation.cache_clear()
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is marked `nightly` runs only where -m names it."""
+    if "nightly" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]

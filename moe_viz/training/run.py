@@ -1,7 +1,7 @@
 """Run: one training run. It makes steps, takes knobs while it runs, says where it stands, and can be written down and read back.
 
-A run is a pure function of its config, its seed and the device: batches and random numbers depend on (seed, step) only, so runs
-that take turns in one process, or that resume from a checkpoint, give the same numbers (bit for bit on CPU).
+A run is a pure function of its script: settings, device, and what was done at which step. Batches and random numbers depend on
+(seed, step) only, so runs that take turns in one process, or that resume from a checkpoint, give the same numbers (bit for bit on CPU).
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import Any, Self
 
 from moe_viz.models import build_model
 from moe_viz.records.history import History, Mark
+from moe_viz.records.script import Event, Script
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import make_task
 from moe_viz.training import messages
 from moe_viz.training.devices import random_stream, resolve_device
-from moe_viz.training.files.checkpoint import Checkpoint, put_back, tensors_of, views_of
+from moe_viz.training.files.checkpoint import Checkpoint, fingerprint, put_back, tensors_of, views_of
 from moe_viz.training.inspect.probe import probe
 from moe_viz.training.live_knobs import apply_live
 from moe_viz.training.metrics.gradient_norms import gradient_norms
 from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
 from moe_viz.training.metrics.statistics import Statistics, StepRows
+from moe_viz.training.script_writer import ScriptWriter, turned
 from moe_viz.training.step import make_optimizer, train_step
 
 LAST_STEPS = "last_steps."
@@ -46,6 +48,7 @@ class Run:
     def __init__(self, config: RunConfig):
         self.history = History()
         self._begin(config)
+        self._writer = ScriptWriter(config, self.device)
 
     def _begin(self, config: RunConfig) -> None:
         device = resolve_device(config.device)
@@ -61,7 +64,7 @@ class Run:
         self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
         self._task_metric: tuple[Any, float] | None = None
         self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
-        self._keep()
+        self.keep()
 
     @property
     def epoch(self) -> int:
@@ -70,7 +73,9 @@ class Run:
     # -- training ----------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """One training step; none where the run has diverged. Does not wait for the device (but once in `RING_ROWS` unread steps)."""
+        """One training step; none where the run has diverged. Does not wait for the device (but once in `KEEP_EVERY` steps)."""
+        if self.step_number - self._kept.step >= KEEP_EVERY:
+            self.collect()  # by itself, so that what a divergence falls back to does not depend on how often a page looks
         if self.state == "diverged":
             return
         started = time.perf_counter()
@@ -115,9 +120,9 @@ class Run:
         if sound < len(rows):
             self._diverged(int(rows.step[sound]), float(rows.loss[sound]))
         elif self.step_number - self._kept.step >= KEEP_EVERY:
-            self._keep()
+            self.keep()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Remember the present parameters as sound (they are known to be: every step so far has been read and was finite)."""
         tensors = tensors_of(self.model, self.optimizer)
         self._kept = Checkpoint(self.config, self.step_number, self.epoch, tensors)
@@ -125,24 +130,29 @@ class Run:
     def _diverged(self, step: int, loss: float) -> None:
         put_back(self._kept.tensors, self.model, self.optimizer)
         self.step_number = self._kept.step
+        self._writer.add(self._event("diverged", step=step - 1, to=self.step_number))
         self.state, self.message = "diverged", messages.diverged(step, loss, self._kept.step, self.config)
 
     # -- knobs -------------------------------------------------------------------------------------------------------------
 
     def set(self, **knobs: Any) -> list[str]:
-        """Turn knobs (flat words); what was done, in plain messages. Raises ValueError on a bad word or value, changing nothing.
+        """Turn knobs (flat words); what was done, in plain sentences. Raises ValueError on a bad word or value, changing nothing.
 
         Live knobs take effect at the next step. Switching router or k keeps the experts, and the gate where its shape allows. Any
         other change restarts the run from step 0. A diverged run goes on from its last sound step.
         """
         new = change(self.config, **knobs)
         words, restart = changed(self.config, new), needs_restart(self.config, new)
-        if restart:
-            before = self.config
-            self._restart(new)
-            return [messages.restarted(restart, before, new)]
         running = self.state == "running"
         self.collect()
+        if not words and self.state == "running":
+            return []
+        self._writer.refuse_when_full()
+        done = self._event(turned(self.config, new) or ("reset" if restart else "go_on"))
+        before = self.config
+        if restart:
+            self._restart(new, done)
+            return [messages.restarted(restart, before, new)]
         said = []
         if self.state == "diverged":
             said += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
@@ -150,24 +160,53 @@ class Run:
             self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
             said.append(messages.goes_on(self.step_number))
         if words:
-            before, self.config = self.config, new
+            self.config = new
             with random_stream(self.device, "live", new.seed, self.step_number):
                 said += apply_live(self.model, self.optimizer, self.task, before, new)
             if words & {"router", "k"}:
                 self._window = None  # loads of two kinds of routing must not be averaged
-            self._keep()
+            self.keep()
+        self._writer.add(done)
         return said
 
     def reset(self) -> None:
         """Start again from step 0 with the present config."""
-        self._restart(self.config)
+        self.collect()
+        self._writer.refuse_when_full()
+        self._restart(self.config, self._event("reset"))
 
-    def _restart(self, config: RunConfig) -> None:
-        if self.state != "diverged":
-            self.collect()
+    def _restart(self, config: RunConfig, done: Event) -> None:
         self._begin(config)
+        self._writer.add(done)
         self.history.restart()
-        self._keep()
+        self.keep()
+
+    # -- the script --------------------------------------------------------------------------------------------------------
+
+    @property
+    def script(self) -> Script | None:
+        """What this run is a pure function of, up to now. None for one that came from a file of a version which kept no script."""
+        self.collect()
+        return self._writer.script(self.epoch, self.step_number, self._fingerprint())
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What was done so far."""
+        return tuple(self._writer.events)
+
+    def note(self, what: str, **more: Any) -> None:
+        """Add to the script what was done without changing a number: "step_once", "fork". Raises ValueError where the script is full."""
+        self.collect()
+        self._writer.refuse_when_full()
+        self._writer.add(self._event(what, **more))
+
+    def _event(self, what: str | dict[str, Any], step: int | None = None, **more: Any) -> Event:
+        """An event of this moment. Everything up to now must have been collected."""
+        at = self.step_number if step is None else step
+        return Event(epoch=self.epoch, step=at, what=what, parameters=self._fingerprint(), **more)
+
+    def _fingerprint(self) -> str:
+        return fingerprint(views_of(self.model, self.optimizer))
 
     # -- looking -----------------------------------------------------------------------------------------------------------
 
@@ -219,7 +258,8 @@ class Run:
         if self._window is not None:
             tensors |= self._window.to_tensors(LAST_STEPS)
         kept = self.history if history else None
-        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said)
+        script = self._writer.script(self.epoch, self.step_number)
+        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said, script)
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Self:
@@ -244,7 +284,10 @@ class Run:
         )
         if run._window is not None:
             run._metrics = newest(measure(run._window, 1))
-        run._keep()
+        run.keep()
+        run._writer = ScriptWriter.after(found.script, found.config, run.device)
+        if found.script is not None and (moved := run._writer.moved(found.config)):
+            run._writer.add(run._event(**moved))
         return run
 
     @classmethod

@@ -44,6 +44,7 @@ def train_step(
 ) -> Tensor:
     """Train on one batch; the norm of the gradient before clipping (a scalar on the device). `statistics` gets one entry per micro-batch."""
     optimizer.zero_grad()
+    statistics.begin()
     _count_over(config.balance_scope == "global", model.moe_layers)
     parts = batch.split(config.micro_batches)
     seen = []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.script import Script
 from moe_viz.records.snapshot import Continuation
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
@@ -19,6 +20,7 @@ from moe_viz.training.inspect import own_input, probe
 from moe_viz.training.inspect.analysis import Magnifier
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.step_trace import dissect
+from moe_viz.training.replay import replay
 from moe_viz.training.run import Run
 
 
@@ -29,6 +31,15 @@ class Trainer(Run):
         super()._begin(config)
         self._magnifier: tuple[Any, Magnifier] | None = None
         self._gate_map: tuple[Any, GateMap] | None = None
+
+    @classmethod
+    def replay(cls, script: Script, steps: int | None = None) -> Self:
+        """The run of a script, played again from step 0. steps: the step of its last epoch to end at (None: where the script ends).
+
+        Equal to the run that the script was written from, bit for bit on the same kind of machine. Raises ValueError for a script that
+        cannot be played here, and where the run diverges otherwise than the script says.
+        """
+        return replay(cls, script, steps)
 
     def trace(self, batch: Batch, labels: ProbeLabels) -> list[RoutingTrace]:
         """How the present model routes a batch, one trace per layer; nothing about the run changes."""
@@ -80,6 +91,6 @@ class Trainer(Run):
         return run_file.export(self, most_bytes, name)
 
     @classmethod
-    def imported(cls, data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Trainer, str]:
+    def imported(cls, data: bytes, allow: Callable[[RunConfig], None]) -> tuple[Self, str]:
         """The run of such a file, and its name. `allow` may refuse its config by raising. ValueError for any other file."""
         return run_file.imported(cls, data, allow)

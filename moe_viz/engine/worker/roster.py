@@ -24,7 +24,7 @@ from moe_viz.engine.worker.hosted_run import Account, HostedRun
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
 from moe_viz.spec.knobs import N_
-from moe_viz.spec.sentence import Sentence
+from moe_viz.spec.sentence import Refused, Sentence
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +238,8 @@ def asked(request: Callable[[], T], kind: type[EngineError] = EngineError) -> T:
     except ValidationError as error:
         said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
         raise kind(said) from error
+    except Refused as error:
+        raise kind(error.template, **error.values) from error
     except ValueError as error:
         said = error.args[0] if error.args else ""
         if isinstance(said, Sentence):

@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from moe_viz.records.files import atomically
 from moe_viz.records.history import History, Mark
+from moe_viz.records.script import Script
 from moe_viz.spec import RunConfig
 from moe_viz.training.optimizer import FusedAdamW
 
@@ -45,6 +47,8 @@ class Checkpoint:
     history: History | None = None
     said: dict[str, Any] = field(default_factory=dict)
     """What else the file says about itself, for people and other programs."""
+    script: Script | None = None
+    """What was done so far. None in files of a version that kept none."""
 
     def to_bytes(self) -> bytes:
         """The whole as one file's content."""
@@ -62,6 +66,8 @@ class Checkpoint:
     def _parts(self, since: Mark | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         about = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
         about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.said}
+        if self.script is not None:
+            about["script"] = self.script.model_dump(mode="json", by_alias=True)
         arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in self.tensors.items()}
         if self.history is not None:
             rows, about["history"] = self.history.to_arrays(since)
@@ -102,7 +108,8 @@ class Checkpoint:
             history = History.from_arrays(rows, about["history"])
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HISTORY)}
         config = RunConfig.from_flat(about["config"])
-        return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]))
+        script = Script.model_validate(about["script"]) if "script" in about else None
+        return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]), script)
 
 
 def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
@@ -113,6 +120,16 @@ def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
         value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)
         value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
     return value
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all parameters and buffers among these tensors (`model.<name>`), by name."""
+    found = sha256()
+    for name in sorted(name for name in tensors if name.startswith("model.")):
+        array = tensors[name].detach().cpu().contiguous().numpy()
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(array.reshape(-1).view(np.uint8))
+    return found.hexdigest()
 
 
 def views_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:

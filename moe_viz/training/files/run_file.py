@@ -84,6 +84,8 @@ def _here(config: RunConfig) -> RunConfig:
 
 def _check(found: Checkpoint) -> None:
     """Raise ValueError unless every number could have come from a run here."""
+    for _ in found.script.moments() if found.script is not None else ():
+        pass  # an event that cannot follow those before it raises
     history = found.history or History()
     if (history.epoch != found.epoch and found.history is not None) or max(found.epoch, found.step) > MOST_STEPS:
         raise ValueError(f"history of epoch {history.epoch}, run at step {found.step} of epoch {found.epoch}")

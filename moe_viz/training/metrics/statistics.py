@@ -136,6 +136,10 @@ class Statistics:
         """The next row would overwrite one that nobody has read."""
         return len(self._about) == len(self._ring)
 
+    def begin(self) -> None:
+        """Open a step, forgetting what one that an error interrupted has added."""
+        self._sums = None
+
     def add(self, loss: Tensor, routings: Sequence[Routing]) -> None:
         """Add one micro-batch; `loss` is its share of the step's loss."""
         parts = [loss.detach().view(1)]

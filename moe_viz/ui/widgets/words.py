@@ -29,4 +29,6 @@ def in_words(said: EngineError | Sentence | str) -> str:
 def _in_words(value: Any) -> Any:
     if isinstance(value, Knobs):
         return ", ".join(Knobs.write(_(title), *map(inert, values)) for title, *values in value.parts)
+    if isinstance(value, Sentence):
+        return in_words(value)
     return inert(value) if isinstance(value, str) else value

@@ -1,0 +1,159 @@
+"""Replay: a script played from step 0. The run that comes out is the run that the script was written from, to the bit on equal ground.
+
+It may be played in portions, between which other runs train; `Trainer.replay` plays all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import torch
+
+from moe_viz.records.script import Event, Script
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Refused
+from moe_viz.training.provenance import threads
+from moe_viz.training.run import Run
+
+R = TypeVar("R", bound=Run)
+
+
+class Differs(ValueError):
+    """The replay left the script's path: after `step` steps of `epoch` the run diverged where it had not, or the other way round."""
+
+    def __init__(self, epoch: int, step: int, template: str):
+        super().__init__(template.format(step=step))
+        self.epoch, self.step = epoch, step
+
+
+class Replay(Generic[R]):
+    """A script being played.
+
+    kind     Run or Trainer;  steps  the step of the last epoch to end at (None: the script's own);  device  another one than the script's
+    run      as far as it has been played;  done, total  training steps
+    looks    (epoch, step) at which the run is looked at, as a page did: right after that step, before anything else is done
+    parameters  for each event played so far: SHA-256 of the parameters just before it
+    Raises `Refused` for a script that cannot be played here, ValueError for a device that is absent.
+    """
+
+    def __init__(
+        self,
+        kind: type[R],
+        script: Script,
+        steps: int | None = None,
+        device: str | None = None,
+        looks: set[tuple[int, int]] | None = None,
+    ):
+        if script.kind != "network":
+            raise Refused(_KIND, kind=script.kind)
+        if script.missing:
+            raise Refused(_MISSING, key=script.missing[0][:12])
+        last = script.end.epoch
+        self._events = [e for e in script.events if steps is None or e.epoch < last or e.step <= steps]
+        end = script.end if steps is None else script.end.model_copy(update={"step": steps})
+        self._script = script.model_copy(update={"events": tuple(self._events), "end": end})
+        self.total, self.done, self._next = self._script.n_steps(), 0, 0
+        self._keeps = {(event.epoch, event.to) for event in self._events if event.to is not None}
+        self._looks, self._device, self._threads = looks or set(), device, script.provenance.threads
+        self.parameters: list[str] = []
+        with threads(self._threads):
+            self.run = kind(self._here(script.config))
+
+    @property
+    def finished(self) -> bool:
+        return self._next == len(self._events) and self.run.step_number >= self._script.end.step
+
+    def advance(self, steps: int) -> None:
+        """Play on for up to so many training steps, and what was done before the step after them. Raises `Differs`."""
+        until = self.done + steps
+        with threads(self._threads):
+            while True:
+                event = self._events[self._next] if self._next < len(self._events) else None
+                target = self._script.end.step if event is None else event.step
+                while self.run.step_number < target:
+                    if self.done >= until:
+                        return
+                    self._step()
+                if event is None:
+                    self._sound()
+                    return
+                known = len(self.run.events)
+                self._sound()
+                self._do(event)
+                new = self.run.events[known:]
+                self.parameters.append(new[0].parameters if new else self.run.script.end.parameters)
+                self._next += 1
+
+    def _step(self) -> None:
+        run = self.run
+        if (run.epoch, run.step_number) in self._keeps:
+            run.collect()
+            run.keep()
+        run.step()
+        self.done += 1
+        if run.state == "diverged":
+            raise Differs(run.epoch, run.events[-1].step, _DIVERGED)
+        self._look()
+
+    def _look(self) -> None:
+        at = (self.run.epoch, self.run.step_number)
+        if at in self._looks:
+            self._looks.discard(at)
+            self.run.snapshot()
+
+    def _sound(self) -> None:
+        """Bring all steps to the host. Raises `Differs` where one of them was not finite."""
+        known = len(self.run.events)
+        self.run.collect()
+        if len(self.run.events) > known:
+            raise Differs(self.run.epoch, self.run.events[-1].step, _DIVERGED)
+
+    def _do(self, event: Event) -> None:
+        run = self.run
+        if event.what == "diverged":
+            if (run.epoch, run.step_number) in self._keeps:
+                run.keep()
+            run.step()
+            run.collect()
+            if run.state != "diverged":
+                raise Differs(event.epoch, event.step, _NOT_DIVERGED)
+            return
+        if isinstance(event.what, dict):
+            knobs = event.what if self._device is None else {w: v for w, v in event.what.items() if w != "device"}
+            run.set(**knobs)
+        elif event.what == "go_on":
+            run.set()
+        elif event.what == "reset":
+            run.reset()
+        elif event.what == "moved":
+            run.note("moved", on=event.on)
+            self._threads = event.on.threads
+            torch.set_num_threads(self._threads)
+        else:
+            run.note(event.what)
+
+    def _here(self, config: RunConfig) -> RunConfig:
+        return config if self._device is None else config.model_copy(update={"device": self._device})
+
+
+def replay(
+    kind: type[R], script: Script, steps: int | None = None, progress: Callable[[int, int], bool] | None = None
+) -> R:
+    """The run of a script. progress(done, total) is called now and then; where it answers False the replay ends there.
+
+    Raises as `Replay` does.
+    """
+    play = Replay(kind, script, steps)
+    while not play.finished:
+        play.advance(100)
+        if progress is not None and not progress(play.done, play.total):
+            break
+    return play.run
+
+
+_KIND = N_("a script of kind {kind!r} cannot be played by this version")
+_MISSING = N_("the run was trained on the reader's own data {key}…, which the script names but does not hold")
+_DIVERGED = "the run diverged after step {step}, which the script does not know of"
+_NOT_DIVERGED = "the script says that the run diverged after step {step}; here it did not"

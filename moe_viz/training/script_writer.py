@@ -1,0 +1,84 @@
+"""Writing the script of a run while it happens: each thing done becomes an event, with a hash of the parameters just before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from moe_viz.records.script import MOST_EVENTS, End, Event, Script
+from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Refused
+from moe_viz.training.devices import resolve_device
+from moe_viz.training.provenance import provenance
+
+RESERVE = 10
+"""Events that are kept free for what nobody does: a divergence, a move to another machine."""
+
+
+class ScriptWriter:
+    """The script of one run so far. began: its first config, None where the run comes from a file that kept no script."""
+
+    def __init__(self, config: RunConfig, device: torch.device):
+        self.began: RunConfig | None = settled(config)
+        self.device = device
+        self.ground = provenance(device, [config.task.name])
+        self.events: list[Event] = []
+
+    @classmethod
+    def after(cls, script: Script | None, config: RunConfig, device: torch.device) -> ScriptWriter:
+        """Going on after what was done so far. `moved` says whether this process runs on something else than the run did before."""
+        writer = cls(config, device)
+        if script is None:
+            writer.began = None
+        else:
+            writer.began, writer.ground, writer.events = script.config, script.provenance, list(script.events)
+        return writer
+
+    def moved(self, config: RunConfig) -> dict[str, Any]:
+        """What to `add` where this process differs from what the run ran on last; empty where it does not."""
+        here = provenance(self.device, [config.task.name])
+        last = ([self.ground] + [event.on for event in self.events if event.on is not None])[-1]
+        same = last.model_copy(update={"data": {name: last.data.get(name) for name in here.data}}) == here
+        return {} if same else {"what": "moved", "on": here}
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+
+    def refuse_when_full(self) -> None:
+        """Raises `Refused` where nothing more can be noted that a reader does."""
+        if len(self.events) >= MOST_EVENTS - RESERVE:
+            raise Refused(_FULL, most=MOST_EVENTS)
+
+    def script(self, epoch: int, step: int, parameters: str | None = None) -> Script | None:
+        """The script up to (epoch, step), where the parameters have this hash."""
+        if self.began is None:
+            return None
+        end = End(epoch=epoch, step=step, parameters=parameters)
+        script = Script(config=self.began, events=tuple(self.events), end=end, provenance=self.ground)
+        data = provenance(self.device, script.tasks).data | self.ground.data
+        return script.model_copy(update={"provenance": self.ground.model_copy(update={"data": data})})
+
+
+def turned(old: RunConfig, new: RunConfig) -> dict[str, Any]:
+    """The words that differ in `new`, and all that a new router or task brings, so that no later default can change what they mean."""
+    before, after = settled(old).flat(), settled(new).flat()
+    whole: set[str] = set()
+    if new.router.name != old.router.name:
+        whole |= type(new.router).model_fields.keys() - {"name"}
+    if new.task.name != old.task.name:
+        whole |= after.keys()
+    return {
+        word: value for word, value in after.items() if word in whole or word not in before or before[word] != value
+    }
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The config with the device that `auto` stands for here."""
+    return config.model_copy(update={"device": resolve_device(config.device).type})
+
+
+_FULL = N_(
+    "This run has been changed almost {most:,} times, and its script can hold no more. Start a new run, or go on watching this one."
+)
