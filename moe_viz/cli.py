@@ -2,7 +2,8 @@
 a folder's run can be reproduced, `export` its numbers; and for whoever serves others, `doctor` before it runs and `health` while it does.
 
 Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train.
-Exit codes: 0 done, 1 the run diverged, could not be reproduced or could not be written (doctor, health: not fit), 2 bad arguments.
+Exit codes: 0 done, 1 the run diverged or could not be written (doctor, health: not fit), 2 bad arguments. `verify` says one of: identical
+(0), confirmed (0: other machine, figures agree), refuted (1), cannot be compared (2).
 """
 
 from __future__ import annotations
@@ -85,9 +86,9 @@ def make_parser() -> Parser:
                            help=_help(word, info, owners))  # fmt: skip
     command.set_defaults(command=train)
 
-    command = commands.add_parser("verify", help="train a recorded run again and compare", allow_abbrev=False)
-    command.add_argument("run", type=Path, help="folder that train wrote")
-    command.add_argument("--device", help="another device than the recorded one")
+    command = commands.add_parser("verify", help="play a run again and compare", allow_abbrev=False)
+    command.add_argument("run", type=Path, help="folder that train wrote, exported run, or script (NAME.script.json)")
+    command.add_argument("--device", help="another device than the script's")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.set_defaults(command=verify)
 
@@ -148,28 +149,26 @@ def train(asked: argparse.Namespace) -> int:
 
 
 def verify(asked: argparse.Namespace) -> int:
-    """Train the recorded run again and compare every number of history and traces."""
-    recorded = recording.load(asked.run)
-    config = RunConfig.from_flat(recorded.snapshot.config | ({"device": asked.device} if asked.device else {}))
-    if "steps" not in recorded.about:
-        raise ValueError(f"{asked.run}/config.json does not say how many steps the run had")
+    """Play a run again and compare it with what its file says."""
+    if not asked.run.exists():
+        raise ValueError(f"{asked.run} is missing: a recorded run needs it, a folder, an exported file or a script")
 
-    from moe_viz.training import Trainer
-    from moe_viz.training.files.recording import compare, record
+    from moe_viz.training.verify import verify as compared
 
-    steps = recorded.about["steps"]
-    again = record(Trainer(config), steps, progress=_bar(steps, asked.quiet))
-    for word in ("device", "torch", "version"):
-        if recorded.about.get(word) != again.about[word]:
-            print(
-                f"recorded with {word} {recorded.about.get(word)}, now {again.about[word]}: small differences are to be expected"
-            )
-    differences = compare(recorded, again)
-    for difference in differences:
-        print(difference)
-    if not differences:
-        print(f"reproduced bit for bit: {len(again.history)} rows of history, {len(again.snapshot.traces)} traces")
-    return 1 if differences else 0
+    bar = _bar(0, asked.quiet)
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        verdict = compared(asked.run, asked.device, progress)
+    finally:
+        bar.close()
+    print(f"{verdict.answer}: {verdict.words[0]}")
+    for line in verdict.words[1:]:
+        print(f"  {line}")
+    return verdict.exit_code
 
 
 def export_run(asked: argparse.Namespace) -> int:

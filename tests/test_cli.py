@@ -56,7 +56,7 @@ def test_the_checkpoint_continues(tmp_path):
 def test_verify_reproduces(tmp_path, capsys):
     run = trained(tmp_path / "RUN", "--router", "noisy_topk")
     assert main(["verify", str(run), "--quiet"]) == 0
-    assert "reproduced bit for bit: 20 rows" in capsys.readouterr().out
+    assert "identical: bit for bit: 0 events, 20 rows" in capsys.readouterr().out
 
 
 def test_verify_notices_a_changed_number(tmp_path, capsys):
@@ -68,7 +68,7 @@ def test_verify_notices_a_changed_number(tmp_path, capsys):
     replace(trace, expert=(trace.expert + 1) % 8).to_parquet(run / "trace-0.parquet")
     assert main(["verify", str(run), "--quiet"]) == 1
     said = capsys.readouterr().out
-    assert "history: differs by up to 0.5 (loss)" in said and "trace of layer 0: expert differs" in said
+    assert "refuted: step 4: loss: 0.7" in said and "step 20: trace of layer 0: expert differs" in said
 
 
 def test_export(tmp_path):

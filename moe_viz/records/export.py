@@ -51,6 +51,7 @@ def _as_json(recorded: Recording, history: pd.DataFrame) -> dict[str, Any]:
     return {
         **recorded.about,
         "config": moment.config,
+        "script": None if recorded.script is None else recorded.script.model_dump(mode="json", by_alias=True),
         "step": moment.step,
         "metrics": moment.metrics,
         "history": {name: _plain(history[name].to_numpy()) for name in history},

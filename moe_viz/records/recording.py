@@ -4,6 +4,7 @@ config.json      flat config, package version, torch version, device
 snapshot.json    step and metrics of the last moment
 trace-<n>.parquet  the probe batch's routing, one file a layer
 history.parquet  every kept step's numbers (keyframes beside it)
+run.script.json  what the run is a pure function of (not in recordings of versions that kept none)
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from moe_viz.records.history import History
+from moe_viz.records.script import Script
+from moe_viz.records.script_file import read_script, write_script
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 
-CONFIG, SNAPSHOT, HISTORY = "config.json", "snapshot.json", "history.parquet"
+CONFIG, SNAPSHOT, HISTORY, SCRIPT = "config.json", "snapshot.json", "history.parquet", "run.script.json"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Recording:
     snapshot: Snapshot
     history: History
     about: dict[str, Any]
+    script: Script | None = None
 
 
 def save(folder: str | Path, recording: Recording) -> None:
@@ -42,6 +46,9 @@ def save(folder: str | Path, recording: Recording) -> None:
     for trace in moment.traces:
         trace.to_parquet(folder / f"trace-{trace.layer}.parquet")
     recording.history.to_parquet(folder / HISTORY)
+    (folder / SCRIPT).unlink(missing_ok=True)
+    if recording.script is not None:
+        (folder / SCRIPT).write_text(write_script(recording.script), encoding="utf-8")
 
 
 def load(folder: str | Path) -> Recording:
@@ -53,7 +60,8 @@ def load(folder: str | Path) -> Recording:
         raise ValueError(f"{folder} is not a recorded run: it needs trace-0.parquet and {HISTORY}")
     traces = [RoutingTrace.from_parquet(path) for path in paths]
     snapshot = Snapshot(moment["step"], about.pop("config"), moment["metrics"], traces, "recorded", moment["message"])
-    return Recording(snapshot, History.from_parquet(folder / HISTORY), about)
+    script = read_script((folder / SCRIPT).read_bytes()) if (folder / SCRIPT).exists() else None
+    return Recording(snapshot, History.from_parquet(folder / HISTORY), about, script)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Training a run into a recording, and comparing two recordings number by number."""
+"""Training a run into a recording, and comparing the traces of two number by number."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 
 from moe_viz import __version__
 from moe_viz.records.recording import Recording
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.training.files.figures import script_with_figures
 from moe_viz.training.run import Run
 
 LOOK_EVERY = 50
@@ -37,25 +39,15 @@ def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progr
     if snapshot.step != run.step_number:
         snapshot = run.snapshot()
     about = {"version": __version__, "torch": torch.__version__, "device": run.device.type, "steps": done}
-    return Recording(snapshot, run.history, about)
+    return Recording(snapshot, run.history, about, script_with_figures(run))
 
 
-def compare(first: Recording, second: Recording) -> list[str]:
-    """What differs between two recordings, one line each; nothing where every number is the same, bit for bit."""
+def differences(first: list[RoutingTrace], second: list[RoutingTrace]) -> list[str]:
+    """What differs between the traces of two moments, one line each; nothing where every number is the same, bit for bit."""
     found = []
-    ours, theirs = (recorded.history.rows(limit=None) for recorded in (first, second))
-    if list(ours) != list(theirs) or len(ours) != len(theirs):
-        found.append(
-            f"history: {len(ours)} rows of {len(ours.columns)} columns, then {len(theirs)} of {len(theirs.columns)}"
-        )
-    else:
-        worst = max((_gap(ours[name].to_numpy(), theirs[name].to_numpy()), name) for name in ours)
-        if worst[0]:
-            found.append(f"history: differs by up to {worst[0]:.3g} ({worst[1]})")
-    traces = first.snapshot.traces, second.snapshot.traces
-    if len(traces[0]) != len(traces[1]):
-        found.append(f"traces: {len(traces[0])}, then {len(traces[1])}")
-    for a, b in zip(*traces):
+    if len(first) != len(second):
+        found.append(f"traces: {len(first)}, then {len(second)}")
+    for a, b in zip(first, second):
         for name, value in vars(a).items():
             other = getattr(b, name)
             if not isinstance(value, np.ndarray):
