@@ -16,7 +16,7 @@ from moe_viz.cli import main
 from moe_viz.records import recording
 from moe_viz.records.script_file import read_script, write_script
 from moe_viz.training import Trainer
-from moe_viz.training.files.figures import script_with_figures
+from moe_viz.training.files.figures import ROWS, script_with_figures
 from moe_viz.training.files.recording import record
 from moe_viz.training.verify import CANNOT, CONFIRMED, IDENTICAL, REFUTED, verify
 from tests.training.conftest import small
@@ -214,11 +214,12 @@ def test_the_command_prints_the_answer_and_exits_with_it(script, capsys):
 def test_a_script_stays_small_however_long_its_run():
     trainer = Trainer(small("clusters", n_experts=16, n_layers=2))
     trainer.run(220)
-    short = len(write_script(script_with_figures(trainer)))
+    short = script_with_figures(trainer)
     trainer.run(380)
     trainer.set(lr=0.01)
     trainer.run(2)
     script = script_with_figures(trainer)
-    assert len(write_script(script)) < 1.2 * short < 400_000
+    for one in (short, script):
+        assert len(one.figures.rows) <= ROWS + 2 * len(one.events) and len(write_script(one)) < 300_000
     steps = [row[1] for row in script.figures.rows]
     assert steps[0] == 1 and {601, 602} <= set(steps) and np.all(np.diff(steps) > 0)
