@@ -1,22 +1,41 @@
-"""The lab in a real Chromium: how soon it shows something, how often it updates, how fast it answers a knob, what it costs.
+"""The lab in a real Chromium: how soon it shows something, how often it updates, how fast it answers a knob, what it costs, how still it sits.
 
-Run `python -m benchmarks.page`. Times are wall times on whatever machine this is; the last column is the ratio to the figure
-that a reader still feels as immediate, so that 1.00 or less is good.
+Run `python -m benchmarks.page`. It is started by the command behind `make run`. Times are wall times on whatever machine this is; the last
+column is the ratio to the figure aimed at, so that 1.00 or less is good. Chromium works on the same cores, and is not counted but felt.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import statistics
 import time
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import psutil
 from playwright.sync_api import Page
 
 from benchmarks.table import Row, show
+from moe_viz import health
 from tests.browser.lab import browser_page, live_step, server, wait_for_step
+from tests.websocket import Reader
 
 ROUTERS = ("Switch", "Mixtral", "Top-k softmax")
+SECONDS = 15.0
+"""Of each look at what a page costs."""
+HEAD_SHIFT = """seconds => new Promise(done => {
+  let least = Infinity, most = -Infinity; const end = performance.now() + seconds * 1000;
+  const look = () => {
+    const below = document.querySelector('.st-key-routing');
+    if (below) {
+      const top = below.getBoundingClientRect().top + document.querySelector('[data-testid="stMain"]').scrollTop;
+      least = Math.min(least, top); most = Math.max(most, top);
+    }
+    performance.now() < end ? requestAnimationFrame(look) : done(most - least);
+  };
+  look(); })"""
+"""Pixels by which what stands below the head moves up and down."""
 COUNT_REMOUNTS = """() => {
   window.__removed = 0;
   const watch = new MutationObserver(list => list.forEach(m => m.removedNodes.forEach(n => {
@@ -61,25 +80,58 @@ def knob_to_pixels(page: Page, times: int) -> list[float]:
     return waits
 
 
+def cost(process: psutil.Process, address: str, seconds: float) -> tuple[float, float]:
+    """Over some seconds: the web process's share of a core, and the training steps a second of all runs together."""
+    before, start, rates = sum(process.cpu_times()[:2]), time.monotonic(), []
+    while time.monotonic() - start < seconds:
+        time.sleep(1)
+        rates.append(health.ask(f"{address}/healthz")["worker"]["steps_per_second"])
+    return (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - start), statistics.mean(rates)
+
+
+async def unwatched(process: psutil.Process, address: str, query: str) -> float:
+    """Training steps a second of the run behind a link that is read just often enough not to pause, by a reader without a browser."""
+    reader = await Reader(address, query=query, period=10).open()
+    await asyncio.sleep(5)  # the rate is that of the last seconds
+    _share, rate = await asyncio.to_thread(cost, process, address, SECONDS)
+    await reader.close()
+    return rate
+
+
 def measure(times: int) -> list[Row]:
+    with browser_page() as page, TemporaryDirectory() as home:
+        return _measured(page, times, home)
+
+
+def _measured(page: Page, times: int, home: str) -> list[Row]:
+    page.goto("about:blank")  # the browser has started before the clock does
     started = time.monotonic()
-    with server() as (address, process), browser_page() as page:
+    with server(env={"MOE_VIZ_HOME": home}) as (address, process):
         paint = first_paint(page, address)
         wait_for_step(page, 1)
         live = time.monotonic() - started
+        web = psutil.Process(process.pid)
         wait_for_step(page, 50)
         page.evaluate(COUNT_REMOUNTS)
         rate = updates_per_second(page)
         remounts = page.evaluate("window.__removed")
         waits = knob_to_pixels(page, times)
-        memory = psutil.Process(process.pid).memory_info().rss / 2**20
+        memory = web.memory_info().rss / 2**20
         assert live_step(page)
+        share, beside = cost(web, address, SECONDS)
+        shift = page.evaluate(HEAD_SHIFT, 60)
+        query = urlsplit(page.url).query
+        page.goto("about:blank")
+        alone = asyncio.run(unwatched(web, address, query))
     return [
-        Row("first routing on the page (recorded)", paint, "s", paint / 2.5),
-        Row("first live step after starting the server", live, "s", live / 6),
+        Row("first routing on the page (recorded)", paint, "s", paint / 1.2),
+        Row("first live step after starting the server", live, "s", live / 4),
         Row("page updates at default settings", rate, "/s", 3 / rate),
         Row("charts remounted while ticking", remounts, "", float(remounts)),
-        Row("knob to changed pixels, p50", statistics.median(waits), "s", statistics.median(waits) / 0.5),
+        Row("knob to changed pixels, p50", statistics.median(waits), "s", statistics.median(waits) / 0.2),
+        Row("web process with one reader", share, "core", share / 0.1),
+        Row("training with a page open, of its rate without", beside / alone, "", 0.95 / (beside / alone)),
+        Row("what stands below the head moves in 60 s", shift, "px", shift),
         Row("memory of the web process", memory, "MiB", memory / 250),
     ]
 
