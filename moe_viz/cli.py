@@ -1,7 +1,8 @@
 """The command line: `serve` opens the lab, also where no command is named; without a browser, `train` a run into a folder, `verify` that
 a folder's run can be reproduced, `export` its numbers; and for whoever serves others, `doctor` before it runs and `health` while it does.
 
-Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train.
+Every knob is an option generated from its declaration in `moe_viz/spec`. torch is loaded only by the commands that train, and pandas only
+by those that keep something, because the lab starts here, too.
 Exit codes: 0 done, 1 the run diverged or could not be written (doctor, health: not fit), 2 bad arguments. `verify` says one of: identical
 (0), confirmed (0: other machine, figures agree), refuted (1), cannot be compared (2).
 """
@@ -20,8 +21,6 @@ from pydantic.fields import FieldInfo
 
 from moe_viz import __version__, health
 from moe_viz.health import ADDRESS
-from moe_viz.records import recording
-from moe_viz.records.export import FORMATS, export
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, plain, problems
 from moe_viz.spec.describe import allowed, read, write
 
@@ -96,7 +95,9 @@ def make_parser() -> Parser:
         "export", help="write a recorded run's history and traces as CSV or JSON", allow_abbrev=False
     )
     command.add_argument("run", type=Path, help="folder that train wrote")
-    command.add_argument("--format", choices=FORMATS, default="csv", help="csv (one file each) or json (one file)")
+    command.add_argument(
+        "--format", choices=("csv", "json"), default="csv", help="csv (one file each) or json (one file)"
+    )
     command.add_argument("--out", type=Path, help="folder to write to (the run's own)")
     command.set_defaults(command=export_run)
 
@@ -129,6 +130,7 @@ def train(asked: argparse.Namespace) -> int:
     if asked.out.exists() and not asked.out.is_dir():
         raise ValueError(f"--out {asked.out} is a file; it must be a folder")
 
+    from moe_viz.records import recording
     from moe_viz.training import Trainer
     from moe_viz.training.files.recording import record
 
@@ -173,6 +175,9 @@ def verify(asked: argparse.Namespace) -> int:
 
 def export_run(asked: argparse.Namespace) -> int:
     """Write history and traces in a format that other programs read."""
+    from moe_viz.records import recording
+    from moe_viz.records.export import export
+
     for path in export(recording.load(asked.run), asked.out or asked.run, asked.format):
         print(path)
     return 0

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from moe_viz import paths
+from moe_viz import logs, paths, settings
 
 SCRIPT = paths.ROOT / "app.py"
 TRIED = "1.67"
@@ -94,17 +94,33 @@ def flags(chosen: Mapping[str, Any] = STREAMLIT) -> list[str]:
 
 def serve(arguments: Sequence[str] = ()) -> int:
     """Serve the lab until it is stopped. arguments: flags of `streamlit run`. Returns the exit code."""
-    try:  # imported late: the command line loads Streamlit for this alone
-        from moe_viz.ui.server import streamlit_patches
+    try:
+        refuse_other_streamlit()
     except OtherStreamlit as error:
         print(f"moe_viz cannot start: {error}.", file=sys.stderr)
         return 2
+    if not settings.come_with_streamlit():
+        _start_training()
+
+    # imported late: the command line loads Streamlit for this alone, and the training process loads torch meanwhile
+    from moe_viz.ui.server import streamlit_patches
+
     given = streamlit_patches.options_given(arguments)
     streamlit_patches.set_options(streamlit_settings(given))
 
     from moe_viz.ui.server import lifecycle
 
     return streamlit_patches.run(lifecycle.app(SCRIPT))
+
+
+def _start_training() -> None:
+    """Start the training process, which takes longer to be ready than the server. Ends the process where a setting is refused."""
+    chosen = settings.settings_or_exit()
+    logs.start("web", chosen.log_level, chosen.log_format)
+
+    from moe_viz.engine.client import engine
+
+    engine()
 
 
 def serve_and_reload(arguments: Sequence[str] = ()) -> int:

@@ -205,6 +205,12 @@ def settings_or_exit() -> Settings:
         raise SystemExit(2) from None
 
 
+def come_with_streamlit() -> bool:
+    """Whether there is a file of secrets: it may hold settings, which are known only once Streamlit has made variables of them."""
+    usual = [folder / ".streamlit" / "secrets.toml" for folder in (Path("~").expanduser(), Path.cwd())]
+    return "STREAMLIT_SECRETS_FILES" in os.environ or any(path.is_file() for path in usual)
+
+
 def unknown_variables() -> list[str]:
     """Environment variables with our prefix that mean nothing: most likely misspelt."""
     words = {PREFIX + word.upper() for word in (*Settings.model_fields, *APART)}

@@ -20,7 +20,7 @@ from streamlit import config as streamlit_config
 
 from moe_viz import launch
 from moe_viz.cli import make_parser
-from moe_viz.ui.server import streamlit_patches
+from moe_viz.ui.server import lifecycle, streamlit_patches
 from tests.browser.lab import free_port
 from tests.websocket import Reader
 
@@ -213,6 +213,21 @@ async def look(address: str) -> list[str]:
     return reader.errors
 
 
+def test_settings_among_streamlits_secrets_are_waited_for(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(launch, "_start_training", lambda: order.append("training"))
+    monkeypatch.setattr(streamlit_patches, "set_options", lambda chosen: None)
+    monkeypatch.setattr(streamlit_patches, "run", lambda app: order.append("server") or 0)
+    monkeypatch.setattr(lifecycle, "app", lambda script: None)
+    assert launch.serve(["--server.port=8600"]) == 0
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text('MOE_VIZ_PROFILE = "low_memory"')
+    assert launch.serve(["--server.port=8600"]) == 0
+    assert order == ["training", "server", "server"]
+
+
 @pytest.mark.heavy
 def test_make_run_is_calm(tmp_path):
     """What a newcomer types, exactly: the settings in force, no thread that watches files, and not one warning."""
@@ -229,6 +244,9 @@ def test_make_run_is_calm(tmp_path):
         assert "torch" not in found["modules"]
     said = log.read_text(encoding="utf-8")
     assert not re.search(r"warn|error|traceback|external", said, re.IGNORECASE), said
+    assert said.index("worker_starting") < said.index("server_started"), (
+        "the training process takes longer, so it starts first"
+    )
     assert "server_stopped" in said and f"The lab is open at http://localhost:{address.rpartition(':')[2]}" in said
 
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from moe_viz import __version__, launch, logs
+from moe_viz import __version__, launch, logs, ui
 from moe_viz.engine.client import engine
 from moe_viz.engine.health import vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.settings import settings, settings_or_exit, unknown_variables
-from moe_viz.ui.server import errors, front_page, streamlit_patches, upload_limit
+from moe_viz.ui.server import errors, front_page, gc_timer, streamlit_patches, upload_limit
+from moe_viz.ui.session.recorded import recorded
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +66,24 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     logs.event(log, "server_started", version=__version__, **chosen.model_dump(mode="json", exclude={"passphrase"}))
     await asyncio.to_thread(engine)
     print(f"The lab is open at {' and '.join(streamlit_patches.addresses())}", flush=True)
+    warming = asyncio.create_task(asyncio.to_thread(warm))
     yield {}
+    await warming
     logs.event(log, "server_stopping")
     await asyncio.to_thread(engine().close)
     logs.event(log, "server_stopped")
+
+
+def warm() -> None:
+    """Load what the first reader would wait for: the recorded picture and the code of every page, the lab's first."""
+    recorded()
+    folders = sorted(
+        (path.parent.name for path in Path(ui.__file__).parent.glob("*/page.py")),
+        key=lambda name: (name != "lab", name),
+    )
+    for folder in folders:
+        import_module(f"{ui.__name__}.{folder}.page")
+    gc_timer.start()
 
 
 def routes() -> list[Route]:
