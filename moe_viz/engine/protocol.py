@@ -22,6 +22,7 @@ import pandas as pd
 from moe_viz.engine.calls import Call, R, Request, call, call_of, calls_of
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.script import Script
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
@@ -90,6 +91,8 @@ class Update:
     notices: list[str] = field(default_factory=list)
     steps_per_second: float = 0.0
     """Of wall time, over the last seconds."""
+    played: tuple[int, int] | None = None
+    """While the run is being made from a script: steps done, and steps in all."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +263,18 @@ class Engine:
     @call(starts=True, born=lambda run_id: [run_id])
     def import_run(self, data: bytes, name: str = "") -> str:
         """A new run from such a file, waiting to be played; its id. EngineError where the file is too large, damaged or something else."""
+
+    @call(reads=True)
+    def script(self, run_id: str) -> Script | None:
+        """What the run is a pure function of, with rows of its history to compare a replay with. None for a run of a version that kept none."""
+
+    @call(starts=True, born=lambda run_id: [run_id])
+    def open_script(self, data: bytes, own: tuple[str, ...] = (), name: str = "") -> str:
+        """A new run that plays a script (the content of its file) from step 0 at full speed, and waits at its end; its id.
+
+        own: contents of the reader's own data that the script may hold back. Until it is at its end `read` says how far it is, nothing can
+        be turned, and `delete` is how to cancel. EngineError, naming line and value, where the file is no script that can be played here.
+        """
 
     @call
     def resume(self, run_id: str) -> None:

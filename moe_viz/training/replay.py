@@ -5,16 +5,16 @@ It may be played in portions, between which other runs train; `Trainer.replay` p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import torch
 
-from moe_viz.records.script import Event, Script
+from moe_viz.records.script import End, Event, Script
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
-from moe_viz.training.provenance import threads
+from moe_viz.tasks.files import data_hashes
+from moe_viz.training.provenance import provenance, threads
 from moe_viz.training.run import Run
 
 R = TypeVar("R", bound=Run)
@@ -32,7 +32,8 @@ class Replay(Generic[R]):
     """A script being played.
 
     kind     Run or Trainer;  steps  the step of the last epoch to end at (None: the script's own);  device  another one than the script's
-    run      as far as it has been played;  done, total  training steps
+    run      given: one that stands in the middle of it, to go on from; later: the run as far as it has been played
+    done, total  training steps
     looks    (epoch, step) at which the run is looked at, as a page did: right after that step, before anything else is done
     parameters  for each event played so far: SHA-256 of the parameters just before it
     Raises `Refused` for a script that cannot be played here, ValueError for a device that is absent.
@@ -45,25 +46,57 @@ class Replay(Generic[R]):
         steps: int | None = None,
         device: str | None = None,
         looks: set[tuple[int, int]] | None = None,
+        run: R | None = None,
     ):
-        if script.kind != "network":
-            raise Refused(_KIND, kind=script.kind)
-        if script.missing:
-            raise Refused(_MISSING, key=script.missing[0][:12])
+        _refuse_what_is_not_here(script)
         last = script.end.epoch
         self._events = [e for e in script.events if steps is None or e.epoch < last or e.step <= steps]
-        end = script.end if steps is None else script.end.model_copy(update={"step": steps})
-        self._script = script.model_copy(update={"events": tuple(self._events), "end": end})
-        self.total, self.done, self._next = self._script.n_steps(), 0, 0
+        end = script.end if steps is None else End(epoch=last, step=steps)
+        self.script = script.model_copy(update={"events": tuple(self._events), "end": end})
+        self.total, self.done, self._next = self.script.n_steps(), 0, 0
         self._keeps = {(event.epoch, event.to) for event in self._events if event.to is not None}
         self._looks, self._device, self._threads = looks or set(), device, script.provenance.threads
         self.parameters: list[str] = []
-        with threads(self._threads):
-            self.run = kind(self._here(script.config))
+        if run is None:
+            with threads(self._threads):
+                run = kind(self._here(script.config))
+        else:
+            self._go_on_from(run)
+        self.run = run
+        run.pending = (self.script, self._next)
+
+    @classmethod
+    def going_on(cls, run: R) -> Replay[R]:
+        """What is left of the script that `run` is being made from: a checkpoint in the middle changes nothing."""
+        return cls(type(run), run.pending[0], run=run)
+
+    def _go_on_from(self, run: R) -> None:
+        self._next = run.pending[1]
+        played = self._events[: self._next]
+        self.parameters = [event.parameters or "" for event in played]
+        self._threads = ([self._threads] + [event.on.threads for event in played if event.on is not None])[-1]
+        end = End(epoch=run.epoch, step=run.step_number)
+        self.done = self.script.model_copy(update={"events": tuple(played), "end": end}).n_steps()
 
     @property
     def finished(self) -> bool:
-        return self._next == len(self._events) and self.run.step_number >= self._script.end.step
+        return self._next == len(self._events) and self.run.step_number >= self.script.end.step
+
+    @property
+    def parted(self) -> tuple[int, int] | None:
+        """(epoch, step) of the first event so far, or the end, at which the parameters are not those that the script says."""
+        for event, ours in zip(self._events, self.parameters):
+            if event.parameters not in (None, ours):
+                return event.epoch, event.step
+        end = self.script.end
+        if self.finished and end.parameters not in (None, self.run.script.end.parameters):
+            return end.epoch, end.step
+        return None
+
+    @property
+    def grounds(self) -> dict[str, tuple[str, str]]:
+        """Word -> (here, there) of what the script's run ran on and this one does not; equal numbers cannot be expected then."""
+        return provenance(self.run.device).differs(self.script.provenance)
 
     def advance(self, steps: int) -> None:
         """Play on for up to so many training steps, and what was done before the step after them. Raises `Differs`."""
@@ -71,13 +104,14 @@ class Replay(Generic[R]):
         with threads(self._threads):
             while True:
                 event = self._events[self._next] if self._next < len(self._events) else None
-                target = self._script.end.step if event is None else event.step
+                target = self.script.end.step if event is None else event.step
                 while self.run.step_number < target:
                     if self.done >= until:
                         return
                     self._step()
                 if event is None:
                     self._sound()
+                    self.run.pending = None
                     return
                 known = len(self.run.events)
                 self._sound()
@@ -85,6 +119,7 @@ class Replay(Generic[R]):
                 new = self.run.events[known:]
                 self.parameters.append(new[0].parameters if new else self.run.script.end.parameters)
                 self._next += 1
+                self.run.pending = (self.script, self._next)
 
     def _step(self) -> None:
         run = self.run
@@ -138,21 +173,27 @@ class Replay(Generic[R]):
         return config if self._device is None else config.model_copy(update={"device": self._device})
 
 
-def replay(
-    kind: type[R], script: Script, steps: int | None = None, progress: Callable[[int, int], bool] | None = None
-) -> R:
-    """The run of a script. progress(done, total) is called now and then; where it answers False the replay ends there.
+def _refuse_what_is_not_here(script: Script) -> None:
+    if script.kind != "network":
+        raise Refused(_KIND, kind=script.kind)
+    if script.missing:
+        raise Refused(_MISSING, key=script.missing[0][:12])
+    here = data_hashes(script.tasks)
+    for name, hash_ in script.provenance.data.items():
+        if here.get(name) != hash_:
+            raise Refused(_DATA, name=name[:60], there=hash_[:12], here=here.get(name, "–")[:12])
 
-    Raises as `Replay` does.
-    """
+
+def replay(kind: type[R], script: Script, steps: int | None = None) -> R:
+    """The run of a script. Raises as `Replay` does."""
     play = Replay(kind, script, steps)
     while not play.finished:
         play.advance(100)
-        if progress is not None and not progress(play.done, play.total):
-            break
+    play.run.pending = None
     return play.run
 
 
+_DATA = N_("the run was trained on other data: {name} is {there}… in the script, {here}… here")
 _KIND = N_("a script of kind {kind!r} cannot be played by this version")
 _MISSING = N_("the run was trained on the reader's own data {key}…, which the script names but does not hold")
 _DIVERGED = "the run diverged after step {step}, which the script does not know of"

@@ -45,6 +45,9 @@ class Run:
     statistics   of the steps that `collect` has not read yet
     """
 
+    pending: tuple[Script, int] | None = None
+    """The script that this run is being made from and how many of its events were played, see `replay.Replay`; None once it is at its end."""
+
     def __init__(self, config: RunConfig):
         self.history = History()
         self._begin(config)
@@ -200,6 +203,11 @@ class Run:
         self._writer.refuse_when_full()
         self._writer.add(self._event(what, **more))
 
+    def branch(self) -> None:
+        """From here on a run of its own. Raises ValueError where the script is full."""
+        self.note("fork")
+        self.pending = None
+
     def _event(self, what: str | dict[str, Any], step: int | None = None, **more: Any) -> Event:
         """An event of this moment. Everything up to now must have been collected."""
         at = self.step_number if step is None else step
@@ -259,7 +267,8 @@ class Run:
             tensors |= self._window.to_tensors(LAST_STEPS)
         kept = self.history if history else None
         script = self._writer.script(self.epoch, self.step_number)
-        return Checkpoint(self.config, self.step_number, self.epoch, tensors, str(self.message), kept, said, script)
+        at = (self.config, self.step_number, self.epoch)
+        return Checkpoint(*at, tensors, str(self.message), kept, said, script, self.pending)
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Self:
@@ -288,6 +297,7 @@ class Run:
         run._writer = ScriptWriter.after(found.script, found.config, run.device)
         if found.script is not None and (moved := run._writer.moved(found.config)):
             run._writer.add(run._event(**moved))
+        run.pending = found.pending
         return run
 
     @classmethod

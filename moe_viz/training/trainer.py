@@ -15,12 +15,12 @@ from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, ProbeLabels
-from moe_viz.training.files import run_file
+from moe_viz.training.files import figures, run_file
 from moe_viz.training.inspect import own_input, probe
 from moe_viz.training.inspect.analysis import Magnifier
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.step_trace import dissect
-from moe_viz.training.replay import replay
+from moe_viz.training.replay import Replay, replay
 from moe_viz.training.run import Run
 
 
@@ -40,6 +40,20 @@ class Trainer(Run):
         cannot be played here, and where the run diverges otherwise than the script says.
         """
         return replay(cls, script, steps)
+
+    @classmethod
+    def play(cls, script: Script) -> Replay[Self]:
+        """The same in portions, between which other runs can train: `advance(steps)` until `finished`, then its `run`."""
+        return Replay(cls, script)
+
+    def go_on_playing(self) -> Replay[Self]:
+        """The rest of the script that this run is being made from (`pending`)."""
+        return Replay.going_on(self)
+
+    @property
+    def script_with_figures(self) -> Script | None:
+        """The script as it is given to others: with rows of the history, so that they can tell whether a replay is the same run."""
+        return figures.script_with_figures(self)
 
     def trace(self, batch: Batch, labels: ProbeLabels) -> list[RoutingTrace]:
         """How the present model routes a batch, one trace per layer; nothing about the run changes."""

@@ -47,6 +47,14 @@ class FakeTrainer:
             self.reset()
         return [f"{name} is now {value}" for name, value in knobs.items()]
 
+    pending = None
+
+    def note(self, what):
+        self.noted = [*getattr(self, "noted", []), what]
+
+    def branch(self):
+        self.note("fork")
+
     def reset(self):
         self.step_number, self.state = 0, "running"
         self.history.restart()

@@ -88,6 +88,39 @@ def test_trainer_replay_is_the_run_again():
     assert again.config.flat() == trainer.config.flat()
 
 
+def test_a_checkpoint_in_the_middle_of_a_replay_changes_nothing():
+    trainer = session()
+    played, lengths = Trainer.play(trainer.script), iter([5, 8, 1, 4, 3, 100])
+    while not played.finished:
+        played.advance(next(lengths))
+        run = Trainer.from_bytes(played.run.checkpoint())
+        assert (run.pending is None) == played.finished
+        if run.pending is not None:
+            done = played.done
+            played = run.go_on_playing()
+            assert played.done == done
+    assert played.parted is None and played.run.pending is None
+    assert_same_run(trainer, played.run)
+    assert played.run.script == trainer.script
+
+
+def test_a_branch_and_an_exported_run_play_no_script():
+    played = Trainer.play(session().script)
+    played.advance(5)
+    assert Trainer.imported(played.run.exported(10_000_000), lambda config: None)[0].pending is None
+    branch = Trainer.from_bytes(played.run.checkpoint())
+    branch.branch()
+    assert branch.pending is None and branch.events[-1].what == "fork"
+
+
+def test_other_data_than_the_scripts_are_refused_before_anything_is_opened():
+    trainer = Trainer(small("digits"))
+    script = trainer.script
+    other = script.provenance.model_copy(update={"data": {"digits/digits.csv.gz": "0" * 64}})
+    with pytest.raises(ValueError, match=r"other data: digits/digits.csv.gz is 000000000000…"):
+        Trainer.replay(script.model_copy(update={"provenance": other}))
+
+
 def test_steps_end_a_replay_earlier_or_later_in_its_last_epoch():
     trainer = session()
     early = Trainer.replay(trainer.script, steps=9)

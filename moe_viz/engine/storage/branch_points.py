@@ -92,6 +92,7 @@ class Milestones:
                 N_("A branch goes on with the same model, so {knobs} cannot change in it."),
                 knobs=Knobs((trainer.config.fields()[word].title,) for word in sorted(fixed)),
             )
+        trainer.branch()
         if knobs:
             trainer.set(**knobs)
         return trainer, start

@@ -40,6 +40,7 @@ class Analysing(Serving):
         run = self._find(run_id)
         if not run.healthy:
             raise run.failure or EngineError(str(run.trainer.message))
+        run.refuse_while_it_plays()
         # compared with at every turn of the host: only here a wrong one harms nobody
         run.until = operator.index(step)
         run.playing = True

@@ -67,6 +67,7 @@ class Host(Analysing, Keeping, Engine):
 
     def set(self, run_id: str, **knobs: Any) -> list[str]:
         run = self._find(run_id)
+        run.refuse_while_it_plays()
         before = run.trainer.config
         asked(lambda: self._roster.may_become(before, knobs))
         done = self._guard(run, lambda: run.trainer.set(**knobs))
@@ -94,11 +95,16 @@ class Host(Analysing, Keeping, Engine):
         run = self._find(run_id)
         if not run.behind:
             raise EngineError(N_("This run has stopped. Reset it, or turn a knob, to go on."))
+        run.refuse_while_it_plays()
+        for member in run.behind:
+            self._guard(member, lambda trainer=member.trainer: trainer.note("step_once"))
         if error := self._step(run):
             raise error
 
     def reset(self, run_id: str) -> None:
-        for member in self._find(run_id).group:
+        run = self._find(run_id)
+        run.refuse_while_it_plays()
+        for member in run.group:
             self._reset(member)
 
     def read(self, run_id: str, since: tuple[int, int] | None = None) -> Update:
@@ -230,7 +236,7 @@ class Host(Analysing, Keeping, Engine):
                 with self._roster.crashes.blaming(member.id, member.trainer.step_number):
                     if member.milestones.wanted(member.trainer):
                         member.milestones.keep(member.trainer)
-                    member.trainer.step()
+                    member.step()
             except Exception as error:
                 failure = self._fail(member, error)
             cost = self._cpu() - started

@@ -14,6 +14,7 @@ from moe_viz.engine.worker.answers import Answers
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,11 @@ class HostedRun:
     _evaluated: tuple[Any, float] = (None, -math.inf)
     _rate: deque[tuple[float, int, float]] = field(default_factory=deque)
 
+    replay: Any = None
+    """What plays a script in this run until it is at its end, see `moe_viz.training.replay`."""
+
     def __post_init__(self) -> None:
+        self.replay = self.trainer.go_on_playing() if self.trainer.pending is not None else None
         self.due = self.acted = self.seen
         self.group = self.group or [self]
 
@@ -122,7 +127,7 @@ class HostedRun:
     def speed(self) -> float:
         """Steps per second; infinite at full speed."""
         speed = self.trainer.config.speed
-        return math.inf if speed == "full" else float(speed)
+        return math.inf if speed == "full" or self.replay is not None else float(speed)
 
     @property
     def version(self) -> tuple[Any, ...]:
@@ -152,6 +157,29 @@ class HostedRun:
         if not self.playing or self.speed == 0 or (self.until is not None and self.trainer.step_number >= self.until):
             return math.inf
         return -math.inf if math.isinf(self.speed) else max(self.due, self.not_before)
+
+    def step(self) -> None:
+        """One training step: the run's next, or that of the script that it plays."""
+        if self.replay is None:
+            self.trainer.step()
+            return
+        try:
+            self.replay.advance(1)
+        except ValueError as error:  # it has left the script's path
+            self.trainer.pending = self.replay = None
+            self.failure = EngineError(_LEFT_ITS_PATH, why=str(error))
+            return
+        if self.replay.finished:
+            self.notices.append(_outcome(self.replay))
+            self.replay, self.playing = None, False
+            self.revision += 1
+
+    def refuse_while_it_plays(self) -> None:
+        """Raises EngineError while the run is being made from a script: what is done meanwhile would not be in it."""
+        if self.replay is not None:
+            raise EngineError(
+                N_("This run is just being made from its script. Wait until it is at its end, or cancel it.")
+            )
 
     def stepped(self, now: float, cost: float) -> None:
         """Account for one step that ended at `now`."""
@@ -219,11 +247,36 @@ class HostedRun:
         snapshot = self.snapshot(not self.playing, now, detail)
         history = self.trainer.history.rows(since, limit=detail.rows)
         playing, epoch = self.playing and self.healthy, self.trainer.epoch
-        return Update(snapshot, history, playing, epoch, self.take_notices(), self.lead.rate(now))
+        played = None if self.replay is None else (self.replay.done, self.replay.total)
+        return Update(snapshot, history, playing, epoch, self.take_notices(), self.lead.rate(now), played)
 
     def take_notices(self) -> list[str]:
         notices, self.notices = self.notices, []
         return notices
+
+
+def _outcome(replay: Any) -> Sentence:
+    """What a reader is told of a script that has been played to its end."""
+    if replay.parted is None:
+        return Sentence(
+            N_("The script was played to its end, step {step}: the same run, bit for bit."), step=replay.run.step_number
+        )
+    epoch, step = replay.parted
+    if replay.grounds:
+        there, here = next(iter(replay.grounds.values()))[::-1]
+        return Sentence(_OTHER_GROUND, step=step, there=there, here=here)
+    return Sentence(_NOT_THE_SAME, step=step, epoch=epoch)
+
+
+_OTHER_GROUND = N_(
+    "The script was played to its end, but its run was made on something else ({there}, here {here}): the parameters differ from step {step} on."
+)
+_NOT_THE_SAME = N_(
+    "The script was played to its end, but it is not the run that was written: the parameters differ first at step {step} of epoch {epoch}."
+)
+_LEFT_ITS_PATH = N_(
+    "The script cannot be played to its end: {why}. The run stands where it came to; reset it to start again."
+)
 
 
 def failure_of(error: Exception, step: int) -> EngineError:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.roster import asked
 from moe_viz.engine.worker.serving import Serving
-from moe_viz.spec import RunConfig
+from moe_viz.records.script import Script
+from moe_viz.records.script_file import read_script
+from moe_viz.spec import RunConfig, plain
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Refused, Sentence
+
+T = TypeVar("T")
 
 MOST_LISTED = 200
 LONGEST_NAME = 60
@@ -77,6 +82,28 @@ class Keeping(Serving):
             asked_of_disk(lambda: self._roster.store.rename(run_id, title))
         return run_id
 
+    def script(self, run_id: str) -> Script | None:
+        return self._ask(run_id, lambda trainer: trainer.script_with_figures)
+
+    def open_script(self, data: bytes, own: tuple[str, ...] = (), name: str = "") -> str:
+        if len(data) > self.limits.import_bytes:
+            raise EngineError(
+                N_("This file has {size:.1f} MB; a script that is opened here can have at most {limit:.0f} MB."),
+                size=len(data) / 1e6,
+                limit=self.limits.import_bytes / 1e6,
+            )
+        script = _in_a_sentence(lambda: read_script(data, own))
+        needed = 0.0
+        for config in (script.config, *(moment.after for moment in script.moments())):
+            refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
+            needed = max(needed, estimate(config).model_bytes)
+        self._roster.make_room(1, needed)
+        replay = _in_a_sentence(lambda: self._roster.trainer.play(script))
+        run_id = self._roster.admit([replay.run], True, self._floor)[0].id
+        if (title := clean(name)) and run_id in self._roster.store:
+            asked_of_disk(lambda: self._roster.store.rename(run_id, title))
+        return run_id
+
     def _described(self, run_id: str) -> KeptRun | None:
         kept = self._roster.store.describe(run_id)
         live = self._runs.get(run_id)
@@ -88,6 +115,19 @@ class Keeping(Serving):
     def _stored(self, run_id: str) -> None:
         if run_id not in self._roster.store:
             raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
+
+
+def _in_a_sentence(request: Callable[[], T]) -> T:
+    """A request about a script; what is wrong with that becomes the end of a sentence."""
+    try:
+        return request()
+    except Refused as error:
+        raise EngineError(_NO_SCRIPT, why=Sentence(error.template, **error.values)) from error
+    except ValueError as error:
+        raise EngineError(_NO_SCRIPT, why=plain(error)[:400]) from error
+
+
+_NO_SCRIPT = N_("This script cannot be opened: {why}.")
 
 
 def asked_of_disk(request: Callable[[], Any]) -> Any:

@@ -49,6 +49,8 @@ class Checkpoint:
     """What else the file says about itself, for people and other programs."""
     script: Script | None = None
     """What was done so far. None in files of a version that kept none."""
+    pending: tuple[Script, int] | None = None
+    """The script that was being played, where it had not come to its end, and how many of its events had been."""
 
     def to_bytes(self) -> bytes:
         """The whole as one file's content."""
@@ -68,6 +70,9 @@ class Checkpoint:
         about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.said}
         if self.script is not None:
             about["script"] = self.script.model_dump(mode="json", by_alias=True)
+        if self.pending is not None:
+            script, played = self.pending
+            about["pending"] = [script.model_dump(mode="json", by_alias=True), played]
         arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in self.tensors.items()}
         if self.history is not None:
             rows, about["history"] = self.history.to_arrays(since)
@@ -109,7 +114,10 @@ class Checkpoint:
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HISTORY)}
         config = RunConfig.from_flat(about["config"])
         script = Script.model_validate(about["script"]) if "script" in about else None
-        return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]), script)
+        pending = None
+        if "pending" in about:
+            pending = (Script.model_validate(about["pending"][0]), int(about["pending"][1]))
+        return cls(config, step, epoch, own, str(about["stopped"]), history, dict(about["said"]), script, pending)
 
 
 def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:

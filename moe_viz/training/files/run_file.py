@@ -40,7 +40,7 @@ def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     run.collect()
     said = take.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
     del said["config"]  # it stands beside this already
-    moment = run.moment(**said)
+    moment = replace(run.moment(**said), pending=None)
     whole = moment.to_bytes()
     if len(whole) <= most_bytes:
         return whole
@@ -55,7 +55,7 @@ def imported(kind: type[R], data: bytes, allow: Callable[[RunConfig], None]) -> 
     try:
         found = Checkpoint.from_bytes(data, "the file")
         own = {name: tensor for name, tensor in found.tensors.items() if name.startswith(("model.", "optimizer."))}
-        found = replace(found, tensors=own)
+        found = replace(found, tensors=own, pending=None)
         _check(found)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
