@@ -65,7 +65,13 @@ def play(host, run):
 def test_everything_that_was_done_is_in_the_script(host):
     run = live(host)
     what = [event.what if isinstance(event.what, str) else set(event.what) for event in host.script(run).events]
-    assert what == ["step_once"] * 8 + [{"balance_coef", "speed"}, "step_once", {"n_experts", "speed"}, "reset", "step_once"]
+    assert what == ["step_once"] * 8 + [
+        {"balance_coef", "speed"},
+        "step_once",
+        {"n_experts", "speed"},
+        "reset",
+        "step_once",
+    ]
     assert host.script(run).end.step == 1 and host.script(run).figures.rows
 
 
