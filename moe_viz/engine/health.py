@@ -42,7 +42,7 @@ def machine(folder: Path) -> dict[str, Any]:
 
 def memory(group: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:
     """Free and total bytes; inside a container those that it may use (control groups 2 and 1)."""
-    found = psutil.virtual_memory()
+    machine_wide = psutil.virtual_memory()
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -51,9 +51,9 @@ def memory(group: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:
             most, now = (int((group / name).read_text()) for name in (limit, used))
         except (OSError, ValueError):  # no such file, or "max": no limit
             continue
-        if most < found.total:
-            return min(max(most - now, 0), found.available), most
-    return found.available, found.total
+        if most < machine_wide.total:
+            return min(max(most - now, 0), machine_wide.available), most
+    return machine_wide.available, machine_wide.total
 
 
 def versions() -> dict[str, str | None]:
@@ -67,5 +67,5 @@ def accelerators() -> list[str]:
     torch = sys.modules.get("torch")
     if torch is None:
         return []
-    found = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return found + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return names + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])

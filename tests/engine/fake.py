@@ -1,6 +1,7 @@
 """A trainer without torch: counts steps and can be told to be slow, to fail or to diverge. It fakes no numbers for any view."""
 
 import json
+import sys
 import time
 
 import numpy as np
@@ -87,8 +88,12 @@ class SlowTrainer(FakeTrainer):
     work_s = 0.002
 
 
+STUCK = "this step will take a minute"
+
+
 class StuckTrainer(FakeTrainer):
     """One step lasts a minute: a worker that nothing but its own watch can end."""
 
     def step(self):
+        print(STUCK, file=sys.stderr, flush=True)
         time.sleep(60)

@@ -80,17 +80,17 @@ class HostActor:
         class Noting(RunStore):
             """Tells that there is a checkpoint to copy."""
 
-            def save(self, run: str, *args: Any, **kwargs: Any) -> None:
-                super().save(run, *args, **kwargs)
-                actor._note(run)
-                if run in actor._refused:
+            def save(self, run_id: str, *args: Any, **kwargs: Any) -> None:
+                super().save(run_id, *args, **kwargs)
+                actor._note(run_id)
+                if run_id in actor._refused:
                     raise OSError(errno.ENOSPC, "the serving machine could not keep the last copy")
 
-            def load(self, run: str, *args: Any, **kwargs: Any) -> Stored | None:
-                stored = super().load(run, *args, **kwargs)
-                if stored and stored.trainer and run in actor._uprooted and stored.notice == Stored.notice:
+            def load(self, run_id: str, *args: Any, **kwargs: Any) -> Stored | None:
+                stored = super().load(run_id, *args, **kwargs)
+                if stored and stored.trainer and run_id in actor._uprooted and stored.notice == Stored.notice:
                     stored = replace(stored, notice=Sentence(MOVED, step=stored.trainer.step_number))
-                actor._uprooted.discard(run)
+                actor._uprooted.discard(run_id)
                 return stored
 
         self._host = host_of(replace(settings, store=str(self._store)), Noting)
@@ -120,9 +120,9 @@ class HostActor:
         with another machine."""
         for parcel in parcels:
             if uprooted:
-                self._uprooted.add(parcel.run)
+                self._uprooted.add(parcel.run_id)
             await asyncio.to_thread(unpack, self._store, parcel)
-            self._outbox.received(parcel.run)
+            self._outbox.received(parcel.run_id)
 
     async def beat(self, refused: list[str]) -> Beat:
         """Returns with the next checkpoint, at the latest after `BEAT_S`. refused: runs whose last parcel could not be kept."""

@@ -231,7 +231,7 @@ class Places:
             while not self._stopping:
                 for parcel in (await place.beat()).parcels:
                     if not await asyncio.to_thread(self._keep, parcel):
-                        place.refused.append(parcel.run)
+                        place.refused.append(parcel.run_id)
             return
         except PlaceLost as error:
             reason = error

@@ -221,7 +221,7 @@ class Cluster:
         """Keep what an answer brings before the page hears of it: a run that it knows is never lost."""
         for parcel in answer.parcels:
             if not await asyncio.to_thread(self._keep, parcel, True):
-                place.refused.append(parcel.run)
+                place.refused.append(parcel.run_id)
         self._route(answer.born, place)
         return answer.data
 
@@ -241,7 +241,7 @@ class Cluster:
             self.store.keep(parcel, is_birth)
             return True
         except (OSError, ValueError) as error:
-            logs.event(log, "copy_failed", logging.ERROR, error, run=parcel.run)
+            logs.event(log, "copy_failed", logging.ERROR, error, run=parcel.run_id)
             return False
 
     def _on_lost(self, place: Place, reason: Exception) -> None:

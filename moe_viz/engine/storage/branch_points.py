@@ -1,4 +1,4 @@
-"""Milestones: checkpoints along a run, so that a branch can start from an earlier moment with a changed knob.
+"""Branch points: checkpoints along a run, so that a branch can start from an earlier moment with a changed knob.
 
 Files `EPOCH-STEP` in one directory per run, written by `Trainer.save` without the history. Their number and their bytes are bounded: they
 lie on a grid of steps whose spacing doubles when there are too many, so that they cover the whole run evenly however long it is.
@@ -27,7 +27,7 @@ SPACING = 25
 """Steps between the first ones."""
 
 
-class Milestones:
+class BranchPoints:
     """Checkpoints of one run in `directory`, which appears with the first one."""
 
     def __init__(self, directory: Path):

@@ -1,4 +1,4 @@
-"""Mirror: copies of the runs' folders from the machines that train to the one that serves, without a shared file system.
+"""Replication: copies of the runs' folders from the machines that train to the one that serves, without a shared file system.
 
 A run's folder (see `store`) is copied file by file: what is new or changed goes, what is gone is removed. The store writes each file
 beside its place and renames it; so does the copy, checkpoints last, so that a failure at any moment leaves one that can be read.
@@ -22,7 +22,7 @@ Stamp = tuple[int, int]
 class Parcel:
     """What has changed in the folder of one run. files: path below it -> content; present: all paths that belong there now."""
 
-    run: str
+    run_id: str
     files: dict[str, bytes]
     present: frozenset[str]
 
@@ -34,37 +34,37 @@ class Outbox:
         self._root = root
         self._sent: dict[str, dict[str, Stamp]] = {}
 
-    def pack(self, run: str) -> Parcel:
+    def pack(self, run_id: str) -> Parcel:
         """All that the other end lacks of a run. It counts as sent; see `forget`."""
-        sent = self._sent.get(run, {})
+        sent = self._sent.get(run_id, {})
         files, stamps = {}, {}
-        for name, stamp in _listing(self._root / run):
+        for name, stamp in _listing(self._root / run_id):
             if sent.get(name) != stamp:
                 try:
-                    files[name] = (self._root / run / name).read_bytes()
+                    files[name] = (self._root / run_id / name).read_bytes()
                 except FileNotFoundError:
                     continue  # superseded since it was listed; what supersedes it comes with the next parcel
             stamps[name] = stamp
-        self.forget(run)
+        self.forget(run_id)
         if stamps:  # nothing is remembered of a run that was deleted
-            self._sent[run] = stamps
-        return Parcel(run, files, frozenset(stamps))
+            self._sent[run_id] = stamps
+        return Parcel(run_id, files, frozenset(stamps))
 
-    def forget(self, run: str) -> None:
+    def forget(self, run_id: str) -> None:
         """The other end could not keep it: all of the run goes again with the next parcel."""
-        self._sent.pop(run, None)
+        self._sent.pop(run_id, None)
 
-    def received(self, run: str) -> None:
+    def received(self, run_id: str) -> None:
         """What is here of a run came from the other end."""
-        self._sent[run] = dict(_listing(self._root / run))
+        self._sent[run_id] = dict(_listing(self._root / run_id))
 
 
 def unpack(root: Path, parcel: Parcel) -> None:
     """Make the folder of a run under `root` what it is at the other end. Raises OSError (disk full: older checkpoints stay), ValueError
     for a path that would lead out of it."""
-    if not RUN_ID.fullmatch(parcel.run):
-        raise ValueError(f"{parcel.run!r} is not a run id")
-    folder = root / parcel.run
+    if not RUN_ID.fullmatch(parcel.run_id):
+        raise ValueError(f"{parcel.run_id!r} is not a run id")
+    folder = root / parcel.run_id
     for name in sorted(parcel.files, key=lambda name: name.endswith(CHECKPOINT)):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
@@ -88,12 +88,12 @@ class Copies(RunStore):
     def keep(self, parcel: Parcel, is_birth: bool = False) -> None:
         """Raises what `unpack` raises. A birth counts only where nothing is here yet: what came since is newer."""
         with self._keeping:
-            if is_birth and parcel.run in self:
+            if is_birth and parcel.run_id in self:
                 return
             unpack(self.root, parcel)
             for known in (self._marks, self._abouts):
-                known.pop(parcel.run, None)  # what was read from the files before
-            self._tidy(parcel.run)
+                known.pop(parcel.run_id, None)  # what was read from the files before
+            self._tidy(parcel.run_id)
 
 
 def _listing(folder: Path) -> Iterator[tuple[str, Stamp]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from moe_viz.engine.protocol import KeptRun
-from moe_viz.engine.storage.branch_points import Milestones
+from moe_viz.engine.storage.branch_points import BranchPoints
 from moe_viz.records.files import atomically, write_atomically
 from moe_viz.records.history import History, Mark, keyframes_path
 from moe_viz.spec.knobs import N_
@@ -65,8 +65,8 @@ class RunStore:
         self._count = 0
         self._survey()
 
-    def __contains__(self, run: str) -> bool:
-        return bool(RUN_ID.fullmatch(run)) and bool(self._numbers(run, CHECKPOINT))
+    def __contains__(self, run_id: str) -> bool:
+        return bool(RUN_ID.fullmatch(run_id)) and bool(self._numbers(run_id, CHECKPOINT))
 
     @property
     def bytes(self) -> int:
@@ -78,38 +78,40 @@ class RunStore:
         """Whether `prune` is due."""
         return self.bytes > self.max_bytes
 
-    def save(self, run: str, trainer: Any, playing: bool, group: tuple[str, ...] = (), for_long: bool = False) -> None:
+    def save(
+        self, run_id: str, trainer: Any, playing: bool, group: tuple[str, ...] = (), for_long: bool = False
+    ) -> None:
         """Write a checkpoint; `for_long`: with the whole history as Parquet. Raises OSError where the disk is full; older ones stay."""
-        place = self._directory(run)
+        place = self._directory(run_id)
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._note(run, config=trainer.config.flat(), playing=playing, group=list(group))
-        number = max(self._count, *self._numbers(run, CHECKPOINT), 0) + 1
-        since = self._marks.get(run)
+        self._note(run_id, config=trainer.config.flat(), playing=playing, group=list(group))
+        number = max(self._count, *self._numbers(run_id, CHECKPOINT), 0) + 1
+        since = self._marks.get(run_id)
         most = max(TAIL_BYTES, TAIL_SHARE * trainer.history.nbytes)
         if for_long or trainer.history.bytes_since(since) > most:
             path = place / f"{number}{HISTORY}"
             with atomically(path) as rows, atomically(keyframes_path(path)) as keyframes:
                 trainer.history.to_parquet(rows, keyframes)
-            since = self._marks[run] = trainer.history.mark
+            since = self._marks[run_id] = trainer.history.mark
         trainer.save(place / f"{number}{CHECKPOINT}", since=since)
         self._count = number
-        self._tidy(run)
+        self._tidy(run_id)
 
-    def load(self, run: str, load: Callable[[Path], Any]) -> Stored | None:
+    def load(self, run_id: str, load: Callable[[Path], Any]) -> Stored | None:
         """The newest readable checkpoint of `run`, through `load(path)`; None where the run is not stored, or nothing of it can be read."""
-        if run not in self:
+        if run_id not in self:
             return None
-        about = self._about(run)
-        place, broken = self._directory(run), {}
-        for number in self._numbers(run, CHECKPOINT):
+        about = self._about(run_id)
+        place, broken = self._directory(run_id), {}
+        for number in self._numbers(run_id, CHECKPOINT):
             try:
                 trainer = load(place / f"{number}{CHECKPOINT}")
             except Exception as error:
                 # whatever is wrong with one checkpoint, the one before it may be sound
-                log.exception("cannot read checkpoint %s of run %s", number, run[:6])
+                log.exception("cannot read checkpoint %s of run %s", number, run_id[:6])
                 broken[place / f"{number}{CHECKPOINT}"] = error
                 continue
-            whole = self._complete(run, number, trainer)
+            whole = self._complete(run_id, number, trainer)
             for path, error in broken.items():
                 if isinstance(error, ValueError):  # broken for good: it must not count as the one to fall back on
                     path.unlink(missing_ok=True)
@@ -117,51 +119,53 @@ class RunStore:
             if broken:
                 notice = Sentence(_FELL_BACK, step=trainer.step_number)
             return Stored(trainer, about["playing"], trainer.config.flat(), tuple(about["group"]), notice)
-        config = self.config(run)
+        config = self.config(run_id)
         return Stored(None, about["playing"], config, tuple(about["group"]), _STARTS_AGAIN) if config else None
 
-    def config(self, run: str) -> dict[str, Any]:
+    def config(self, run_id: str) -> dict[str, Any]:
         """The config of a stored run, flat; {} where none can be read. Nothing is loaded."""
-        return self._about(run)["config"] or self._header(run).get("config") or {}
+        return self._about(run_id)["config"] or self._header(run_id).get("config") or {}
 
-    def group(self, run: str) -> tuple[str, ...]:
+    def group(self, run_id: str) -> tuple[str, ...]:
         """Ids of the stored runs that advance with a stored run in lock-step, in their order, itself included."""
-        members = tuple(name for name in self._about(run)["group"] if name in self)
-        return members if run in members else (run,)
+        members = tuple(name for name in self._about(run_id)["group"] if name in self)
+        return members if run_id in members else (run_id,)
 
-    def milestones(self, run: str) -> Milestones:
+    def milestones(self, run_id: str) -> BranchPoints:
         """The checkpoints along a run, from which branches start."""
-        return Milestones(self._directory(run) / "milestones")
+        return BranchPoints(self._directory(run_id) / "milestones")
 
-    def describe(self, run: str) -> KeptRun | None:
+    def describe(self, run_id: str) -> KeptRun | None:
         """What a list of runs shows; None where the run is not stored."""
-        if run not in self:
+        if run_id not in self:
             return None
-        about, header = self._about(run), self._header(run)
-        newest = self._directory(run) / f"{self._numbers(run, CHECKPOINT)[0]}{CHECKPOINT}"
+        about, header = self._about(run_id), self._header(run_id)
+        newest = self._directory(run_id) / f"{self._numbers(run_id, CHECKPOINT)[0]}{CHECKPOINT}"
         config = header.get("config") or about["config"]
         seen = min(_stat(newest, "st_mtime", time.time()), time.time())
         step = header.get("step")
-        return KeptRun(run, about["name"], config, step, about["playing"], about["pinned"], seen, _size(newest.parent))
+        return KeptRun(
+            run_id, about["name"], config, step, about["playing"], about["pinned"], seen, _size(newest.parent)
+        )
 
-    def rename(self, run: str, name: str) -> None:
+    def rename(self, run_id: str, name: str) -> None:
         """Give a stored run a name."""
-        self._note(run, name=name)
+        self._note(run_id, name=name)
 
-    def pin(self, run: str, pinned: bool) -> bool:
+    def pin(self, run_id: str, pinned: bool) -> bool:
         """Keep a stored run from being removed, or no longer. False where pinned runs already fill their half of the store."""
         if pinned:
-            pins = {run, *(other for other in self._runs() if self._about(other)["pinned"])}
+            pins = {run_id, *(other for other in self._runs() if self._about(other)["pinned"])}
             if sum(_size(self._directory(other)) for other in pins) > self.max_bytes // 2:
                 return False
-        self._note(run, pinned=pinned)
+        self._note(run_id, pinned=pinned)
         return True
 
-    def delete(self, run: str) -> None:
+    def delete(self, run_id: str) -> None:
         """Remove everything of a run. Raises ValueError for what is no run id."""
-        shutil.rmtree(self._directory(run), ignore_errors=True)
+        shutil.rmtree(self._directory(run_id), ignore_errors=True)
         for known in (self._marks, self._abouts, self._sizes):
-            known.pop(run, None)
+            known.pop(run_id, None)
 
     def prune(self, keep: set[str]) -> None:
         """Remove the unpinned runs used longest ago, except `keep`, until the rest fits with a tenth to spare; and what crashes have left."""
@@ -172,72 +176,72 @@ class RunStore:
         total = self.bytes
         limit = min(self.max_bytes, int((1 - FREE) * (total + shutil.disk_usage(self.root).free)))
         target = int(0.9 * limit) if total > limit else limit
-        used = {run: self._numbers(run, CHECKPOINT) for run in self._sizes if run not in keep}
-        for run, numbers in sorted(used.items(), key=lambda item: item[1][:1]):
-            if not numbers or (total > target and not self._about(run)["pinned"]):
-                log.info("run %s is removed: %d of %d bytes are used", run[:6], total, limit)
-                total -= self._sizes[run]
-                self.delete(run)
+        used = {run_id: self._numbers(run_id, CHECKPOINT) for run_id in self._sizes if run_id not in keep}
+        for run_id, numbers in sorted(used.items(), key=lambda item: item[1][:1]):
+            if not numbers or (total > target and not self._about(run_id)["pinned"]):
+                log.info("run %s is removed: %d of %d bytes are used", run_id[:6], total, limit)
+                total -= self._sizes[run_id]
+                self.delete(run_id)
 
-    def _complete(self, run: str, number: int, trainer: Any) -> bool:
+    def _complete(self, run_id: str, number: int, trainer: Any) -> bool:
         """Put the history that lies in Parquet before the part that came with the checkpoint. Whether nothing is missing in between."""
         newest = trainer.history
-        for base in self._numbers(run, HISTORY):
+        for base in self._numbers(run_id, HISTORY):
             if base > number or newest.is_whole:
                 continue
             try:
-                older = History.from_parquet(self._directory(run) / f"{base}{HISTORY}")
+                older = History.from_parquet(self._directory(run_id) / f"{base}{HISTORY}")
                 mark = older.mark
                 whole = older.extend(newest)
             except Exception:
-                log.exception("cannot read history %s of run %s", base, run[:6])
+                log.exception("cannot read history %s of run %s", base, run_id[:6])
                 continue
             trainer.history = older
             if whole:
-                self._marks[run] = mark
+                self._marks[run_id] = mark
             return whole
-        self._marks.pop(run, None)
+        self._marks.pop(run_id, None)
         return newest.is_whole
 
-    def _note(self, run: str, **said: Any) -> None:
+    def _note(self, run_id: str, **said: Any) -> None:
         """Change entries of `run.json`; nothing is written where nothing changes."""
-        before = self._about(run)
+        before = self._about(run_id)
         after = before | said
-        path = self._directory(run) / "run.json"
+        path = self._directory(run_id) / "run.json"
         if after != before or not path.exists():
             write_atomically(path, json.dumps(after).encode())
-            self._abouts[run] = after
+            self._abouts[run_id] = after
 
-    def _about(self, run: str) -> dict[str, Any]:
+    def _about(self, run_id: str) -> dict[str, Any]:
         """Entries of `run.json`; defaults where it is missing or broken."""
-        if run not in self._abouts:
-            found = {"config": {}, "playing": True, "group": [], "name": "", "pinned": False}
+        if run_id not in self._abouts:
+            about = {"config": {}, "playing": True, "group": [], "name": "", "pinned": False}
             try:
-                read = json.loads((self._directory(run) / "run.json").read_text(encoding="utf-8"))
-                found |= {key: read[key] for key, value in found.items() if isinstance(read[key], type(value))}
+                read = json.loads((self._directory(run_id) / "run.json").read_text(encoding="utf-8"))
+                about |= {key: read[key] for key, value in about.items() if isinstance(read[key], type(value))}
             except FileNotFoundError:
-                return found
+                return about
             except (OSError, ValueError, KeyError, TypeError):
-                log.exception("cannot read run.json of run %s", run[:6])
-                return found
-            self._abouts[run] = found
-        return self._abouts[run]
+                log.exception("cannot read run.json of run %s", run_id[:6])
+                return about
+            self._abouts[run_id] = about
+        return self._abouts[run_id]
 
-    def _header(self, run: str) -> dict[str, Any]:
+    def _header(self, run_id: str) -> dict[str, Any]:
         """What the newest checkpoint whose header can be read says about itself, without reading the rest of it; {} for none."""
-        for number in self._numbers(run, CHECKPOINT):
+        for number in self._numbers(run_id, CHECKPOINT):
             try:
-                with open(self._directory(run) / f"{number}{CHECKPOINT}", "rb") as file:
+                with open(self._directory(run_id) / f"{number}{CHECKPOINT}", "rb") as file:
                     length = int.from_bytes(file.read(8), "little")
                     return json.loads(json.loads(file.read(min(length, 2**24)))["__metadata__"]["moe_viz"])
             except (OSError, ValueError, KeyError, TypeError):
                 continue
         return {}
 
-    def _tidy(self, run: str) -> None:
+    def _tidy(self, run_id: str) -> None:
         """Remove what no kept checkpoint needs, and note the run's size."""
-        place, kept = self._directory(run), self._numbers(run, CHECKPOINT)
-        bases = self._numbers(run, HISTORY)
+        place, kept = self._directory(run_id), self._numbers(run_id, CHECKPOINT)
+        bases = self._numbers(run_id, HISTORY)
         needed = {next((base for base in bases if base <= number), None) for number in kept[:KEPT]}
         for number in kept[KEPT:]:
             (place / f"{number}{CHECKPOINT}").unlink(missing_ok=True)
@@ -245,25 +249,25 @@ class RunStore:
             path = place / f"{base}{HISTORY}"
             path.unlink(missing_ok=True)
             keyframes_path(path).unlink(missing_ok=True)
-        self._sizes[run] = _size(place)
+        self._sizes[run_id] = _size(place)
 
     def _survey(self) -> None:
         """Look at what is there: sizes, and the highest number."""
-        self._sizes = {run: _size(self.root / run) for run in self._runs()}
-        for run in self._sizes:
-            self._count = max(self._count, *self._numbers(run, CHECKPOINT), 0)
+        self._sizes = {run_id: _size(self.root / run_id) for run_id in self._runs()}
+        for run_id in self._sizes:
+            self._count = max(self._count, *self._numbers(run_id, CHECKPOINT), 0)
 
     def _runs(self) -> list[str]:
         return [entry.name for entry in os.scandir(self.root) if entry.is_dir() and RUN_ID.fullmatch(entry.name)]
 
-    def _directory(self, run: str) -> Path:
-        if not RUN_ID.fullmatch(run):
-            raise ValueError(f"run id {run!r} is not 16 to 64 letters, digits, - or _")
-        return self.root / run
+    def _directory(self, run_id: str) -> Path:
+        if not RUN_ID.fullmatch(run_id):
+            raise ValueError(f"run id {run_id!r} is not 16 to 64 letters, digits, - or _")
+        return self.root / run_id
 
-    def _numbers(self, run: str, kind: str) -> list[int]:
+    def _numbers(self, run_id: str, kind: str) -> list[int]:
         """Numbers of a run's finished files of one kind, newest first."""
-        directory = self._directory(run)
+        directory = self._directory(run_id)
         names = os.listdir(directory) if directory.is_dir() else []
         stems = (name.removesuffix(kind) for name in names if name.endswith(kind))
         return sorted((int(stem) for stem in stems if stem.isdigit()), reverse=True)

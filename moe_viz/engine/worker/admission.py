@@ -1,4 +1,4 @@
-"""Room: who may come into a host's memory, who leaves for whom, and who stands in line.
+"""Admission: who may come into a host's memory, who leaves for whom, and who stands in line.
 
 Runs that nobody has read for longest leave first, then those that their readers have paused: these are still shown as they were. A session
 that holds more than its share lets the runs of its own left pages go first; the share shrinks as the class grows.
@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from moe_viz.engine.protocol import Full, Update
 from moe_viz.engine.worker.cost import estimate
 from moe_viz.engine.worker.hosted_run import Account, HostedRun
-from moe_viz.engine.worker.wait_queue import Line
+from moe_viz.engine.worker.wait_queue import WaitQueue
 from moe_viz.logs import event
 from moe_viz.spec.knobs import N_
 
@@ -30,7 +30,7 @@ RESTING = 256
 """Pictures kept of paused runs that are not in memory (at most 100 kB each)."""
 
 
-class Room:
+class Admission:
     """line: who waits; resting: run -> how it looked when it left while its reader was still there."""
 
     runs: dict[str, HostedRun]
@@ -39,18 +39,18 @@ class Room:
     _clock: Callable[[], float]
 
     def __init__(self) -> None:
-        self.line = Line()
+        self.line = WaitQueue()
         self.resting: dict[str, Update] = {}
         self._accounts: WeakValueDictionary[str, Account] = WeakValueDictionary()
 
     def account(self, owner: str, cost: float) -> Account:
         """The account of a session: `cost` is what a new one begins with."""
-        found = self._accounts.get(owner)
-        if found is None:
-            found = Account(owner, cost)
+        account = self._accounts.get(owner)
+        if account is None:
+            account = Account(owner, cost)
             if owner:
-                self._accounts[owner] = found
-        return found
+                self._accounts[owner] = account
+        return account
 
     def make_room(self, count: int, model_bytes: float = 0, ticket: str = "") -> None:
         """Room for `count` more runs: unread ones leave, then paused ones. Raises Full where there is none; ticket: who stands in line."""

@@ -52,21 +52,21 @@ def estimate(config: RunConfig) -> Cost:
 
 def refuse_costly(config: RunConfig, step_bytes: float, step_work: float) -> None:
     """Raises TooCostly where a step would take more memory or more time than any run may have here."""
-    found = estimate(config)
-    if found.step_bytes > step_bytes:
+    cost = estimate(config)
+    if cost.step_bytes > step_bytes:
         raise TooCostly(
             N_(
                 "One step of this model would need about {need:,.0f} MB; {most:,.0f} MB is the most on this server. Choose fewer tokens, experts per token, layers or hidden units."
             ),
-            need=found.step_bytes / 1e6,
+            need=cost.step_bytes / 1e6,
             most=step_bytes / 1e6,
         )
-    if found.step_work > step_work:
+    if cost.step_work > step_work:
         raise TooCostly(
             N_(
                 "One step of this model would take about {times:.1f} times as long as any step may on this server. Choose fewer tokens, experts per token, layers or hidden units."
             ),
-            times=found.step_work / step_work,
+            times=cost.step_work / step_work,
         )
 
 

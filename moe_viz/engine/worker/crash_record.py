@@ -33,7 +33,7 @@ MARKED = re.compile(rb"([\w-]{1,64}) (-?\d{1,15})")
 MARK, RECORD = "at-work.{}", "crashes.json"
 
 
-class Crashes:
+class CrashRecord:
     """Kept in the folder `root` of the run store."""
 
     def __init__(self, root: Path):
@@ -44,26 +44,26 @@ class Crashes:
         _marks.add(self._path)
 
     @contextmanager
-    def blaming(self, run: str, step: int = -1) -> Iterator[None]:
+    def blaming(self, run_id: str, step: int = -1) -> Iterator[None]:
         """Whatever kills the process meanwhile is counted against `run` (an id of at most 64 letters) at `step` (-1: while it is loaded)."""
-        before, self._mark[:] = self._mark[:], f"{run} {step}".encode().ljust(LONGEST, b"\0")
+        before, self._mark[:] = self._mark[:], f"{run_id} {step}".encode().ljust(LONGEST, b"\0")
         try:
             yield
         finally:
             self._mark[:] = before
 
-    def too_many(self, run: str) -> bool:
+    def too_many(self, run_id: str) -> bool:
         """Whether the process has died at this run again and again."""
-        return len(self._recent(run)) >= MOST
+        return len(self._recent(run_id)) >= MOST
 
-    def got_to(self, run: str, step: int) -> None:
+    def got_to(self, run_id: str, step: int) -> None:
         """The run has been saved at this step."""
-        if run in self._known and step > self._known[run][0]:
-            self.forgive(run)
+        if run_id in self._known and step > self._known[run_id][0]:
+            self.forgive(run_id)
 
-    def forgive(self, run: str) -> None:
+    def forgive(self, run_id: str) -> None:
         """The run is another one now: reset, or with a knob turned."""
-        if self._known.pop(run, None):
+        if self._known.pop(run_id, None):
             self._write()
 
     def close(self) -> None:
@@ -77,23 +77,25 @@ class Crashes:
         for path in root.glob(MARK.format("*")):
             pid = path.suffix[1:]
             if pid.isdigit() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
-                found = MARKED.fullmatch(path.read_bytes()[:LONGEST].rstrip(b"\0"))
+                marked = MARKED.fullmatch(path.read_bytes()[:LONGEST].rstrip(b"\0"))
                 path.unlink(missing_ok=True)
-                if found:
-                    self._died(found[1].decode(), int(found[2]))
+                if marked:
+                    self._died(marked[1].decode(), int(marked[2]))
 
-    def _died(self, run: str, step: int) -> None:
-        before = self._recent(run) if abs(step - self._known.get(run, (0,))[0]) <= NEAR else []
-        self._known[run] = (step, [*before, time.time()])
-        event(log, "run_killed_the_process", logging.ERROR, run=run, step=step, times=len(before) + 1)
+    def _died(self, run_id: str, step: int) -> None:
+        before = self._recent(run_id) if abs(step - self._known.get(run_id, (0,))[0]) <= NEAR else []
+        self._known[run_id] = (step, [*before, time.time()])
+        event(log, "run_killed_the_process", logging.ERROR, run=run_id, step=step, times=len(before) + 1)
         self._write()
 
-    def _recent(self, run: str) -> list[float]:
+    def _recent(self, run_id: str) -> list[float]:
         """Deaths of the last hour; none from the future, should the clock have been set back."""
-        return [at for at in self._known.get(run, (0, []))[1] if abs(time.time() - at) <= FORGET_S]
+        return [at for at in self._known.get(run_id, (0, []))[1] if abs(time.time() - at) <= FORGET_S]
 
     def _write(self) -> None:
-        recent = {run: (step, found) for run, (step, _) in self._known.items() if (found := self._recent(run))}
+        recent = {
+            run_id: (step, deaths) for run_id, (step, _) in self._known.items() if (deaths := self._recent(run_id))
+        }
         draft = self._record.with_suffix(".draft")
         try:
             draft.write_text(json.dumps(recent), encoding="utf-8")
@@ -116,7 +118,7 @@ def _read(record: Path) -> dict[str, tuple[int, list[float]]]:
     """Run -> the step at which the process died last, and when it has died of it, by `time.time`."""
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
-        return {run: (int(step), [float(at) for at in found]) for run, (step, found) in known.items()}
+        return {run_id: (int(step), [float(at) for at in deaths]) for run_id, (step, deaths) in known.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moe_viz.engine.protocol import EngineError, Update
-from moe_viz.engine.storage.branch_points import Milestones
+from moe_viz.engine.storage.branch_points import BranchPoints
 from moe_viz.engine.worker.answers import Answers
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
@@ -58,7 +58,7 @@ class HostedRun:
     playing: bool
     seen: float
     """When a page last asked for it."""
-    milestones: Milestones
+    milestones: BranchPoints
     """Checkpoints along the run, for branches."""
     account: Account = field(default_factory=Account)
     spent: float = 0.0

@@ -17,9 +17,9 @@ from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun, Update
 from moe_viz.engine.storage.branch_points import MOST_BYTES
 from moe_viz.engine.storage.run_store import RunStore, Stored, is_full
-from moe_viz.engine.worker.admission import Room
+from moe_viz.engine.worker.admission import Admission
 from moe_viz.engine.worker.cost import estimate, refuse_costly
-from moe_viz.engine.worker.crash_record import Crashes
+from moe_viz.engine.worker.crash_record import CrashRecord
 from moe_viz.engine.worker.hosted_run import Account, HostedRun
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
@@ -37,7 +37,7 @@ ID_BYTES = 24
 """Random bytes of a run's id. The first six letters are shown in status and logs, which leaves 156 bits that only its readers know."""
 
 
-class Roster(Room):
+class Roster(Admission):
     """`runs`: id -> run in memory. clock: wall time; cpu_clock: what runs are charged for; both in rising seconds."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Roster(Room):
         super().__init__()
         self.trainer, self.store, self.limits = trainer_factory, store, limits
         self._clock, self._cpu = clock, cpu_clock
-        self.crashes = Crashes(store.root)
+        self.crashes = CrashRecord(store.root)
         self.runs: dict[str, HostedRun] = {}
         self._pruned_at = -math.inf
 
@@ -79,7 +79,7 @@ class Roster(Room):
         return group
 
     def branch(self, run: HostedRun, step: int, epoch: int, knobs: dict[str, Any]) -> tuple[Any, int]:
-        """A trainer that starts from a milestone of `run`, see `Milestones.revive`, and its first step."""
+        """A trainer that starts from a milestone of `run`, see `BranchPoints.revive`, and its first step."""
         self.may_become(run.trainer.config, knobs)
         trainer, start = run.milestones.revive(step, epoch, knobs, self.trainer.load)
         return trainer, start[1]

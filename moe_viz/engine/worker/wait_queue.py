@@ -21,7 +21,7 @@ class _Waiting:
     seen: float
 
 
-class Line:
+class WaitQueue:
     """Tickets in order of arrival. Times are seconds of the host's clock; count: the runs that a ticket wants room for."""
 
     def __init__(self) -> None:

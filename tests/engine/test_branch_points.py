@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moe_viz.engine.protocol import EngineError, UnknownRun
-from moe_viz.engine.storage.branch_points import MOST, Milestones
+from moe_viz.engine.storage.branch_points import MOST, BranchPoints
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
@@ -46,7 +46,7 @@ def test_a_restart_begins_its_own_row_of_checkpoints(make):
 
 def test_wide_models_have_fewer_checkpoints(tmp_path, monkeypatch):
     monkeypatch.setattr("moe_viz.engine.storage.branch_points.MOST_BYTES", 700)
-    trainer, milestones = FakeTrainer(config()), Milestones(tmp_path / "milestones")
+    trainer, milestones = FakeTrainer(config()), BranchPoints(tmp_path / "milestones")
     for _ in range(300):
         if milestones.wanted(trainer):
             milestones.keep(trainer)
