@@ -115,10 +115,6 @@ def _tick() -> None:
     run = scene_run()
     shown = run.poll() or run.latest
     tell(run)
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(_("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:")  # fmt: skip
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
     if shown is None:
         st.info(_("The training process is starting…"))
         return
@@ -230,7 +226,7 @@ def _tables(run: SceneRun, shown: Update) -> None:
     tables = {
         "acts": _log_table(run),
         "ledger": lambda: table.assign(expert=table["expert"] + 1),
-        "history": every_row({"scene": run.run}, [shown.history]),
+        "history": every_row({"scene": run.run_id}, [shown.history]),
     }
     config = shown.snapshot.config
     take(tables, "collapse", config, shown.snapshot.step, recorded_metrics(shown.history))

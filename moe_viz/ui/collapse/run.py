@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import streamlit as st
 
-from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.engine.protocol import Engine, Update
 from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch, is_rescued
 from moe_viz.spec import RunConfig, change, changed
-from moe_viz.ui.session.run import LabRun, engine
+from moe_viz.ui.session.run import SessionRun
 
 STATE = "scene_run"
 SPEED = 10.0
@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass
-class SceneRun(LabRun):
+class SceneRun(SessionRun):
     """A run that is told as a story. `log` holds the acts since the last restart, oldest first; only the newest is still measured."""
 
     scene: Scene = SCENES["clusters"]
@@ -42,41 +42,39 @@ class SceneRun(LabRun):
     _seen: tuple[int, int] | None = None
     kept: ClassVar[bool] = False
 
-    def poll(self) -> Update | None:
-        """As `LabRun.poll`; measures the newest act by every row since the last time."""
-        update = super().poll()
-        if update is None:
-            return None
+    def read(self, engine: Engine) -> Update:
+        """The newest picture, and every row since the last look, by which the newest act is measured."""
+        since = engine.read(self.run_id, self._seen)
+        if len(since.history):
+            self._seen = (int(since.history["epoch"].iloc[-1]), int(since.history["step"].iloc[-1]))
+        newest = engine.read(self.run_id)
         if self.opening is not None:
-            self._note(self.opening, update)
+            self._note(self.opening, newest)
             self.opening = None
-        try:
-            rows = engine().read(self.run, self._seen).history
-        except WorkerLost:
-            self.lost = True
-            return None
-        except EngineError as error:
-            self.notices.append(error)
-            return update
-        if len(rows):
-            self._seen = (int(rows["epoch"].iloc[-1]), int(rows["step"].iloc[-1]))
         if self.log:
-            self.log[-1].watch.feed(rows)
-        return update
+            self.log[-1].watch.feed(since.history)
+        return replace(newest, notices=[*since.notices, *newest.notices])
+
+    def forget(self) -> None:
+        """A run that takes this one's place begins the story anew."""
+        super().forget()
+        self.log.clear()
+        self._seen, self.config, self.opening = None, self._begins(self.scene.healthy), self.scene.healthy
 
     def play_act(self, act: Act) -> None:
         """Turn the act's knobs at one exact step and let the run go on."""
-        if self.run is None:
+        if self.run_id is None:
             self.playing, self.config, self.opening = True, self._begins(act), act
             return
         self.play(False)
         if act.restart:
             self.turn(**difference(self.config, self._begins(act)))
-            self._ask("reset")
+            self.reset()
             self.log.clear()
         else:
             self.turn(**act.knobs)
-        if (update := self._ask("read")) is not None:
+        if (update := self.ask(lambda engine: engine.read(self.run_id))) is not None:
+            self.notices.extend(self.told(update))
             self._note(act, update)
         self.play(True)
 
@@ -85,11 +83,8 @@ class SceneRun(LabRun):
         anew = scene != self.scene.name or seed != self.seed
         self.scene, self.buffers, self.seed = SCENES[scene], buffers, seed
         if anew:
-            if self.run is not None:
-                engine().release(self.run)
-            self.run, self.latest, self._seen, self.layer, self.playing = None, None, None, 0, True
-            self.log.clear()
-            self.config, self.opening = self._begins(self.scene.healthy), self.scene.healthy
+            self.leave()
+            self.layer, self.playing = 0, True
             return
         target = self._begins(self.scene.healthy).flat()["capacity_factor"]
         if "capacity_factor" in self.config.flat() and self.config.router.name == self.scene.config["router"]:

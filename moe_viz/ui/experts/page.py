@@ -24,7 +24,7 @@ from moe_viz.ui.experts.specialise import (
 )
 from moe_viz.ui.experts.study import Study, study
 from moe_viz.ui.server.theme import apply as apply_theme
-from moe_viz.ui.session.run import LabRun, current, write_link
+from moe_viz.ui.session.run import SessionRun, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -45,7 +45,7 @@ def draw() -> None:
     write_link()
 
 
-def experts(run: LabRun) -> None:
+def experts(run: SessionRun) -> None:
     """Draw the page for the session's run."""
     seen = study()
     refresh.ticking(_head, SECONDS)
@@ -75,10 +75,6 @@ def _head() -> None:
     refresh.keep()
     run, seen = current(), study()
     update = run.poll()
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(_("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."))
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
     tell(run)
     shown = update or run.latest
     with st.container(key="live_step", width="content"):
@@ -93,7 +89,7 @@ def _head() -> None:
             st.rerun()
 
 
-def _layer(run: LabRun, seen: Study) -> int:
+def _layer(run: SessionRun, seen: Study) -> int:
     n_layers = seen.learned.n_layers
     if n_layers == 1:
         return 0

@@ -22,7 +22,7 @@ from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.experts.study import Study, study
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.download import stamp, take, toolbar
 from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.tables import lazy
@@ -48,7 +48,7 @@ class Side:
     analysis: Analysis
 
 
-def specialise(run: LabRun, shown: Update, layer: int) -> None:
+def specialise(run: SessionRun, shown: Update, layer: int) -> None:
     """The lab's tab: which experts each domain uses, with both controls, and the way to everything else."""
     seen = study()
     if seen.learned is None:
@@ -65,7 +65,7 @@ def specialise(run: LabRun, shown: Update, layer: int) -> None:
     st.page_link("pages/experts.py", label=_("More about these experts"), icon=":material/groups:")
 
 
-def controls(run: LabRun, seen: Study) -> None:
+def controls(run: SessionRun, seen: Study) -> None:
     """As of which step, Update, and the two controls."""
     with st.container(horizontal=True, vertical_alignment="center", key="specialise_controls"):
         look = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
@@ -194,7 +194,7 @@ def theme() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def _as_of(run: LabRun, look: Analysis) -> str:
+def _as_of(run: SessionRun, look: Analysis) -> str:
     said = _("As of step {step}, on {n} held-out tokens.").format(step=look.step, n=look.traces[0].n_tokens)
     now = run.config.flat()
     changed = sorted(word for word, value in look.config.items() if word != "speed" and now.get(word, value) != value)

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.engine.client import engine
+from moe_viz.engine.protocol import Engine, EngineError
 from moe_viz.records.analysis import Ablation, Analysis
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session.run import LabRun, engine, lease, owner
+from moe_viz.ui.session.page_state import of_run
+from moe_viz.ui.session.run import SessionRun, current
+from moe_viz.ui.session.watched import lease, owner
 from moe_viz.ui.widgets.words import in_words
 
 STATE = "study"
@@ -54,7 +56,7 @@ class Study:
             self._kept[key] = make()
         return self._kept[key]
 
-    def watch(self, run: LabRun, step: int) -> bool:
+    def watch(self, run: SessionRun, step: int) -> bool:
         """The first look, and another one each time a young run has doubled its steps: in its first steps there is little to see.
 
         Not while something rests on the present look: the frozen twin, or experts switched off. Whether it has looked.
@@ -68,71 +70,73 @@ class Study:
         rests = self.frozen_router or self.ablations
         return self.learned.step < YOUNG and step >= max(10, 2 * self.learned.step) and not rests
 
-    def update(self, run: LabRun) -> None:
+    def update(self, run: SessionRun) -> None:
         """Look at the run as it is now."""
-        if run.run is None or run.lost:
+        if run.lost:
             return
-        try:
-            self.learned = engine().analyse(run.run)
-        except WorkerLost:
-            run.lost = True
+        learned = run.ask(lambda engine: engine.analyse(run.run_id), self._refuse)
+        if learned is None:
             return
-        except EngineError as error:
-            self.refusal = in_words(error)
-            return
-        self.frozen, self.refusal = None, ""
+        self.learned, self.frozen, self.refusal = learned, None, ""
         self.ablations.clear()
         self._kept.clear()
 
-    def follow(self, run: LabRun) -> None:
-        """Let the frozen twin train on towards the step looked at; look at it once it is there. Cheap: ask as often as the page ticks."""
-        if not self.pending or run.lost:
-            return
-        try:
-            self._open_twin()
-            self.steps = engine().train_to(self.twin, self.learned.step)
-            if self.steps > self.learned.step:  # the run has begun again since
-                engine().reset(self.twin)
-                self.steps = engine().train_to(self.twin, self.learned.step)
-            if self.steps == self.learned.step:
-                self.frozen = engine().analyse(self.twin)
-        except WorkerLost:
-            run.lost = True
-        except EngineError as error:
-            self.twin, self.refusal = None, in_words(error)
+    def _refuse(self, error: EngineError) -> None:
+        self.refusal = in_words(error)
 
-    def _open_twin(self) -> None:
+    def follow(self, run: SessionRun) -> None:
+        """Let the frozen twin train on towards the step looked at; look at it once it is there. Cheap: ask as often as the page ticks."""
+        if self.pending and not run.lost:
+            run.ask(self._follow, self._lose_twin)
+
+    def _follow(self, engine: Engine) -> None:
+        self._open_twin(engine)
+        self.steps = engine.train_to(self.twin, self.learned.step)
+        if self.steps > self.learned.step:  # the run has begun again since
+            engine.reset(self.twin)
+            self.steps = engine.train_to(self.twin, self.learned.step)
+        if self.steps == self.learned.step:
+            self.frozen = engine.analyse(self.twin)
+
+    def _lose_twin(self, error: EngineError) -> None:
+        self.twin, self.refusal = None, in_words(error)
+
+    def _open_twin(self, engine: Engine) -> None:
         wanted = {word: value for word, value in self.learned.config.items() if word not in NOT_COMPARED}
         if self.twin is not None and self.twin_config == wanted:
             return
         if self.twin is not None:
-            engine().release(self.twin)
+            engine.release(self.twin)
         config = RunConfig.from_flat({**wanted, "speed": "full", "freeze_router": True})
-        self.twin, self.twin_config = engine().open(config, playing=False, owner=owner()), wanted
+        self.twin, self.twin_config = engine.open(config, playing=False, owner=owner()), wanted
         lease(self.twin)
 
-    def ablate(self, run: LabRun, layer: int, which: str, progress: Callable[[float], Any]) -> None:
+    def leave(self) -> None:
+        """Give the twin up."""
+        if self.twin is not None:
+            engine().release(self.twin)
+        self.twin = None
+
+    def ablate(self, run: SessionRun, layer: int, which: str, progress: Callable[[float], Any]) -> None:
         """Switch the experts of one layer off, one call each, so that other runs have their turn in between."""
-        seen, of = (self.learned, run.run) if which == "learned" else (self.frozen, self.twin)
+        seen, of = (self.learned, run.run_id) if which == "learned" else (self.frozen, self.twin)
         n_experts = seen.traces[layer].n_experts
         losses = []
-        try:
-            for done, expert in enumerate([None, *range(n_experts)]):
-                losses.append(engine().switch_off(of, seen.step, layer, expert))
-                progress((done + 1) / (n_experts + 1))
-        except WorkerLost:
-            run.lost = True
-            return
-        except EngineError as error:
-            run.notices.append(error)
-            return
+        for done, expert in enumerate([None, *range(n_experts)]):
+            loss = run.ask(lambda engine, expert=expert: engine.switch_off(of, seen.step, layer, expert))
+            if loss is None:
+                return
+            losses.append(loss)
+            progress((done + 1) / (n_experts + 1))
         base, off = losses[0], np.stack(losses[1:])
         group = seen.sequence_groups()[: len(base)]  # the first half of the batch where experts are many
         self.ablations[which, layer] = Ablation(seen.step, layer, group, base, off)
 
 
 def study() -> Study:
-    """The session's study."""
-    if STATE not in st.session_state:
-        st.session_state[STATE] = Study()
-    return st.session_state[STATE]
+    """The session's study of its present run; the two controls are the reader's and stay."""
+
+    def begin(old: Study | None) -> Study:
+        return Study() if old is None else Study(shuffled_labels=old.shuffled_labels, frozen_router=old.frozen_router)
+
+    return of_run(STATE, current().beginning, begin)

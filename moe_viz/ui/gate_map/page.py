@@ -10,13 +10,13 @@ import streamlit as st
 
 from moe_viz.charts import live as charts
 from moe_viz.components.gate_map import asked_points, gate_map_view, translated
-from moe_viz.engine.protocol import Update
+from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records.gate_map import GateMap, regions, to_frame
 from moe_viz.records.narration import narrate
 from moe_viz.spec import RunConfig, plain
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import NOT_KNOBS, decode
-from moe_viz.ui.session.run import LabRun, from_link, write_link
+from moe_viz.ui.session.run import SessionRun, from_link, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_chart, for_charts
@@ -47,20 +47,23 @@ def draw() -> None:
 
 
 @dataclass
-class PlaneRun(LabRun):
+class PlaneRun(SessionRun):
     """A run in the plane with its newest map. `sent` is what the page painted last, so that it is taken once."""
 
     map: GateMap | None = None
     sent: Any = None
 
-    def poll(self) -> Update | None:
-        """As `LabRun.poll`, with the map of that moment (or, while it trains, of a step soon after)."""
-        update = super().poll()
-        if update is not None:
-            resolution = next(places for most, places in RESOLUTIONS if self.config.n_experts <= most)
-            layer = min(self.layer, update.snapshot.config["n_layers"] - 1)
-            self.map = self._ask("gate_map", layer, resolution) or self.map
+    def read(self, engine: Engine) -> Update:
+        """The newest picture, with the map of that moment (or, while it trains, of a step soon after)."""
+        update = super().read(engine)
+        config = update.snapshot.config
+        resolution = next(places for most, places in RESOLUTIONS if config["n_experts"] <= most)
+        self.map = engine.gate_map(self.run_id, min(self.layer, config["n_layers"] - 1), resolution)
         return update
+
+    def forget(self) -> None:
+        super().forget()
+        self.map = None
 
     def take_painting(self) -> None:
         """Train on what the reader has painted since the last look; what cannot be points is refused in one line."""
@@ -119,12 +122,6 @@ def _tick() -> None:
     run.take_painting()
     shown = run.poll() or run.latest
     tell(run)
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(
-                _("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:"
-            )
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
     if shown is None or run.map is None:
         with st.container(key="live_step"):
             st.markdown(_("starting…"))
@@ -254,6 +251,6 @@ def _take(run: PlaneRun, found: GateMap, shown: Update) -> None:
     tables = {
         f"gate-map-layer-{found.layer + 1}": lambda: to_frame(found),
         "points": lambda: pd.DataFrame(points),
-        "history": every_row({"plane": run.run}, [shown.history]),
+        "history": every_row({"plane": run.run_id}, [shown.history]),
     }
     take(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))

@@ -85,7 +85,7 @@ def rail(found: Comparison) -> None:
 def live(found: Comparison) -> None:
     """Draw the comparison and keep it ticking."""
     st.html(CSS)
-    refresh.ticking(_tick, SECONDS if found.playing or not found.latest else SECONDS_PAUSED)
+    refresh.ticking(_tick, found.tick_s(SECONDS, SECONDS_PAUSED))
 
 
 def _tick() -> None:
@@ -93,8 +93,6 @@ def _tick() -> None:
     found = comparison()
     found.poll()
     tell(found)
-    if found.lost:
-        _lost(found)
     if not found.routers:
         st.info(_("Choose at least one gate to compare."))
         return
@@ -109,20 +107,12 @@ def _tick() -> None:
     _take(found)
 
 
-def _lost(found: Comparison) -> None:
-    with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-        st.warning(
-            _("The training process stopped. These runs were saved a few seconds ago."), icon=":material/warning:"
-        )
-        st.button(_("Resume"), key="resume", type="primary", on_click=found.resume)
-
-
 def _head(found: Comparison) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
             st.markdown(_("Same seed, same data, same start: only the gate differs."))
         with st.container(key="live_step", width="content"):
-            steps = [update.snapshot.step for update in found.latest]
+            steps = [update.snapshot.step for update in found.latest or ()]
             st.markdown(_("step {step}").format(step=max(steps)) if steps else _("starting…"))
     n_layers = found.base.n_layers
     if n_layers > 1:
@@ -320,7 +310,7 @@ def _take(found: Comparison) -> None:
         for router, moment in zip(found.routers[1:], moments[1:])
     }
     tables = {
-        "history": every_row(dict(zip(found.routers, found.runs, strict=True)), [u.history for u in found.latest])
+        "history": every_row(dict(zip(found.routers, found.run_ids, strict=True)), [u.history for u in found.latest])
     }
     for router, moment in zip(found.routers, moments, strict=True):
         tables[f"routing-{router}"] = lambda moment=moment: flat_frame(moment.traces[found.layer])

@@ -10,11 +10,10 @@ import streamlit as st
 
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
-from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.lab.own_input import answer
-from moe_viz.ui.session.run import LabRun, engine
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
 
@@ -28,7 +27,7 @@ SEEN = {
 IMAGE_TASKS = tuple(SEEN)
 
 
-def own_image(run: LabRun, layer: int) -> None:
+def own_image(run: SessionRun, layer: int) -> None:
     """Draw the file field, and how the model as it is now routes the picture's patches, as picture and as table."""
     file = st.file_uploader(
         _("Choose a picture; the model routes its patches as it is now."),
@@ -67,14 +66,11 @@ def own_image(run: LabRun, layer: int) -> None:
         st.dataframe(routing_table(trace), hide_index=True, height=240)
 
 
-def _routed(run: LabRun, data: bytes) -> tuple[list[RoutingTrace], np.ndarray] | None:
-    if run.run is None or run.lost:
+def _routed(run: SessionRun, data: bytes) -> tuple[list[RoutingTrace], np.ndarray] | None:
+    if run.run_id is None or run.lost:
         st.info(_("Your model is not running yet."))
         return None
-    try:
-        return answer(run, engine().route_image, data)
-    except WorkerLost:
-        run.lost = True
-    except EngineError as error:
-        st.error(in_words(error), icon=":material/broken_image:")
-    return None
+    return run.ask(
+        lambda engine: answer(run, engine.route_image, data),
+        lambda error: st.error(in_words(error), icon=":material/broken_image:"),
+    )

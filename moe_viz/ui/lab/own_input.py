@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from moe_viz.engine.protocol import InputRefused
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 
 T = TypeVar("T")
 Given = TypeVar("Given", str, bytes)
@@ -27,15 +27,15 @@ class _Known:
     refusal: InputRefused | None = None
 
 
-def answer(run: LabRun, call: Callable[[str, Given], T], given: Given) -> T:
+def answer(run: SessionRun, call: Callable[[str, Given], T], given: Given) -> T:
     """`call(run id, given)`, from memory while run, settings, step and input are those of the last time; a refusal also at later steps.
 
     Raises EngineError, WorkerLost among them, as the call does.
     """
-    assert run.run is not None, "asked of a run that the engine has opened"
+    assert run.run_id is not None, "asked of a run that the engine has opened"
     data = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
     latest = run.latest
-    settings = (run.run, latest.snapshot.config if latest else None, sha256(data).digest())
+    settings = (run.run_id, latest.snapshot.config if latest else None, sha256(data).digest())
     moment = (latest.epoch, latest.snapshot.step) if latest else None
     kept: dict[str, _Known] = st.session_state.setdefault(STATE, {})
     known = kept.get(call.__name__)
@@ -46,7 +46,7 @@ def answer(run: LabRun, call: Callable[[str, Given], T], given: Given) -> T:
     ):
         kept.pop(call.__name__, None)
         try:
-            known = _Known(settings, moment, call(run.run, given))
+            known = _Known(settings, moment, call(run.run_id, given))
         except InputRefused as refusal:
             known = _Known(settings, moment, refusal=refusal)
         kept[call.__name__] = known

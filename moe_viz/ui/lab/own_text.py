@@ -6,10 +6,9 @@ import streamlit as st
 
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
-from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.ui.lab.own_input import answer
-from moe_viz.ui.session.run import LabRun, engine
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
 
@@ -18,7 +17,7 @@ N_TOKENS = 48
 TEMPERATURE = 0.8
 
 
-def own_text(run: LabRun, layer: int) -> None:
+def own_text(run: SessionRun, layer: int) -> None:
     """Draw the text field, its routing by the model as it is now, and the continuation if one was asked for."""
     if run.config.task.name != "domains":
         st.info(
@@ -42,7 +41,7 @@ def own_text(run: LabRun, layer: int) -> None:
         icon=":material/edit_note:",
         on_click=_continue,
         args=(run,),
-        disabled=not text.strip() or not causal or run.run is None,
+        disabled=not text.strip() or not causal or run.run_id is None,
         help=None if causal else _("This gate looks at future tokens, which do not exist yet while writing."),
     )
     traces = _routed(run, text)
@@ -64,28 +63,19 @@ def own_text(run: LabRun, layer: int) -> None:
     )
 
 
-def _routed(run: LabRun, text: str) -> list[RoutingTrace]:
+def _routed(run: SessionRun, text: str) -> list[RoutingTrace]:
     if run.continuation is not None:
         return run.continuation.traces
     if not text.strip():
         st.info(_("An empty text has no tokens to route."))
         return []
-    if run.run is None or run.lost:
+    if run.run_id is None or run.lost:
         st.info(_("Your model is not running yet."))
         return []
-    try:
-        return answer(run, engine().route_text, text)
-    except WorkerLost:
-        run.lost = True
-    except EngineError as error:
-        st.info(in_words(error))
-    return []
+    routed = run.ask(lambda engine: answer(run, engine.route_text, text), lambda error: st.info(in_words(error)))
+    return routed or []
 
 
-def _continue(run: LabRun) -> None:
-    try:
-        run.continuation = engine().continue_text(run.run, st.session_state["own_text"], N_TOKENS, TEMPERATURE)
-    except WorkerLost:
-        run.lost = True
-    except EngineError as error:
-        run.notices.append(error)
+def _continue(run: SessionRun) -> None:
+    text = st.session_state["own_text"]
+    run.continuation = run.ask(lambda engine: engine.continue_text(run.run_id, text, N_TOKENS, TEMPERATURE))

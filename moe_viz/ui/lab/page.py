@@ -12,7 +12,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.lab import tabs
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import recorded
-from moe_viz.ui.session.run import LabRun, current, write_link
+from moe_viz.ui.session.run import SessionRun, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.i18n import _
@@ -40,7 +40,7 @@ def draw() -> None:
     write_link()
 
 
-def live(run: LabRun) -> None:
+def live(run: SessionRun) -> None:
     """Draw the live part and keep it ticking."""
     refresh.ticking(_tick, run.tick_s(SECONDS, SECONDS_PAUSED))
 
@@ -53,17 +53,13 @@ def _tick() -> None:
     is_live = update is not None
     shown = update or run.latest or recorded()
     tell(run)
-    if run.lost:
-        _lost(run)
-    if run.refused:
-        st.error(in_words(run.refused), icon=":material/error:")
     if shown.snapshot.state in STOPPED and shown.snapshot.message:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     with refresh.drawing:
         _draw(run, shown, is_live)
 
 
-def _draw(run: LabRun, shown: Update, is_live: bool) -> None:
+def _draw(run: SessionRun, shown: Update, is_live: bool) -> None:
     layer = _head(run, shown, is_live)
     _hero(run, shown, layer, is_live)
     if not (is_live or run.latest):
@@ -73,16 +69,7 @@ def _draw(run: LabRun, shown: Update, is_live: bool) -> None:
     tabs.tabs(run, charted, layer)
 
 
-def _lost(run: LabRun) -> None:
-    with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-        st.warning(
-            _("The training process stopped. Your run was saved a few seconds ago; nothing else is lost."),
-            icon=":material/warning:",
-        )
-        st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
-
-
-def _head(run: LabRun, shown: Update, is_live: bool) -> int:
+def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     """The sentence that says what is happening, the step, and which layer is shown. Returns the layer."""
     moment = shown.snapshot
     n_layers = len(moment.traces)
@@ -145,7 +132,7 @@ def _number(value: float | None, form: str = "{:.3f}") -> str:
     return "–" if value is None else form.format(value).replace(",", "\u202f")
 
 
-def _hero(run: LabRun, shown: Update, layer: int, is_live: bool) -> None:
+def _hero(run: SessionRun, shown: Update, layer: int, is_live: bool) -> None:
     moment = shown.snapshot
     routing_view(
         moment.traces,

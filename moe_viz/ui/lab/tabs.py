@@ -13,7 +13,7 @@ from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.experts.specialise import specialise
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
@@ -51,7 +51,7 @@ def strips(shown: Update, layer: int) -> None:
             draw_chart(chart if key == "dropped" else charts.without_time_axis(chart), key, alt)
 
 
-def tabs(run: LabRun, shown: Update, layer: int) -> None:
+def tabs(run: SessionRun, shown: Update, layer: int) -> None:
     """One view at a time, chosen by the reader; each answers one question."""
     views = {
         "balance": (_("Balance"), _balance),
@@ -72,13 +72,13 @@ def tabs(run: LabRun, shown: Update, layer: int) -> None:
     views[picked or "balance"][1](run, shown, layer)
     moment = shown.snapshot
     tables = {
-        "history": every_row({"lab": run.run}, [shown.history]),
+        "history": every_row({"lab": run.run_id}, [shown.history]),
         f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
     }
     take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history))
 
 
-def _balance(run: LabRun, shown: Update, layer: int) -> None:
+def _balance(run: SessionRun, shown: Update, layer: int) -> None:
     """Is the load even, and how sure is the router?"""
     if shown.history.empty:
         return
@@ -98,7 +98,7 @@ def _balance(run: LabRun, shown: Update, layer: int) -> None:
         )
 
 
-def _capacity(run: LabRun, shown: Update, layer: int) -> None:
+def _capacity(run: SessionRun, shown: Update, layer: int) -> None:
     """Who loses when buffers are full, and what would another capacity factor change?"""
     trace = shown.snapshot.traces[layer]
     if trace.capacity is None:
@@ -122,12 +122,12 @@ def _capacity(run: LabRun, shown: Update, layer: int) -> None:
         draw_chart(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
 
 
-def _yours(run: LabRun, shown: Update, layer: int) -> None:
+def _yours(run: SessionRun, shown: Update, layer: int) -> None:
     """How the model routes what the reader brings along."""
     (own_image if run.config.task.name in IMAGE_TASKS else own_text)(run, layer)
 
 
-def _data(run: LabRun, shown: Update, layer: int) -> None:
+def _data(run: SessionRun, shown: Update, layer: int) -> None:
     trace = shown.snapshot.traces[layer]
     table = routing_table(trace)
     st.caption(

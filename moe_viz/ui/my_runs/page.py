@@ -14,8 +14,9 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import address
 from moe_viz.ui.session.run import STATE as LAB
-from moe_viz.ui.session.run import LabRun, lease
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_cookie import MOST, remembered
+from moe_viz.ui.session.watched import lease
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.escape import clean, inert
 from moe_viz.ui.widgets.i18n import _, language
@@ -190,14 +191,14 @@ def _delete(run: KeptRun) -> None:
     if not _do("delete", run.run):
         return
     _forget([run.run])
-    if (lab := st.session_state.get(LAB)) is not None and lab.run == run.run:
+    if (lab := st.session_state.get(LAB)) is not None and lab.run_id == run.run:
         del st.session_state[LAB]
     st.session_state[DONE] = _("The run has been deleted.")
 
 
 def _open(run: KeptRun) -> None:
     """The lab's run is to be this one; `listing` goes there."""
-    st.session_state[LAB] = LabRun(config=RunConfig.from_flat(run.config), run=run.run)
+    st.session_state[LAB] = SessionRun(config=RunConfig.from_flat(run.config), run_id=run.run)
     st.session_state[GO] = True
     lease(run.run)
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from moe_viz.engine.protocol import EngineError, WorkerLost
+from moe_viz.engine.protocol import EngineError
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.run import LabRun, current, engine, write_link
+from moe_viz.ui.session.page_state import of_run
+from moe_viz.ui.session.run import SessionRun, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.download import take
 from moe_viz.ui.widgets.i18n import _
@@ -44,15 +45,22 @@ class OneStep:
     token: int = 0
     layer: int = 0
     story: StepStory | None = None
-    run: str | None = None
     refused: EngineError | None = None
     answers: dict[str, str] = field(default_factory=dict)
 
+    def refuse(self, error: EngineError) -> None:
+        """The batch may have become smaller than the token's number."""
+        self.refused = error
+        if self.token:
+            self.token, self.story = 0, None
+
+    def leave(self) -> None:
+        """It holds nothing in the engine."""
+
 
 def one_step() -> OneStep:
-    if STATE not in st.session_state:
-        st.session_state[STATE] = OneStep()
-    return st.session_state[STATE]
+    """What the session looks at in its present run."""
+    return of_run(STATE, current().beginning, lambda _old: OneStep())
 
 
 def take_apart(**wanted: Any) -> None:
@@ -60,18 +68,10 @@ def take_apart(**wanted: Any) -> None:
     view, run = one_step(), current()
     for name, value in wanted.items():
         setattr(view, name, value)
-    if run.run is None:
+    if run.run_id is None:
         return
-    view.refused, view.run = None, run.run
-    try:
-        view.layer = min(view.layer, run.config.n_layers - 1)
-        view.story = engine().dissect(run.run, view.token, view.layer)
-    except WorkerLost:
-        run.lost = True
-    except EngineError as error:
-        view.refused = error
-        if view.token:  # the batch may have become smaller than the token's number
-            view.token, view.story = 0, None
+    view.refused, view.layer = None, min(view.layer, run.config.n_layers - 1)
+    view.story = run.ask(lambda engine: engine.dissect(run.run_id, view.token, view.layer), view.refuse) or view.story
 
 
 def make_step() -> None:
@@ -80,7 +80,7 @@ def make_step() -> None:
     take_apart()
 
 
-def head(run: LabRun) -> None:
+def head(run: SessionRun) -> None:
     """Which run and step, kept fresh; asks for the first story as soon as there is a run."""
     refresh.ticking(_head, SECONDS)
 
@@ -90,15 +90,10 @@ def _head() -> None:
     run, view = current(), one_step()
     update = run.poll() or run.latest
     tell(run)
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(_("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:")  # fmt: skip
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
-        return
-    if update is None or run.run is None:
+    if update is None or run.run_id is None:
         st.info(_("The training process is starting…"))
         return
-    if view.refused is None and (view.story is None or view.run != run.run):
+    if view.refused is None and view.story is None and not run.lost:
         take_apart()
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
@@ -109,7 +104,7 @@ def _head() -> None:
             st.markdown(_("step {step}").format(step=update.snapshot.step))
 
 
-def chooser(run: LabRun) -> None:
+def chooser(run: SessionRun) -> None:
     """Which token of the next batch, which layer."""
     view = one_step()
     story = view.story

@@ -13,8 +13,8 @@ from moe_viz.records import specialise
 from moe_viz.records.moments import moved_by_domain, who_moved
 from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
-from moe_viz.ui.session.run import LabRun, current, engine
-from moe_viz.ui.time_machine.sources import Branch, Machine, Source, lab_source, machine, start_branch
+from moe_viz.ui.session.run import SessionRun, current
+from moe_viz.ui.time_machine.sources import Machine, Source, lab_source, machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, show
@@ -116,7 +116,7 @@ def fork() -> None:
     """Start again from an earlier moment with one knob changed."""
     run, found = current(), machine()
     st.markdown("**" + _("Fork from the moment shown") + "**")
-    if run.run is None or run.lost:
+    if run.run_id is None or run.lost:
         st.info(
             _(
                 "A recorded run has no checkpoints, so nothing can branch off from it. Train a run of your own in the lab first."
@@ -154,14 +154,14 @@ def fork() -> None:
         _branch(run, found)
 
 
-def _turn(run: LabRun, found: Machine, word: str) -> None:
+def _turn(run: SessionRun, found: Machine, word: str) -> None:
     try:
         found.draft = change(run.config, **{word: st.session_state[word]})
     except ValueError as error:
         found.problem = EngineError(plain(error, _))
 
 
-def _branch(run: LabRun, found: Machine) -> None:
+def _branch(run: SessionRun, found: Machine) -> None:
     branch = found.branch
     with st.container(horizontal=True, vertical_alignment="center", key="branch"):
         what = _("no knob changed")
@@ -170,23 +170,15 @@ def _branch(run: LabRun, found: Machine) -> None:
             what = f"{title} = {show(branch.word, branch.value)}"
         text = _("The branch left the run at step {start} (asked for: step {asked}); {what}.")
         st.markdown(text.format(start=branch.start, asked=branch.asked, what=what))
-        label = _("Pause the branch") if branch.playing else _("Train the branch on")
-        st.button(label, key="play_branch", on_click=_play_branch, args=(found, branch))
-        st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave_branch)
+        label = _("Pause the branch") if branch.run.playing else _("Train the branch on")
+        st.button(label, key="play_branch", on_click=branch.run.toggle)
+        st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave)
 
 
-def _fork(run: LabRun, found: Machine, word: str | None) -> None:
+def _fork(run: SessionRun, found: Machine, word: str | None) -> None:
     source = lab_source(found)
     step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
     start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])
-
-
-def _play_branch(found: Machine, branch: Branch) -> None:
-    branch.playing = not branch.playing
-    try:
-        engine().play(branch.run, branch.playing)
-    except EngineError as error:
-        found.problem = error
 
 
 def _chance(trace: object) -> float:

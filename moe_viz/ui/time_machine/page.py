@@ -10,7 +10,7 @@ from moe_viz.charts import live as charts
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
-from moe_viz.engine.protocol import WorkerLost
+from moe_viz.engine.protocol import EngineError
 from moe_viz.records.export import flat_frame
 from moe_viz.records.moments import who_moved
 from moe_viz.records.trace import RoutingTrace
@@ -19,12 +19,13 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session.run import current
 from moe_viz.ui.time_machine.compare import compare, fork
 from moe_viz.ui.time_machine.sources import Machine, Source, branch_source, lab_source, machine
+from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _, language
+from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.tables import table_twin
-from moe_viz.ui.widgets.words import in_words
 
 SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
@@ -46,25 +47,26 @@ def draw() -> None:
 def live() -> None:
     """Draw the live part and keep it ticking."""
     run, found = current(), machine()
-    trains = run.playing or (found.branch is not None and found.branch.playing)
-    st.fragment(_tick, run_every=SECONDS if trains else SECONDS_PAUSED)()
+    trains = run.playing or (found.branch is not None and found.branch.run.playing)
+    refresh.ticking(_tick, SECONDS if trains else SECONDS_PAUSED)
 
 
 def _tick() -> None:
+    refresh.keep()
+    run = current()
     try:
         _draw()
-    except WorkerLost:  # between two questions; the next look says so and offers to resume
-        current().lost = True
-        st.rerun()
+    except EngineError as error:  # between two questions; the next look says so, and offers to resume where that helps
+        run.failed(error)
+        if run.lost or run.run_id is None:
+            st.rerun()
+        tell(run)
 
 
 def _draw() -> None:
     run, found = current(), machine()
     source = lab_source(found)
-    found.begin(source.update.epoch)
-    for notice in run.notices:
-        st.toast(in_words(notice))
-    run.notices.clear()
+    tell(run)
     branch = branch_source(found)
     found.shows_branch = branch is not None and bool(st.session_state.get("moment_run", found.shows_branch))
     _head(source)
@@ -97,13 +99,7 @@ def _draw() -> None:
 
 
 def _head(source: Source) -> None:
-    run, config = current(), source.update.snapshot.config
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(
-                _("The training process stopped. Your run was saved a few seconds ago."), icon=":material/warning:"
-            )
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+    config = source.update.snapshot.config
     with st.container(key="story"):
         if source.is_recorded:
             st.markdown(

@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.engine.client import engine
+from moe_viz.engine.protocol import EngineError, Update
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig
+from moe_viz.spec import RunConfig, change
+from moe_viz.ui.session.page_state import of_run
 from moe_viz.ui.session.recorded import recorded, recorded_run
-from moe_viz.ui.session.run import LabRun, current, engine, lease
+from moe_viz.ui.session.run import SessionRun, current
+from moe_viz.ui.session.watched import lease
 from moe_viz.ui.widgets.download import every_row
 
 STATE = "time_machine"
@@ -31,26 +33,38 @@ FRESH_S = 0.8
 
 
 @dataclass
+class BranchRun(SessionRun):
+    """A run that was forked off. ended: it is gone; no other takes its place."""
+
+    ended: bool = False
+    kept: ClassVar[bool] = False
+
+    def poll(self) -> Update | None:
+        return None if self.ended else super().poll()
+
+    def forget(self) -> None:
+        super().forget()
+        self.ended = True
+
+
+@dataclass
 class Branch:
     """A run that left the lab run: from which step, after which moment was asked for, and the knob that differs (None: none does)."""
 
-    run: str
+    run: BranchRun
     start: int
     asked: int
     word: str | None
     value: Any
-    latest: Update | None = None
-    playing: bool = True
 
 
 @dataclass
 class Machine:
-    """What the reader has chosen on the page. at: the step on screen, None = the newest."""
+    """What the reader has chosen on the page, for one run and one (re)start of it. at: the step on screen, None = the newest."""
 
     at: int | None = None
     stamp: float = 0.0
     layer: int = 0
-    epoch: int | None = None
     pins: dict[str, int | None] = field(default_factory=lambda: {"A": None, "B": None})
     branch: Branch | None = None
     shows_branch: bool = False
@@ -63,11 +77,6 @@ class Machine:
     strips: tuple[Any, list[Any]] | None = None
     """What the charts below the picture were made from, and the charts: a move of the track does not touch them."""
 
-    def begin(self, epoch: int) -> None:
-        """Forget positions of an earlier (re)start: its steps mean other moments."""
-        if epoch != self.epoch:
-            self.epoch, self.at, self.pins = epoch, None, {"A": None, "B": None}
-
     def move(self, asked: tuple[int, float] | None, newest: int) -> bool:
         """Follow the reader's last move on the track, once; at its end the machine follows the run. Whether there was a new move."""
         if asked is None or asked[1] == self.stamp:
@@ -79,9 +88,10 @@ class Machine:
         """Pin A, B or both to a step, or (None) take the pin away."""
         self.pins = self.pins | steps
 
-    def leave_branch(self) -> None:
+    def leave(self) -> None:
+        """Give the branch up."""
         if self.branch is not None:
-            engine().release(self.branch.run)
+            self.branch.run.leave()
         self.branch, self.shows_branch = None, False
 
 
@@ -104,34 +114,27 @@ class Source:
 
 
 def machine() -> Machine:
-    """The session's time machine."""
-    if STATE not in st.session_state:
-        st.session_state[STATE] = Machine()
-    return st.session_state[STATE]
+    """The session's time machine for its present run."""
+    return of_run(STATE, current().beginning, lambda old: Machine() if old is None else Machine(word=old.word))
 
 
-def lab_source(found: Machine) -> Source:
+def lab_source(machine: Machine) -> Source:
     """The session's lab run; the recording where there is none yet, or where the training process is gone."""
     run = current()
-    if run.run is None or run.lost:
-        return recorded_source()
-    if run.latest is None or time.monotonic() - found.read_at > FRESH_S:
+    if run.latest is None or time.monotonic() - machine.read_at > FRESH_S:
         run.poll()
-        found.read_at = time.monotonic()
-        _read_branch(run, found)
-    if run.latest is None or run.lost:
+        machine.read_at = time.monotonic()
+        if machine.branch is not None:
+            _read_branch(machine, machine.branch)
+    if run.run_id is None or run.latest is None or run.lost:
         return recorded_source()
-    try:
-        return _live(found, run.run, run.latest)
-    except WorkerLost:
-        run.lost = True
-        return recorded_source()
+    return _live(machine, run, run.latest)
 
 
-def branch_source(found: Machine) -> Source | None:
+def branch_source(machine: Machine) -> Source | None:
     """The branch as a source; None where there is none, or before its first reading."""
-    branch = found.branch
-    return None if branch is None or branch.latest is None else _live(found, branch.run, branch.latest)
+    run = None if machine.branch is None else machine.branch.run
+    return None if run is None or run.latest is None else _live(machine, run, run.latest)
 
 
 def recorded_source() -> Source:
@@ -149,50 +152,46 @@ def recorded_source() -> Source:
     )
 
 
-def start_branch(run: LabRun, found: Machine, step: int, word: str | None, value: Any) -> None:
+def start_branch(run: SessionRun, machine: Machine, step: int, word: str | None, value: Any) -> None:
     """Fork the lab run at `step` with one knob changed (None: none); a refusal is kept for the page to say."""
-    found.problem = None
-    try:
-        name, start = engine().fork(run.run, step, found.epoch, **({word: value} if word else {}))
-    except WorkerLost:
-        run.lost = True
+    machine.problem = None
+    knobs = {word: value} if word else {}
+    epoch = None if run.latest is None else run.latest.epoch
+    forked = run.ask(lambda engine: engine.fork(run.run_id, step, epoch, **knobs), partial(setattr, machine, "problem"))
+    if forked is None:
         return
-    except EngineError as error:
-        found.problem = error
-        return
-    found.leave_branch()
-    lease(name)
-    found.branch = Branch(name, start, step, word, value)
-    found.read_at = 0.0
+    run_id, start = forked
+    machine.leave()
+    lease(run_id)
+    machine.branch = Branch(BranchRun(change(run.config, **knobs), run_id), start, step, word, value)
+    machine.read_at = 0.0
 
 
-def _read_branch(run: LabRun, found: Machine) -> None:
-    branch = found.branch
-    if branch is None or run.lost:
-        return
-    try:
-        branch.latest = engine().read(branch.run)
-        branch.playing = branch.latest.playing
-    except WorkerLost:
-        run.lost = True
-    except EngineError as error:
-        found.problem, found.branch, found.shows_branch = error, None, False
+def _read_branch(machine: Machine, branch: Branch) -> None:
+    branch.run.poll()
+    for notice in branch.run.notices:
+        machine.problem = notice if isinstance(notice, EngineError) else machine.problem
+    branch.run.notices.clear()
+    if branch.run.ended:
+        machine.branch, machine.shows_branch = None, False
 
 
-def _live(found: Machine, run: str, update: Update) -> Source:
-    if run in found.sources and found.sources[run].update is update:
-        return found.sources[run]
+def _live(machine: Machine, run: SessionRun, update: Update) -> Source:
+    """Raises EngineError where the engine does not answer."""
+    run_id, known = run.run_id, machine.sources.get(run.run_id)
+    if known is not None and known.update is update:
+        return known
     now = update.epoch
-    steps = [step for epoch, step in engine().keyframe_steps(run) if epoch == now]
-    checkpoints = [step for epoch, step in engine().checkpoint_steps(run) if epoch == now]
+    steps = [step for epoch, step in engine().keyframe_steps(run_id) if epoch == now]
+    checkpoints = [step for epoch, step in engine().checkpoint_steps(run_id) if epoch == now]
     source = Source(
         update,
         steps,
         checkpoints,
-        lru_cache(MOST_TRACES)(lambda step: engine().keyframe(run, step, now)),
-        lambda layer: engine().first_choices(run, layer, now),
-        every_row({"lab": run}, [update.history]),
+        lru_cache(MOST_TRACES)(lambda step: engine().keyframe(run_id, step, now)),
+        lambda layer: engine().first_choices(run_id, layer, now),
+        every_row({"lab": run_id}, [update.history]),
     )
-    runs = {current().run, found.branch.run if found.branch is not None else None}
-    found.sources = {name: kept for name, kept in found.sources.items() if name in runs} | {run: source}
+    ids = {current().run_id, machine.branch.run.run_id if machine.branch is not None else None}
+    machine.sources = {name: kept for name, kept in machine.sources.items() if name in ids} | {run_id: source}
     return source

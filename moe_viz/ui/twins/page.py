@@ -20,6 +20,7 @@ from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.escape import inert
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
+from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.tables import table_twin
 from moe_viz.ui.widgets.words import in_words
 
@@ -42,7 +43,7 @@ def controls() -> None:
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
-            st.button(label, icon=icon, key="play", type="primary", on_click=lambda: found.play(not found.playing))
+            st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
             st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
         words = found.words()
         st.session_state["twin_word"] = found.word
@@ -115,14 +116,7 @@ def _tick() -> None:
     refresh.keep()
     found = session_twins()
     found.poll()
-    if found.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            st.warning(
-                _("The training process stopped. These runs were saved a few seconds ago."), icon=":material/warning:"
-            )
-            st.button(_("Resume"), key="resume", type="primary", on_click=found.resume)
-    if found.problem is not None:
-        st.error(in_words(found.problem), icon=":material/error:")
+    tell(found)
     if not found.latest:
         with st.container(key="live_step"):
             st.markdown(_("starting…"))
@@ -250,6 +244,6 @@ def _take(found: Twins) -> None:
     tables = {
         "routing-first": lambda: flat_frame(one.traces[found.layer]),
         "routing-second": lambda: flat_frame(two.traces[found.layer]),
-        "history": every_row(dict(zip(names, found.runs)), [update.history for update in found.latest]),
+        "history": every_row(dict(zip(names, found.run_ids)), [update.history for update in found.latest]),
     }
     take(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)

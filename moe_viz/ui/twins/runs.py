@@ -7,17 +7,18 @@ parting is exact; then the runs train freely.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from moe_viz.engine.protocol import EngineError, Update, WorkerLost
+from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
-from moe_viz.ui.session.run import current, engine, lease, owner
+from moe_viz.ui.session.run import current
+from moe_viz.ui.session.run_group import RunGroup
 
 STATE = "twins"
 MOST_PAIRS = 5
@@ -30,21 +31,19 @@ SEARCH_STEPS = 200
 
 
 @dataclass
-class Twins:
-    """One reader's pairs. `base` is the first twin, the second has `word` at `value`. runs: first and second of each pair in turn."""
+class Twins(RunGroup):
+    """One reader's pairs. `base` is the first twin, the second has `word` at `value`. run_ids: first and second of each pair in turn.
+
+    parting: where the first pair was first routed differently; alike_until: the last step at which it was looked at and was not.
+    trouble: why the two cannot be compared token by token.
+    """
 
     base: RunConfig
     word: str = "balance_coef"
     value: Any = 0.0
     n_pairs: int = 3
-    runs: list[str] = field(default_factory=list)
-    playing: bool = True
-    lost: bool = False
-    layer: int = 0
-    latest: list[Update] = field(default_factory=list)
     parting: twins.Parting | None = None
     alike_until: int | None = None
-    problem: EngineError | None = None
     trouble: str = ""
 
     @property
@@ -58,7 +57,7 @@ class Twins:
 
     @property
     def pairs(self) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        frames = [update.history for update in self.latest]
+        frames = [update.history for update in self.latest or ()]
         return list(zip(frames[::2], frames[1::2]))
 
     @property
@@ -72,82 +71,65 @@ class Twins:
         """Knobs in which the twins may differ."""
         return [word for word in self.base.fields() if word not in SAME_FOR_BOTH]
 
+    @property
+    def configs(self) -> list[RunConfig]:
+        configs = []
+        for pair in range(self.n_pairs):
+            seeded = {"seed": (self.base.seed + pair) % 2**31}
+            configs += [change(self.base, **seeded), change(self.second, **seeded)]
+        return configs
+
     def choose(self, **chosen: Any) -> None:
         """Another base, knob, value or number of pairs: the runs begin anew."""
         for name, value in chosen.items():
             setattr(self, name, value)
-        if self.runs:
-            engine().release(self.runs[0])
-        self.runs, self.latest, self.parting, self.alike_until = [], [], None, None
-        self.problem, self.trouble, self.playing = None, "", True
+        self.leave()
+        self.playing = True
 
-    def poll(self) -> bool:
-        """Open, search or read; False while there is nothing new to show."""
-        if self.lost:
-            return False
-        try:
-            if not engine().ready():
-                return False
-            if not self.runs:
-                self._open()
-            if self.playing and self.searching:
-                self._search()
-            self.latest = engine().read_group(self.runs)
-            if self.parting is None and not self.trouble:
-                self._compare(self.latest[:2])
-        except WorkerLost:
-            self.lost = True
-            return False
-        except EngineError as error:
-            self.problem = error
-            return False
-        return True
+    def forget(self) -> None:
+        super().forget()
+        self.parting, self.alike_until, self.trouble = None, None, ""
+
+    def begin(self, engine: Engine, owner: str) -> None:
+        self.run_ids = engine.open_group(self.configs, playing=False, owner=owner)
+        self._compare(engine.read_group(self.run_ids[:2]))
+        if not self.searching:
+            engine.play(self.first, self.playing)
+
+    def read(self, engine: Engine) -> list[Update]:
+        """Search for the parting where there is still something to search for, then look at all."""
+        if self.playing and self.searching:
+            self._search(engine)
+        look = engine.read_group(self.run_ids)
+        if self.parting is None and not self.trouble:
+            self._compare(look[:2])
+        return look
 
     def play(self, playing: bool) -> None:
-        self.playing = playing
-        if self.runs and not self.searching:
-            self._ask("play", self.runs[0], playing)
-
-    def resume(self) -> None:
-        """Start the training process again and continue from the last checkpoints."""
-        self.lost = False
-        if self.runs:
-            self._ask("resume", self.runs[0])
+        if self.searching:  # the page itself makes each step, so nothing has to be told to the engine
+            self._set_playing(playing)
+        else:
+            super().play(playing)
 
     def agreement(self) -> tuple[list[int], np.ndarray]:
         """Share of the probe batch that the first pair sends to the same first expert, at the moments kept in both runs."""
-        try:
-            (steps, one), (others, two) = (engine().first_choices(run, self.layer) for run in self.runs[:2])
-        except WorkerLost:
-            self.lost = True
+        found = self.ask(lambda engine: [engine.first_choices(run_id, self.layer) for run_id in self.run_ids[:2]])
+        if found is None:
             return [], np.empty(0)
-        except EngineError as error:
-            self.problem = error
-            return [], np.empty(0)
+        (steps, one), (others, two) = found
         common = sorted(set(steps) & set(others))
         if not common or one.shape[1:] != two.shape[1:]:
             return [], np.empty(0)
         rows = [steps.index(step) for step in common], [others.index(step) for step in common]
         return common, twins.agreement(one[rows[0]], two[rows[1]])
 
-    def _open(self) -> None:
-        configs = []
-        for pair in range(self.n_pairs):
-            seeded = {"seed": (self.base.seed + pair) % 2**31}
-            configs += [change(self.base, **seeded), change(self.second, **seeded)]
-        self.runs = engine().open_group(configs, playing=False, owner=owner())
-        lease(self.runs[0])
-        self._compare(engine().read_group(self.runs[:2]))
-        if not self.searching:
-            engine().play(self.runs[0], self.playing)
-
-    def _search(self) -> None:
+    def _search(self, engine: Engine) -> None:
         end = time.monotonic() + SEARCH_S
         while self.searching and time.monotonic() < end:
-            engine().step_once(self.runs[0])
-            self._compare(engine().read_group(self.runs[:2]))
+            engine.step_once(self.first)
+            self._compare(engine.read_group(self.run_ids[:2]))
         if not self.searching:
-            engine().play(self.runs[0], True)
+            engine.play(self.first, True)
 
     def _compare(self, pair: list[Update]) -> None:
         one, two = (update.snapshot for update in pair)
@@ -158,14 +140,6 @@ class Twins:
             return
         if self.parting is None:
             self.alike_until = one.step
-
-    def _ask(self, call: str, *args: Any) -> None:
-        try:
-            getattr(engine(), call)(*args)
-        except WorkerLost:
-            self.lost = True
-        except EngineError as error:
-            self.problem = error
 
 
 def lab_config() -> RunConfig:

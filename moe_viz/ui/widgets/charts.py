@@ -9,7 +9,7 @@ import streamlit as st
 from moe_viz.charts.live import VegaChart
 from moe_viz.engine.protocol import Update
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 
 METRIC_NAMES = {
     "held_out_loss": N_("loss on held-out text"),
@@ -21,14 +21,14 @@ CHARTS_S = 1.0
 """Between two drawings of the charts of a run that plays: they cost the page ten times as much as the picture above them, whose frames wait."""
 
 
-def for_charts(run: LabRun, shown: Update) -> Update:
+def for_charts(run: SessionRun, shown: Update) -> Update:
     """What the charts are drawn from: `shown`, or for up to `CHARTS_S` an earlier moment of the same run with the same settings."""
     if run.charted is not None:
         made, of_run, held = run.charted
-        same = (of_run, held.epoch, held.snapshot.config) == (run.run, shown.epoch, shown.snapshot.config)
+        same = (of_run, held.epoch, held.snapshot.config) == (run.run_id, shown.epoch, shown.snapshot.config)
         if shown.playing and same and time.monotonic() - made < CHARTS_S:
             return held
-    run.charted = (time.monotonic(), run.run, shown)
+    run.charted = (time.monotonic(), run.run_id, shown)
     return shown
 
 

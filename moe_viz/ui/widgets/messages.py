@@ -7,25 +7,34 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.protocol import Full
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
 
 
-def tell(run: Any) -> None:
-    """Say once what the engine has said (`run.notices`), and as long as it lasts that the reader stands in line (`run.waiting`).
+def tell(run: Watched[Any]) -> None:
+    """Say once what the engine has said (`run.notices`), and as long as it lasts that the training process is gone (`run.lost`), that the
+    reader stands in line (`run.waiting`), or why nothing is started (`run.refused`).
 
     A run that has got its id, or other settings, is told to the whole page: its address and its controls.
     """
-    if getattr(run, "changed", False):
+    if run.changed:
         run.changed = False
         st.rerun()
     for notice in run.notices:
         st.toast(in_words(notice))
     run.notices.clear()
+    if run.lost:
+        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+            lost = _("The training process stopped. What it trained was saved a few seconds ago; nothing else is lost.")
+            st.warning(lost, icon=":material/warning:")
+            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
     if run.waiting is not None:
         with st.container(key="in_line"):
             st.info(place_in_line(run.waiting), icon=":material/groups:")
+    if run.refused is not None:
+        st.error(in_words(run.refused), icon=":material/error:")
 
 
 def place_in_line(full: Full) -> str:
@@ -41,13 +50,13 @@ def place_in_line(full: Full) -> str:
     return " ".join([*said, _("Leave this page open: it enters by itself.")])
 
 
-def explain_link(run: LabRun) -> None:
+def explain_link(run: SessionRun) -> None:
     """Tell what a link has opened: a run that others have, too, or less than it says."""
     _explain_sharing(run)
     _explain_problems(run)
 
 
-def _explain_sharing(run: LabRun) -> None:
+def _explain_sharing(run: SessionRun) -> None:
     if not run.shared:
         return
     with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
@@ -61,7 +70,7 @@ def _explain_sharing(run: LabRun) -> None:
         st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing, type="tertiary")
 
 
-def _explain_problems(run: LabRun) -> None:
+def _explain_problems(run: SessionRun) -> None:
     """Tell about the link's problems until the reader dismisses them. Values are shown as code, so that nothing in them is interpreted."""
     if not run.problems:
         return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from moe_viz.spec import RunConfig, coarse_grained, fine_grained
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, words
 from moe_viz.ui.widgets.tables import lazy
@@ -16,7 +16,7 @@ FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", 
 """The controls in view, in reading order."""
 
 
-def rail(run: LabRun) -> None:
+def rail(run: SessionRun) -> None:
     """Draw the whole rail for the session's run."""
     with st.sidebar:
         _buttons(run)
@@ -27,7 +27,7 @@ def rail(run: LabRun) -> None:
                 _more(run)
 
 
-def _more(run: LabRun) -> None:
+def _more(run: SessionRun) -> None:
     for title, group in _groups(run.config):
         if group:
             st.caption(title)
@@ -36,7 +36,7 @@ def _more(run: LabRun) -> None:
     _grain(run)
 
 
-def _grain(run: LabRun) -> None:
+def _grain(run: SessionRun) -> None:
     """Many small experts or few large ones, at equal cost: three knobs that are turned together."""
     finer, coarser = (_attempt(grain, run.config) for grain in (fine_grained, coarse_grained))
     with st.container(key="grain"):
@@ -75,7 +75,7 @@ def _outcome(wanted: RunConfig | None) -> str:
     return text.format(n=wanted.n_experts, width=wanted.d_hidden, k=wanted.router.k)
 
 
-def _regrain(run: LabRun, wanted: RunConfig) -> None:
+def _regrain(run: SessionRun, wanted: RunConfig) -> None:
     flat = wanted.flat()
     run.turn(**{word: flat[word] for word in ("n_experts", "d_hidden", "k")})
 
@@ -89,7 +89,7 @@ def first(config: RunConfig) -> list[str]:
     return wanted
 
 
-def _buttons(run: LabRun) -> None:
+def _buttons(run: SessionRun) -> None:
     with st.container(horizontal=True, gap="xsmall", key="buttons"):
         label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
         st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)

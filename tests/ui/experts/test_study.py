@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from moe_viz.ui.experts import study as module
 from moe_viz.ui.experts.study import STATE, YOUNG, Study
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def looks(monkeypatch):
         looks.at.append(looks.now)
         return SimpleNamespace(step=looks.now)
 
-    monkeypatch.setattr(module, "engine", lambda: SimpleNamespace(analyse=analyse))
+    monkeypatch.setattr(watched, "engine", lambda: SimpleNamespace(analyse=analyse))
     return looks
 
 
 def until(step, seen, looks):
-    run = LabRun(config=None, run="x" * 22)
+    run = SessionRun(config=None, run_id="x" * 22)
     for now in range(looks.now, step + 1):
         looks.now = now
         seen.watch(run, now)
@@ -53,13 +53,13 @@ def test_a_refusal_is_not_asked_again(looks):
 CONTROLS = """
 import streamlit as st
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.experts.specialise import controls
 from moe_viz.ui.experts.study import study
 
 if st.toggle("Another view", key="away"):
     st.stop()
-controls(LabRun(config=RunConfig()), study())
+controls(SessionRun(config=RunConfig()), study())
 """
 
 
@@ -72,4 +72,4 @@ def test_the_two_controls_are_never_told_to_the_browser_again_and_outlive_a_look
     told = [page.toggle(key=word).proto for word in ("frozen_router", "shuffled_labels")]
     assert [(control.default, control.set_value) for control in told] == [(True, False), (False, False)]
     page.toggle(key="frozen_router").set_value(False).run()
-    assert page.session_state[STATE].frozen_router is False
+    assert page.session_state[STATE][1].frozen_router is False

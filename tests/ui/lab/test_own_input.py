@@ -8,7 +8,8 @@ from moe_viz.engine.protocol import EngineError, InputRefused, Update, WorkerLos
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig
 from moe_viz.ui.lab import own_image, own_input, own_text
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
 
 ID = "r" * 32
 
@@ -38,14 +39,13 @@ def engine(monkeypatch):
     said = SimpleNamespace(session_state={}, error=lambda text, icon: None, info=lambda text: None)
     for module in (own_image, own_text, own_input):
         monkeypatch.setattr(module, "st", said)
-    for module in (own_image, own_text):
-        monkeypatch.setattr(module, "engine", lambda: engine)
+    monkeypatch.setattr(watched, "engine", lambda: engine)
     return engine
 
 
 @pytest.fixture
 def run():
-    run = LabRun(RunConfig(task="digits"), run=ID)
+    run = SessionRun(RunConfig(task="digits"), run_id=ID)
     at(run, 1)
     return run
 
@@ -80,7 +80,7 @@ def test_other_settings_or_another_run_are_asked_anew(engine, run):
     own_image._routed(run, b"unreadable")
     at(run, 1, lr=0.05)
     own_image._routed(run, b"unreadable")
-    run.run = "s" * 32
+    run.run_id = "s" * 32
     own_image._routed(run, b"unreadable")
     assert [run_id for run_id, _ in engine.asked] == [ID, ID, "s" * 32]
 

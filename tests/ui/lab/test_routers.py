@@ -42,7 +42,7 @@ def test_all_routers_one_after_another(lab):
         said = [toast.value for toast in lab.toast]
         assert not lab.exception and not run.lost and all(text.startswith("Switched") for text in said), (router, said)
         assert run.latest.snapshot.config["router"] == router
-        engine().step_once(run.run)
+        engine().step_once(run.run_id)
         assert run.poll().snapshot.state in ("running", "paused"), router
         assert run.latest.snapshot.traces[0].router == router
         assert drawn(lab) & words == set(run.config.router.model_fields) - {"name"}, router

@@ -11,7 +11,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.my_runs import page as my_runs
 from moe_viz.ui.session import run as session
-from moe_viz.ui.session import run_cookie
+from moe_viz.ui.session import run_cookie, watched
 from moe_viz.ui.session.permalink import decode, encode
 from moe_viz.ui.session.run_cookie import Remembered
 from tests.training.conftest import small
@@ -44,7 +44,7 @@ class Engine(Host):
 @pytest.fixture
 def engine(monkeypatch, tmp_path):
     host = Engine(Trainer, RunStore(tmp_path / "runs"))
-    for module in (session, my_runs):
+    for module in (watched, my_runs):
         monkeypatch.setattr(module, "engine", lambda: host)
     return host
 
@@ -77,7 +77,7 @@ def test_a_reload_finds_the_run_and_its_browser_knows_it(engine):
     engine.set(link["run"], lr=0.02)
     again = page(LAB, link, known_to(first))
     run = again.session_state[session.STATE]
-    assert (run.run, run.shared, run.latest.snapshot.step) == (link["run"], False, 4)
+    assert (run.run_id, run.shared, run.latest.snapshot.step) == (link["run"], False, 4)
     assert run.config.lr == 0.02 and link_of(again)["lr"] == "0.02", "the run's own settings, not those of the old link"
     assert len(engine._runs) == 1 and not again.button
 
@@ -87,9 +87,9 @@ def test_a_restarted_server_finds_it_at_its_last_checkpoint(engine, monkeypatch)
     engine.step_once(link_of(first)["run"])
     engine.close()
     fresh = Engine(Trainer, RunStore(engine._roster.store.root))
-    monkeypatch.setattr(session, "engine", lambda: fresh)
+    monkeypatch.setattr(watched, "engine", lambda: fresh)
     run = page(LAB, link_of(first), known_to(first)).session_state[session.STATE]
-    assert run.latest.snapshot.step == 1 and run.run == link_of(first)["run"]
+    assert run.latest.snapshot.step == 1 and run.run_id == link_of(first)["run"]
 
 
 def test_somebody_elses_link_says_so_and_a_copy_is_ones_own(engine):
@@ -111,12 +111,12 @@ def test_somebody_elses_link_says_so_and_a_copy_is_ones_own(engine):
 @pytest.mark.parametrize("name", ["A" * 22, "../../etc/passwd", "<b>x</b>", "x" * 5000])
 def test_a_run_that_is_gone_gives_a_new_one_with_the_same_settings(engine, name):
     at = page(LAB, encode(small(seed=3)) | {"run": name})
-    if at.session_state[session.STATE].run is None:
+    if at.session_state[session.STATE].run_id is None:
         assert "not kept" in at.toast[0].value
         at.run()
     run = at.session_state[session.STATE]
-    assert run.config == small(seed=3) and run.run in engine._runs and link_of(at)["run"] == run.run
-    assert known_to(at) == {run.run: True}
+    assert run.config == small(seed=3) and run.run_id in engine._runs and link_of(at)["run"] == run.run_id
+    assert known_to(at) == {run.run_id: True}
 
 
 def test_settings_alone_still_open_a_run_of_their_own(engine):

@@ -7,8 +7,8 @@ import pytest
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session import run as session
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
 from tests.engine.fake import FakeTrainer
 
 
@@ -37,14 +37,14 @@ class Answering:
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
     engine = Answering(Host(FakeTrainer, RunStore(tmp_path)))
-    monkeypatch.setattr(session, "engine", lambda: engine)
+    monkeypatch.setattr(watched, "engine", lambda: engine)
     return engine
 
 
 @pytest.fixture
 def run(engine):
     config = RunConfig(task="clusters")
-    run = LabRun(config, run=engine.open(config))
+    run = SessionRun(config, run_id=engine.open(config))
     run.poll()
     run.changed = False
     return run
@@ -66,8 +66,8 @@ def test_a_turned_knob_is_not_undone_either(engine, run):
 
 
 def test_what_somebody_else_pressed_is_told_to_the_whole_page(engine, run):
-    engine.play(run.run, False)
-    engine.set(run.run, balance_coef=0.5)
+    engine.play(run.run_id, False)
+    engine.set(run.run_id, balance_coef=0.5)
     run.poll()
     assert not run.playing and run.config.flat()["balance_coef"] == 0.5 and run.changed
 
@@ -82,14 +82,14 @@ def test_two_scripts_open_one_run(engine, monkeypatch):
         return opened[-1]
 
     engine.open = slow
-    monkeypatch.setattr(session, "owner", lambda: "me")
-    monkeypatch.setattr(session, "lease", lambda run: run)
-    monkeypatch.setattr(LabRun, "kept", False)
-    run = LabRun(RunConfig(task="clusters"))
+    monkeypatch.setattr(watched, "owner", lambda: "me")
+    monkeypatch.setattr(watched, "lease", lambda run: run)
+    monkeypatch.setattr(SessionRun, "kept", False)
+    run = SessionRun(RunConfig(task="clusters"))
     first = threading.Thread(target=run.poll)
     first.start()
     both.wait(10)
     assert run.poll() is None
     both.wait(10)
     first.join()
-    assert len(opened) == 1 and run.run == opened[0] and run.latest is not None
+    assert len(opened) == 1 and run.run_id == opened[0] and run.latest is not None

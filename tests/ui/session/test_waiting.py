@@ -11,8 +11,8 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.admission import REST_S
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session import run as session
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.messages import place_in_line
 from tests.engine.fake import FakeTrainer
 from tests.engine.test_host import Clock
@@ -20,13 +20,13 @@ from tests.engine.test_host import Clock
 NAMELESS = SimpleNamespace(keep=lambda *_a, **_k: None, forget=lambda *_a: None)
 
 
-class Reader(LabRun):
+class Reader(SessionRun):
     """A page without a browser: `name` is its session's token."""
 
     name = ""
 
     def _begin(self):
-        self.run = session.engine().open(self.config, playing=self.playing, owner=self.name)
+        self.begin(watched.engine(), self.name)
         return True
 
 
@@ -40,8 +40,8 @@ def reader(tmp_path, monkeypatch, clock):
     """reader(name) -> a page of a server that has room for one run."""
     host = Host(FakeTrainer, RunStore(tmp_path / "runs"), Limits(max_runs=1), clock=clock, cpu_clock=clock)
     host.ready, host.revive = (lambda: True), (lambda: None)
-    monkeypatch.setattr(session, "engine", lambda: host)
-    monkeypatch.setattr(session, "remembered", lambda: NAMELESS)
+    monkeypatch.setattr(watched, "engine", lambda: host)
+    monkeypatch.setattr(watched, "remembered", lambda: NAMELESS)
 
     def make(name):
         page = Reader(RunConfig(task="clusters"))
@@ -57,7 +57,7 @@ def test_the_page_says_its_place_and_enters_by_itself(reader):
     assert first.poll() and not second.poll() and not third.poll()
     assert (second.waiting.position, third.waiting.position) == (1, 2)
     assert third.tick_s(0.25, 2.0) == 2.0, "a page in line asks calmly"
-    reader.host.release(first.run)
+    reader.host.release(first.run_id)
     assert not third.poll() and third.waiting.position == 2
     assert second.poll() and second.waiting is None
     assert not third.poll() and third.waiting.position == 1
@@ -71,12 +71,12 @@ def test_what_was_pressed_in_line_is_done_in_order_once_there_is_room(reader, cl
         clock.now += 1
         assert first.poll() and not first.latest.playing, "the paused page shows its run all the time"
         second.poll()
-    assert second.run and second.waiting is None, "the paused run made room"
+    assert second.run_id and second.waiting is None, "the paused run made room"
     first.turn(balance_coef=0.5)
     first.toggle()
     assert first.waiting.position == 1 and first.playing and first.config.balance_coef == 0.5
     assert first.poll() and first.playing, "not undone by what the resting run still shows"
-    reader.host.release(second.run)
+    reader.host.release(second.run_id)
     update = first.poll()
     assert first.waiting is None and update.playing and update.snapshot.config["balance_coef"] == 0.5
 
@@ -89,7 +89,7 @@ from moe_viz.ui.widgets.messages import tell
 
 st.session_state.setdefault("chosen_language", "{language}")
 full = Full("The server is full: {{count}} runs are training. You are number {{position}} in line.", count=30, position=3, wait_s={wait_s})
-tell(SimpleNamespace(notices=[], waiting=full))
+tell(SimpleNamespace(notices=[], waiting=full, changed=False, lost=False, refused=None))
 """
 
 

@@ -9,10 +9,10 @@ from moe_viz.engine.worker.host import Host
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from moe_viz.ui.session.run import LabRun
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.time_machine import sources
 from moe_viz.ui.time_machine.sources import Machine, recorded_source, start_branch
-from moe_viz.ui.twins import runs
 from moe_viz.ui.twins.runs import Twins
 
 SMALL = RunConfig(task="clusters", n_layers=1, d_model=16, d_hidden=16, batch_tokens=64, balance_coef=0.1)
@@ -31,15 +31,15 @@ class Engine(Host):
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
     host = Engine(Trainer, RunStore(tmp_path / "runs"))
-    for module in (sources, runs):
+    for module in (sources, watched):
         monkeypatch.setattr(module, "engine", lambda: host)
-        monkeypatch.setattr(module, "lease", lambda run: run)
+        monkeypatch.setattr(module, "lease", lambda run_id: run_id)
+    monkeypatch.setattr(watched, "owner", lambda: "me")
     return host
 
 
 def test_the_machine_follows_each_move_once_and_the_run_at_the_end():
     machine = Machine()
-    machine.begin(0)
     machine.move((40, 1.0), newest=100)
     assert machine.at == 40
     machine.at = 60  # moved from elsewhere: the old move must not come back
@@ -47,9 +47,6 @@ def test_the_machine_follows_each_move_once_and_the_run_at_the_end():
     assert machine.at == 60
     machine.move((100, 2.0), newest=100)
     assert machine.at is None
-    machine.pins["A"] = 3
-    machine.begin(1)
-    assert machine.pins == {"A": None, "B": None}
 
 
 def test_the_recording_has_moments_but_no_checkpoints():
@@ -62,14 +59,15 @@ def test_the_recording_has_moments_but_no_checkpoints():
 
 
 def test_a_branch_is_made_and_a_refusal_is_kept_for_the_page(engine):
-    run = LabRun(SMALL, run=engine.open(SMALL, playing=False))
-    machine = Machine(epoch=0)
+    run = SessionRun(SMALL, run_id=engine.open(SMALL, playing=False))
+    machine = Machine()
+    run.poll()
     start_branch(run, machine, 0, "lr", 0.01)
     assert machine.branch is None and "No checkpoint" in str(machine.problem)
-    engine.step_once(run.run)
+    engine.step_once(run.run_id)
     start_branch(run, machine, 7, "lr", 0.01)
     assert machine.problem is None and (machine.branch.start, machine.branch.asked) == (0, 7)
-    assert engine.read(machine.branch.run).snapshot.config["lr"] == 0.01
+    assert engine.read(machine.branch.run.run_id).snapshot.config["lr"] == 0.01
     start_branch(run, machine, 0, "n_experts", 2)
     assert "Experts cannot change" in str(machine.problem) and machine.branch is not None
 
@@ -93,7 +91,7 @@ def test_identical_twins_never_part(engine):
     found = Twins(SMALL, "balance_coef", SMALL.balance_coef, n_pairs=1)
     found.poll()
     for _ in range(10):
-        engine.step_once(found.runs[0])
+        engine.step_once(found.run_ids[0])
     found.poll()
     assert found.identical and found.parting is None and not found.searching
     assert np.array_equal(*(update.history["loss"] for update in found.latest))
@@ -102,18 +100,18 @@ def test_identical_twins_never_part(engine):
 def test_another_knob_begins_anew_and_a_refusal_is_kept(engine, monkeypatch):
     found = Twins(SMALL, n_pairs=1)
     found.poll()
-    runs = found.runs
+    runs = found.run_ids
     found.choose(word="lr", value=0.02)
-    assert found.runs == [] and found.parting is None
+    assert found.run_ids == [] and found.parting is None
     found.poll()
-    assert set(found.runs) & set(runs) == set() and found.latest[1].snapshot.config["lr"] == 0.02
+    assert set(found.run_ids) & set(runs) == set() and found.latest[1].snapshot.config["lr"] == 0.02
 
     def full(*_, **__):
         raise EngineError("The server is full.")
 
     found.choose(n_pairs=5)
     monkeypatch.setattr(engine, "open_group", full)
-    assert not found.poll() and str(found.problem) == "The server is full."
+    assert not found.poll() and [str(notice) for notice in found.notices] == ["The server is full."]
 
 
 def test_words_that_change_the_data_are_not_offered():

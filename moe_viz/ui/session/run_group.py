@@ -1,0 +1,43 @@
+"""Several runs in lock-step, watched as one: what the Gates page and the twins share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+from moe_viz.engine.protocol import Engine, Update
+from moe_viz.spec import RunConfig
+from moe_viz.ui.session.watched import Notice, Watched
+
+
+@dataclass
+class RunGroup(Watched[list[Update]]):
+    """Runs that advance together: one play, pause, step or reset moves all. run_ids: empty until the engine has opened them."""
+
+    run_ids: list[str] = field(default_factory=list, kw_only=True)
+
+    @property
+    @abstractmethod
+    def configs(self) -> list[RunConfig]:
+        """What the runs are opened with, in order. Raises ValueError where they cannot be."""
+
+    @property
+    def first(self) -> str | None:
+        return self.run_ids[0] if self.run_ids else None
+
+    @property
+    def beginning(self) -> tuple[str | None, int]:
+        """Which runs these are, and which (re)start of them."""
+        return self.first, self.latest[0].epoch if self.latest else -1
+
+    def begin(self, engine: Engine, owner: str) -> None:
+        self.run_ids = engine.open_group(self.configs, playing=self.playing, owner=owner)
+
+    def read(self, engine: Engine) -> list[Update]:
+        return engine.read_group(self.run_ids)
+
+    def told(self, look: list[Update]) -> list[Notice]:
+        return [notice for update in look for notice in update.notices]
+
+    def forget(self) -> None:
+        self.run_ids = []
