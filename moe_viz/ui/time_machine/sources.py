@@ -121,6 +121,8 @@ def machine() -> Machine:
 def lab_source(machine: Machine) -> Source:
     """The session's lab run; the recording where there is none yet, or where the training process is gone."""
     run = current()
+    if run.run_id is None:
+        return recorded_source()  # to look back opens no run
     if run.latest is None or time.monotonic() - machine.read_at > FRESH_S:
         run.poll()
         machine.read_at = time.monotonic()
