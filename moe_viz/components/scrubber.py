@@ -42,11 +42,12 @@ def scrubber(
     key: str,
     span: tuple[int, int],
     checkpoints: Sequence[int] = (),
+    events: Sequence[int] = (),
     pins: Mapping[str, int | None] | None = None,
     axes: Sequence[tuple[int, int]] = (),
     labels: Mapping[str, str] | None = None,
 ) -> None:
-    """Draw the track. steps: the kept moments, rising;  shown: the one on screen;  span: first and last step of the time axis below it.
+    """Draw the track. steps: the kept moments, rising;  shown: the one on screen;  events: where something was done;  span: first and last step of the time axis below it.
 
     axes: first and last step of each chart in the container with the key `strips`; a line on each of them moves with the track.
 
@@ -60,6 +61,7 @@ def scrubber(
             "first": span[0],
             "last": span[1],
             "checkpoints": list(checkpoints),
+            "events": sorted(set(events)),
             "pins": dict(pins or {}),
             "axes": [list(axis) for axis in axes],
             "labels": {**LABELS, **(labels or {})},

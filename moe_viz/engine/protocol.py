@@ -265,8 +265,11 @@ class Engine:
         """A new run from such a file, waiting to be played; its id. EngineError where the file is too large, damaged or something else."""
 
     @call(reads=True)
-    def script(self, run_id: str) -> Script | None:
-        """What the run is a pure function of, with rows of its history to compare a replay with. None for a run of a version that kept none."""
+    def script(self, run_id: str, figures: bool = True) -> Script | None:
+        """What the run is a pure function of. None for a run of a version that kept none.
+
+        figures: with the hash of its parameters now and rows of its history, to compare a replay with.
+        """
 
     @call(starts=True, born=lambda run_id: [run_id])
     def open_script(self, data: bytes, own: tuple[str, ...] = (), name: str = "") -> str:

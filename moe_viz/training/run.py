@@ -193,6 +193,12 @@ class Run:
         return self._writer.script(self.epoch, self.step_number, self._fingerprint())
 
     @property
+    def script_so_far(self) -> Script | None:
+        """The same without the hash of the present parameters: what was done, at once."""
+        self.collect()
+        return self._writer.script(self.epoch, self.step_number)
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """What was done so far."""
         return tuple(self._writer.events)

@@ -136,7 +136,7 @@ function show(bar) {
 }
 
 function drawMarks(bar, data) {
-  const wanted = JSON.stringify([data.first, data.last, data.steps.length, data.steps.at(-1), data.checkpoints, data.pins]);
+  const wanted = JSON.stringify([data.first, data.last, data.steps.length, data.steps.at(-1), data.checkpoints, data.events, data.pins]);
   if (bar.drawn === wanted) return;
   bar.drawn = wanted;
   const span = data.last - data.first || 1;
@@ -151,6 +151,7 @@ function drawMarks(bar, data) {
   bar.marks.replaceChildren(
     ...data.steps.map((step) => put("kept", step)),
     ...data.checkpoints.map((step) => put("checkpoint", step, "◆")),
+    ...data.events.map((step) => put("event", step, "▾")),
     ...pins.map(([name, step]) => put("pin", step, name)),
   );
 }

@@ -82,8 +82,8 @@ class Keeping(Serving):
             asked_of_disk(lambda: self._roster.store.rename(run_id, title))
         return run_id
 
-    def script(self, run_id: str) -> Script | None:
-        return self._ask(run_id, lambda trainer: trainer.script_with_figures)
+    def script(self, run_id: str, figures: bool = True) -> Script | None:
+        return self._ask(run_id, lambda trainer: trainer.script_with_figures if figures else trainer.script_so_far)
 
     def open_script(self, data: bytes, own: tuple[str, ...] = (), name: str = "") -> str:
         if len(data) > self.limits.import_bytes:

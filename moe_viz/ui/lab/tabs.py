@@ -75,7 +75,7 @@ def tabs(run: SessionRun, shown: Update, layer: int) -> None:
         "history": every_row({"lab": run.run_id}, [shown.history]),
         f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
     }
-    take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history))
+    take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history), run_id=run.run_id)
 
 
 def _balance(run: SessionRun, shown: Update, layer: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.client import engine
-from moe_viz.engine.protocol import EngineError, KeptRun
+from moe_viz.engine.protocol import EngineError, KeptRun, WorkerLost
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.server import theme
@@ -21,6 +21,8 @@ from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.escape import clean, inert
 from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.knobs import show
+from moe_viz.ui.widgets.script import script_files, show_done
+from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.words import in_words
 
 SHOWN = 12
@@ -29,6 +31,9 @@ LONGEST_NAME = 60
 MOST_WORDS = 4
 """Settings that tell a run from a plain one of its task and gate, at most."""
 FIRST = ("k", "n_experts", "balance_coef")
+PLAYED, PLAYED_TO_END = "script_played", "script_at_its_end"
+"""A run that is being made from a script, and the one that was made last."""
+PLAY_SECONDS = 0.5
 ROUND, DONE, ALL, DOOMED, GO = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed", "my_runs_go"
 
 
@@ -37,6 +42,47 @@ def draw() -> None:
     theme.apply()
     listing()
     importing()
+
+
+def playing() -> None:
+    """A script that is being played: how far it is, and a way to cancel it."""
+    if st.session_state.get(PLAYED) is not None:
+        st.fragment(_play, run_every=PLAY_SECONDS)()
+
+
+def _play() -> None:
+    run = st.session_state.get(PLAYED)
+    if run is None:  # a look that was on its way when the reader cancelled
+        return
+    try:
+        update = engine().read(run)
+    except WorkerLost as error:  # it goes on in the middle once there is a training process again
+        st.warning(in_words(error), icon=":material/warning:")
+        engine().revive()
+        return
+    except EngineError as error:
+        st.session_state[PLAYED] = None
+        st.error(in_words(error), icon=":material/error:")
+        return
+    if update.played is None:
+        st.session_state[PLAYED], st.session_state[PLAYED_TO_END] = None, run
+        said = " ".join(in_words(notice) for notice in update.notices)
+        st.session_state[DONE] = said or in_words(update.snapshot.message)
+        st.rerun()
+    done, total = update.played
+    with st.container(horizontal=True, vertical_alignment="center", key="script_plays"):
+        text = _("Playing the script: step {done} of {total}").format(done=done, total=total)
+        st.progress(done / max(total, 1), text=text)
+        press(_("Cancel"), _cancel, key="cancel_script", icon=":material/close:")
+
+
+def _cancel() -> None:
+    run = st.session_state.get(PLAYED)
+    st.session_state[PLAYED] = None
+    if run is not None and _do("delete", run):
+        _forget([run])
+        st.session_state[DONE] = _("The script was not played to its end. Nothing of it is kept.")
+    st.rerun()
 
 
 def listing() -> None:
@@ -51,9 +97,14 @@ def listing() -> None:
     )
     if said := st.session_state.pop(DONE, None):
         st.success(said, icon=":material/check:")
+    playing()
     kept = _kept()
     if kept is None:
         return
+    ready = [run for run in kept if run.run == st.session_state.get(PLAYED_TO_END)]
+    for run in ready:
+        label = _("Go on live in the lab")
+        st.button(label, key="go_on_live", icon=":material/play_circle:", type="primary", on_click=_open, args=(run,))
     if not kept:
         st.info(_("No run of this browser is kept here yet. Start one in the lab, or import one below."))
     if st.session_state.get(DOOMED) is not None:
@@ -78,25 +129,29 @@ def importing() -> None:
     number = st.session_state.setdefault(ROUND, 0)
     megabytes = settings().upload_bytes // 1_000_000
     file = st.file_uploader(
-        _("A file that Export has made, here or on another server."),
-        type=("safetensors",),
+        _("A file that Export has made, here or on another server, or a script (NAME.script.json)."),
+        type=("safetensors", "json"),
         max_upload_size=megabytes,
         key=f"import_run_{number}",
         help=_(
-            "At most {megabytes} MB. The run goes on exactly where it stood when it was exported, under a new address of its own."
+            "At most {megabytes} MB. An exported run goes on exactly where it stood, under a new address of its own. A script is played from step 0 to its end, and then waits."
         ).format(megabytes=megabytes),
     )
     if file is None:
         return
+    is_script = file.name.endswith(".json")
     try:
-        run = engine().import_run(file.getvalue())
+        run = engine().open_script(file.getvalue()) if is_script else engine().import_run(file.getvalue())
     except EngineError as error:
         st.error(in_words(error), icon=":material/error:")
         return
     remembered().keep(run, own=True)
     lease(run)
     st.session_state[ROUND] += 1  # an empty field, and the server lets go of the file
-    st.session_state[DONE] = _("The run has been imported. It waits to be played.")
+    if is_script:
+        st.session_state[PLAYED], st.session_state[PLAYED_TO_END] = run, None
+    else:
+        st.session_state[DONE] = _("The run has been imported. It waits to be played.")
     st.rerun()
 
 
@@ -157,10 +212,23 @@ def _menu(run: KeptRun, own: bool) -> None:
         key=f"export_{run.run}",
         on_click="ignore",
     )
+    with lazy(_("What was done in this run"), f"done_{run.run}", ":material/tune:") as is_open:
+        if is_open:
+            _show_done(run)
+    script_files(
+        run.run, run.config, f"{run.config['task']}-{run.config['router']}-{run.step or 0}", f"files_{run.run}"
+    )
     if own:
         st.button(_("Delete…"), key=f"delete_{run.run}", icon=":material/delete:", on_click=_ask_first, args=(run,))
     else:
         st.button(_("Remove from this list"), key=f"forget_{run.run}", on_click=_forget, args=([run.run],))
+
+
+def _show_done(run: KeptRun) -> None:
+    try:
+        show_done(engine().script(run.run, figures=False), f"done_table_{run.run}")
+    except EngineError as error:
+        st.warning(in_words(error), icon=":material/warning:")
 
 
 def _ask_first(run: KeptRun) -> None:

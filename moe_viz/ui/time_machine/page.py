@@ -25,7 +25,8 @@ from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.messages import tell
-from moe_viz.ui.widgets.tables import table_twin
+from moe_viz.ui.widgets.script import show_done
+from moe_viz.ui.widgets.tables import lazy, table_twin
 
 SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
@@ -87,6 +88,7 @@ def _draw() -> None:
         key=TRACK,
         span=(min(shown.steps[0], 1), max(last, shown.steps[-1])),
         checkpoints=[] if shown is not source else shown.checkpoints,
+        events=[event.step for event in shown.done],
         pins=found.pins,
         axes=[(int(chart.data["step"].min()), int(chart.data["step"].max())) for _key, chart, _alt in stack],
         labels={name: _(text) for name, text in LABELS.items()},
@@ -95,6 +97,9 @@ def _draw() -> None:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
     _picture(found, source, shown, traces)
     _strips(stack)
+    with lazy(_("What was done in this run (▾ on the track)"), "moment_done", ":material/tune:") as is_open:
+        if is_open:
+            show_done(shown.script, "moment_done_table")
     _take(found, source, shown, branch, traces)
 
 
@@ -214,7 +219,8 @@ def _take(found: Machine, source: Source, shown: Source, branch: Source | None, 
         other = (source if shown is branch else branch).update.snapshot.config
         differs = {word: value for word, value in other.items() if config.get(word) != value}
         others = {"original" if shown is branch else "branch": differs}
-    take(tables, "time-machine", config, step, recorded_metrics(source.update.history), others)
+    metrics = recorded_metrics(source.update.history)
+    take(tables, "time-machine", config, step, metrics, others, run_id=shown.run_id)
 
 
 def _stack(found: Machine, source: Source, branch: Source | None) -> Strips:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, Update
+from moe_viz.records.script import Event, Script
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change
 from moe_viz.ui.session.page_state import of_run
@@ -106,7 +107,16 @@ class Source:
     choices: Callable[[int], tuple[list[int], np.ndarray]]
     rows: Callable[[], pd.DataFrame]
     """Every kept row of the history; the update holds a thinned view of it."""
+    script: Script | None = None
+    """What was done so far, without figures; None for the recording."""
+    run_id: str | None = None
     is_recorded: bool = False
+
+    @property
+    def done(self) -> list[Event]:
+        """What was done in the present epoch."""
+        events = self.script.events if self.script is not None else ()
+        return [event for event in events if event.epoch == self.update.epoch]
 
     def nearest(self, step: int | None) -> int:
         """The kept step nearest to `step` (None: the newest)."""
@@ -193,6 +203,8 @@ def _live(machine: Machine, run: SessionRun, update: Update) -> Source:
         lru_cache(MOST_TRACES)(lambda step: engine().keyframe(run_id, step, now)),
         lambda layer: engine().first_choices(run_id, layer, now),
         every_row({"lab": run_id}, [update.history]),
+        engine().script(run_id, figures=False),
+        run_id,
     )
     ids = {current().run_id, machine.branch.run.run_id if machine.branch is not None else None}
     machine.sources = {name: kept for name, kept in machine.sources.items() if name in ids} | {run_id: source}

@@ -20,6 +20,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.ui.session.permalink import address
 from moe_viz.ui.widgets.i18n import _, language
+from moe_viz.ui.widgets.script import script_files
 
 Table = pd.DataFrame | Callable[[], pd.DataFrame]
 STAMPED = ("k", "n_experts", "capacity_factor", "balance_coef", "seed")
@@ -33,11 +34,12 @@ def take(
     step: int | None = None,
     metrics: Sequence[str] = (),
     others: Mapping[str, Mapping[str, Any]] | None = None,
+    run_id: str | None = None,
 ) -> None:
     """A small menu with the page's pictures and the tables of one view (file stem -> table, or what makes it).
 
     config: the flat config that made them;  others: further runs in them by name, as what differs from `config`;
-    metrics: names in `METRICS` whose definitions go into the files.
+    metrics: names in `METRICS` whose definitions go into the files;  run_id: of the run on screen, for its script
     """
     menu = st.popover(_("Take it with you"), icon=":material/download:", key=f"take_{name}", on_change="rerun")
     if not menu.open:
@@ -53,6 +55,9 @@ def take(
             with st.container(horizontal=True, vertical_alignment="center"):
                 _button(_("{name} as CSV").format(name=stem), stem, "csv", files.to_csv, table, said)
                 _button(_("{name} as Parquet").format(name=stem), stem, "parquet", files.to_parquet, table, said)
+        if run_id is not None:
+            st.caption(_("The whole run, to be made again to the bit: what was done at which step."))
+            script_files(run_id, dict(config), f"{name}-{step or 0}", f"take_{name}")
         st.caption(_("This link opens the same settings and seed in the lab:"))
         st.code(link, language=None, wrap_lines=True)
 
