@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class OneStep:
     layer: int = 0
     story: StepStory | None = None
     refused: EngineError | None = None
-    answers: dict[str, str] = field(default_factory=dict)
+    is_next: bool = True
+    """The run still stands before the step of the story."""
 
     def refuse(self, error: EngineError) -> None:
         """The batch may have become smaller than the token's number."""
@@ -64,14 +66,25 @@ def one_step() -> OneStep:
 
 
 def take_apart(**wanted: Any) -> None:
-    """Ask for the story of the run's next step, for another token or layer where one is given."""
+    """Ask for the story of the run's next step, for another token or layer where one is given. The run waits from then on: what is on
+    the screen is the step that it makes next."""
     view, run = one_step(), current()
     for name, value in wanted.items():
         setattr(view, name, value)
     if run.run_id is None:
         return
+    if run.playing:
+        run.play(False)
     view.refused, view.layer = None, min(view.layer, run.config.n_layers - 1)
     view.story = run.ask(lambda engine: engine.dissect(run.run_id, view.token, view.layer), view.refuse) or view.story
+
+
+def take_one_apart(which: Callable[[StepStory], int | None]) -> None:
+    """Another token, chosen by what it meets in the very step that is then shown; the same one where there is none."""
+    take_apart()
+    view = one_step()
+    if view.refused is None and view.story is not None and (token := which(view.story)) is not None:
+        take_apart(token=token)
 
 
 def make_step() -> None:
@@ -95,6 +108,9 @@ def _head() -> None:
         return
     if view.refused is None and view.story is None and not run.lost:
         take_apart()
+        st.rerun()
+    if view.story is not None and (update.snapshot.step <= view.story.step) != view.is_next:
+        view.is_next = not view.is_next
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         gate = _(ROUTER_OPTIONS[run.config.router.name].facts.title)
@@ -129,15 +145,17 @@ def chooser(run: SessionRun) -> None:
             key="pick_dropped",
             disabled=not len(lost),
             help=None if len(lost) else _("No token of this batch is dropped in this layer."),
-            on_click=lambda: take_apart(token=_next(lost, view.token)),
+            on_click=take_one_apart,
+            args=(lambda story: _next(np.flatnonzero(story.dropped), story.token),),
         )
         st.button(
             _("One of another expert"),
             key="pick_other",
-            on_click=lambda: take_apart(token=_other(story)),
+            on_click=take_one_apart,
+            args=(_other,),
         )
         st.button(_("Take the next step apart"), key="take_apart", icon=":material/refresh:", on_click=take_apart)
-        st.button(_("Make this step"), key="make_step", icon=":material/skip_next:", type="primary", on_click=make_step, help=_("The run makes exactly this step and waits; then its next one is taken apart."))  # fmt: skip
+        st.button(_("Make this step"), key="make_step", icon=":material/skip_next:", type="primary", on_click=make_step, disabled=not view.is_next, help=_("The run makes exactly this step and waits; then its next one is taken apart."))  # fmt: skip
         if run.config.n_layers > 1:
             st.session_state["step_layer"] = view.layer
             st.segmented_control(
@@ -150,9 +168,10 @@ def chooser(run: SessionRun) -> None:
             )
 
 
-def _next(which: np.ndarray, token: int) -> int:
+def _next(which: np.ndarray, token: int) -> int | None:
+    """The next of these tokens, from the first one on after the last; None where there is none."""
     later = which[which > token]
-    return int(later[0] if len(later) else which[0])
+    return int(later[0] if len(later) else which[0]) if len(which) else None
 
 
 def _other(story: StepStory) -> int:
@@ -163,10 +182,14 @@ def _other(story: StepStory) -> int:
 
 def panels() -> None:
     """The step as a sequence of panels, then the questions."""
-    story = one_step().story
+    view = one_step()
+    story = view.story
     if story is None:
         return
-    text = _("**Step {step}**, layer {layer}, computed by a copy of your run that makes the very step it will make next; the run itself is not touched.")  # fmt: skip
+    if view.is_next:
+        text = _("**Step {step}**, layer {layer}, computed by a copy of your run that makes the very step it will make next; the run itself waits.")  # fmt: skip
+    else:
+        text = _("**Step {step}**, layer {layer}: your run has gone on since. *Take the next step apart* shows the one that it makes next.")  # fmt: skip
     st.markdown(text.format(step=story.step + 1, layer=story.layer + 1))
     st.toggle(_("Hide the results, I want to work them out"), key=HIDE)
     for number, (name, draw) in enumerate(PANELS.items(), 1):

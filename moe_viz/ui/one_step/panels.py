@@ -43,6 +43,11 @@ def hidden() -> bool:
     return bool(st.session_state.get(HIDE))
 
 
+def given(symbol: str, value: float, digits: int = 4) -> str:
+    """A result that a later line calculates with: its number, or its symbol where the reader is to work it out."""
+    return symbol if hidden() else b(value, digits)
+
+
 def calculation(text: str) -> None:
     """A line of arithmetic, as it would be typed; without its result where results are hidden."""
     if hidden():
@@ -151,6 +156,7 @@ def _slot(s: StepStory) -> None:
         st.caption(_("Served {policy}.").format(policy=_(POLICIES[config.get("drop_policy", "position")])))
     else:
         st.markdown(_("Each expert has {slots} slots.").format(slots=s.capacity))
+    slots = "C" if hidden() else s.capacity
     for route in s.routes:
         if s.ranking is None:
             text = _("Expert {e}: this token is number {place} on its list of {slots}.")
@@ -160,7 +166,7 @@ def _slot(s: StepStory) -> None:
             text = _("Expert {e}: number {place} of {asked} that ask for it, {slots} slots. **Kept**, in slot {place}.")
         else:
             text = _("Expert {e}: number {place} of {asked} that ask for it, but only {slots} slots. **Overflow: dropped.**")  # fmt: skip
-        st.markdown(text.format(e=route.expert + 1, place=route.place + 1, asked=route.asked_of, slots=s.capacity))
+        st.markdown(text.format(e=route.expert + 1, place=route.place + 1, asked=route.asked_of, slots=slots))
     if not s.routes and s.ranking is None and s.config["router"] == "expert_choice":
         st.markdown(_("No expert has this token on its list: it is skipped."))
 
@@ -184,15 +190,17 @@ def _sum(s: StepStory) -> None:
     else:
         if len(s.routes) > 1 and math.isclose(sum(r.asked for r in s.routes), 1, abs_tol=1e-3):
             gates = [s.score[r.expert] if s.score is not None else r.gate for r in s.routes]
+            names = [f"{'σ' if s.score is not None else 'p'}{r.expert + 1}" for r in s.routes]
             if math.isclose(gates[0] / sum(gates), s.routes[0].asked, rel_tol=1e-3):
                 st.markdown(_("Combine weights: the chosen gates, divided by their sum."))
-                calculation(f"w = {n(gates[0])} / ({' + '.join(n(g) for g in gates)}) = {n(s.routes[0].asked)}")
+                terms = [n(g) if s.score is not None else given(name, g) for name, g in zip(names, gates, strict=True)]
+                calculation(f"w = {terms[0]} / ({' + '.join(terms)}) = {n(s.routes[0].asked)}")
         columns = {_("route"): [_("expert {e}").format(e=r.expert + 1) for r in kept] + ["y"]}
         columns |= {_("weight w"): [n(r.weight) for r in kept] + [""]} if not hidden() else {}
         for d in range(min(3, len(s.y))):
-            columns |= {f"f{d + 1}": [n(r.output[d]) for r in kept] + [n(s.y[d])]}
+            columns |= {f"f{d + 1}": [n(r.output[d]) for r in kept] + ["?" if hidden() else n(s.y[d])]}
         table(columns)
-        terms = " + ".join(f"{n(r.weight)} × {b(r.output[0])}" for r in kept)
+        terms = " + ".join(f"{given(f'w{r.expert + 1}', r.weight)} × {b(r.output[0])}" for r in kept)
         calculation(f"y1 = {terms} = {n(sum(r.weight * r.output[0] for r in kept))}")
     if s.mix is not None:
         st.markdown(_("Then it is mixed with the other branch (the token itself, or a network for all tokens), in parts {mix}.").format(mix=", ".join(n(v) for v in s.mix)))  # fmt: skip
@@ -241,7 +249,8 @@ def _gradient(s: StepStory) -> None:
     if first is not None and not rest and s.softmax and first.kept and first.gradient and math.isclose(first.weight, first.gate, rel_tol=1e-4):  # fmt: skip
         e = first.expert
         st.markdown(_("With one expert, whose gate is its weight: dL/dℓ = dL/dw · p · (1 − p) for the chosen one, from the task."))  # fmt: skip
-        calculation(f"{n(first.gradient)} × {n(first.gate)} × (1 − {n(first.gate)}) = {n(s.dlogits_task[e])}")
+        p = given("p", first.gate)
+        calculation(f"{n(first.gradient)} × {p} × (1 − {p}) = {n(s.dlogits_task[e])}")
 
 
 def _row(s: StepStory) -> None:
@@ -255,10 +264,18 @@ def _row(s: StepStory) -> None:
     st.markdown(_("All {count} tokens together: {sum}. Clipping (all gradients to length 1) multiplies it by {clip}:").format(count=s.n_tokens, sum=n(row.gradient), clip=n(row.clip)))  # fmt: skip
     calculation(f"g = {n(row.gradient)} × {n(row.clip)} = {n(row.clipped)}")
     st.markdown(_("AdamW, its step {t}: running means of g and g², corrected for their start at zero.").format(t=row.t))
-    calculation(f"m = {row.beta1:g} × {b(row.mean)} + {n(1 - row.beta1)} × {b(row.clipped)} = {n(row.new_mean)}")
-    calculation(f"m̂ = {n(row.new_mean)} / (1 − {row.beta1:g}^{row.t}) = {n(row.new_mean / (1 - row.beta1**row.t))}")
-    calculation(f"v = {row.beta2:g} × {n(row.square)} + {n(1 - row.beta2)} × {b(row.clipped)}² = {n(row.new_square)}")
-    calculation(f"v̂ = {n(row.new_square)} / (1 − {row.beta2:g}^{row.t}) = {n(row.new_square / (1 - row.beta2**row.t))}")
+    calculation(
+        f"m = {row.beta1:g} × {b(row.mean)} + {n(1 - row.beta1)} × {given('g', row.clipped)} = {n(row.new_mean)}"
+    )
+    calculation(
+        f"m̂ = {given('m', row.new_mean)} / (1 − {row.beta1:g}^{row.t}) = {n(row.new_mean / (1 - row.beta1**row.t))}"
+    )
+    calculation(
+        f"v = {row.beta2:g} × {n(row.square)} + {n(1 - row.beta2)} × {given('g', row.clipped)}² = {n(row.new_square)}"
+    )
+    calculation(
+        f"v̂ = {given('v', row.new_square)} / (1 − {row.beta2:g}^{row.t}) = {n(row.new_square / (1 - row.beta2**row.t))}"
+    )
     st.markdown(_("New weight: old − lr · m̂ / (√v̂ + ε) − lr · decay · old, with lr {lr}, decay {decay:g}:").format(lr=n(row.lr), decay=row.weight_decay))  # fmt: skip
     calculation(f"{n(row.before, 6)} − {b(row.move, 6)} − {b(row.decay)} = {n(row.after, 6)}")
 

@@ -36,8 +36,7 @@ def compare() -> None:
         left = _("Pin two moments, A and B, on the track above to see which tokens changed their expert in between.")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(left)
-            both = {"A": source.steps[0], "B": source.steps[-1]}
-            st.button(_("Pin the first and the newest"), key="pin_both", on_click=found.pin, kwargs=both)
+            st.button(_("Pin the first and the newest"), key="pin_both", on_click=_pin_both, args=(found,))
         return
     then, now = (source.traces_at(step)[found.layer] for step in (a, b))
     try:
@@ -97,6 +96,12 @@ def compare() -> None:
                 "gate_after": st.column_config.NumberColumn(_("its gate at B"), format="percent"),
             },
         )
+
+
+def _pin_both(found: Machine) -> None:
+    """The first and the newest as they are when the button is pressed."""
+    steps = lab_source(found).steps
+    found.pin(A=steps[0], B=steps[-1])
 
 
 def _settled(source: Source, found: Machine) -> None:

@@ -1,0 +1,108 @@
+"""The page "One step" without a browser: what is shown is the step that the run makes next, and hidden results stand nowhere."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from moe_viz.engine.storage.run_store import RunStore
+from moe_viz.engine.worker.host import Host
+from moe_viz.records.step_story import questions
+from moe_viz.spec import RunConfig
+from moe_viz.training import Trainer
+from moe_viz.ui.one_step import page
+from moe_viz.ui.session import watched
+from moe_viz.ui.session.run import SessionRun
+
+CROWDED = RunConfig(task="clusters", n_layers=1, d_model=16, d_hidden=16, batch_tokens=64, n_experts=4,
+                    router={"name": "switch", "k": 1, "capacity_factor": 0.5}, balance_coef=0.0)  # fmt: skip
+SHOWN = """
+from moe_viz.ui.one_step.panels import PANELS, panel_title
+import streamlit as st
+st.session_state["hide_results"] = {hide}
+for name, draw in PANELS.items():
+    draw(st.session_state["story"])
+"""
+
+
+class TrainsOn(Host):
+    """A host whose playing runs make three steps before each answer, as those of a busy server do."""
+
+    def ready(self):
+        return True
+
+    def revive(self):
+        pass
+
+    def dissect(self, run_id, token, layer):
+        if self._find(run_id).playing:
+            self._find(run_id).trainer.run(3)
+        return super().dissect(run_id, token, layer)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    host = TrainsOn(Trainer, RunStore(tmp_path))
+    monkeypatch.setattr(watched, "engine", lambda: host)
+    run = SessionRun(CROWDED, host.open(CROWDED, playing=True))
+    view = page.OneStep()
+    monkeypatch.setattr(page, "current", lambda: run)
+    monkeypatch.setattr(page, "one_step", lambda: view)
+    run.poll()
+    run.view = view
+    return run
+
+
+def dropped(story):
+    return page._next(story.dropped.nonzero()[0], story.token)
+
+
+def test_a_dropped_one_is_dropped_in_the_step_that_is_shown(run):
+    for _ in range(5):
+        run.play(True)
+        page.take_one_apart(dropped)
+        story = run.view.story
+        assert story.dropped[story.token] and not any(route.kept for route in story.routes)
+
+
+def test_the_step_made_is_the_step_that_was_shown(run):
+    page.take_apart(token=3)
+    shown = run.view.story
+    assert not run.playing, "the run waits while its next step is looked at"
+    page.make_step()
+    assert run.poll().snapshot.step == shown.step + 1 == run.view.story.step
+
+
+def texts(story, hide):
+    at = AppTest.from_string(SHOWN.format(hide=hide), default_timeout=30)
+    at.session_state["story"] = story
+    at.run()
+    assert not at.exception
+    tables = [str(value) for table in at.table for value in table.value.to_numpy().ravel()]
+    return [element.value for element in (*at.markdown, *at.caption)] + tables
+
+
+@pytest.mark.parametrize(
+    "router",
+    [
+        {"name": "switch", "k": 1, "capacity_factor": 1.25},
+        {"name": "topk", "k": 2, "capacity_factor": 1.0},
+        {"name": "deepseek_v3", "k": 2},
+    ],
+    ids=lambda router: router["name"],
+)
+def test_no_answer_stands_anywhere_while_results_are_hidden(router):
+    trainer = Trainer(RunConfig(**CROWDED.model_dump() | {"router": router}))
+    trainer.run(4)
+    story = trainer.dissect(5, 0)
+    shown = {"after": "{:.6g}", "total": "{:.5g}", "capacity": "{:.0f}"}  # as the panels write them
+    answers = {q.name: shown.get(q.name, "{:.4g}").format(q.answer).replace("-", "−") for q in questions(story)}
+    answers |= {"y1": f"{story.y[0]:.4g}".replace("-", "−")}
+    places = {name: re.compile(rf"(?<![\d.]){re.escape(answer)}(?![\d])") for name, answer in answers.items()}
+    open_page, hidden_page = ("\n".join(texts(story, hide)) for hide in (False, True))
+    assert [name for name, place in places.items() if place.search(open_page)] == list(answers), (
+        "shown where not hidden"
+    )
+    found = {name: place.search(hidden_page) for name, place in places.items() if name != "capacity"}
+    assert [name for name, match in found.items() if match] == []
+    assert f"{story.capacity} slots" not in hidden_page
