@@ -15,9 +15,11 @@ from moe_viz.engine.cluster import actors, connect
 from moe_viz.engine.cluster.carrier import Cluster
 from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
+from moe_viz.engine.storage import replication
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel, unpack
 from moe_viz.spec import RunConfig
 from tests.cluster.fake_ray import FakeRay
+from tests.engine.fake import SlowTrainer
 
 CONFIG = RunConfig(task="clusters", speed=100)
 
@@ -78,6 +80,11 @@ def in_loop(test):
 
 def nodes_of(cluster):
     return {run: place.node for run, place in cluster._routes.items()}
+
+
+def copied(cluster, run):
+    """The step that the newest copy of a run has reached."""
+    return cluster.store.load(run, SlowTrainer.load).trainer.step_number
 
 
 @in_loop
@@ -161,6 +168,24 @@ async def test_nothing_is_kept_of_ids_that_were_asked_for(folder):
 
 
 @in_loop
+async def test_a_deleted_run_does_not_come_back_through_a_reader_that_waits(folder):
+    async with cluster_of(folder, {"a": 1, "b": 1}) as (_, cluster, ask):
+        for lost in (False, True):
+            runs = [await ask("open", CONFIG) for _ in range(4)]
+            for run in runs:
+                await ask.until(run, 2)
+            if lost:  # so that readers bring them from their copies
+                for run in runs:
+                    cluster._unroute(run)
+            calls = [ask(call, run) for run in runs for call in ("read", "delete", "read", "keyframe_steps")]
+            await asyncio.gather(*calls, return_exceptions=True)
+            for run in runs:
+                with pytest.raises(UnknownRun):
+                    await ask("read", run)
+                assert run not in cluster.store and run not in cluster._routes
+
+
+@in_loop
 async def test_a_run_that_the_store_has_removed_has_no_route(folder):
     async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
         runs = [await ask("open", CONFIG) for _ in range(2)]
@@ -195,7 +220,8 @@ async def test_runs_of_a_lost_machine_go_on_elsewhere(folder):
         await ask("rename", group[0], "mine")
         for run in runs + group:
             await ask.until(run, 30)
-        await asyncio.sleep(0.8)  # the copies are at most a checkpoint and a beat behind
+        while min(copied(cluster, run) for run in runs + group) < 30:
+            await asyncio.sleep(0.02)  # the copies are at most a checkpoint and a beat behind
         reached = {run: (await ask("read", run)).snapshot.step for run in runs + group}
         lost = nodes_of(cluster)[group[0]]
         gone = [run for run, node in nodes_of(cluster).items() if node == lost]
@@ -285,7 +311,8 @@ async def test_copy_that_cannot_be_kept_is_told_and_sent_again(folder):
             await asyncio.sleep(0.05)
         assert "disk is full" in said[0] and "saved on the server again" in said[1]
         reached = (await ask("read", run)).snapshot.step
-        await asyncio.sleep(1)
+        while copied(cluster, run) < reached:
+            await asyncio.sleep(0.02)
         ray.cores["b"] = {"CPU": 1.0}
         ray.lose("a")
         for _ in range(5):
@@ -322,6 +349,23 @@ def test_one_actor_owns_a_gpu(tmp_path):
         return sorted(served)
 
     assert asyncio.run(started()) == [("a", True)] * 2 + [("b", False)] * 3
+
+
+def test_a_copy_that_was_on_its_way_when_its_run_was_deleted_is_dropped(tmp_path, monkeypatch):
+    run, other = "r" * 22, "s" * 22
+    now = [0.0]
+    monkeypatch.setattr(replication.time, "monotonic", lambda: now[0])
+    copies = Copies(tmp_path, 10**9)
+    late = Parcel(run, {"1.safetensors": b"one"}, frozenset(["1.safetensors"]))
+    copies.keep(late)
+    assert run in copies
+    copies.delete(run)
+    for is_birth in (False, True):
+        copies.keep(late, is_birth)
+    assert run not in copies and not (tmp_path / run).exists()
+    now[0] += replication.LATE_S
+    copies.delete(other)
+    assert list(copies._deleted) == [other], "and not remembered for ever"
 
 
 def test_an_outbox_remembers_nothing_of_a_deleted_run(tmp_path):

@@ -55,7 +55,7 @@ class Killed:
         self.engine.play(self.paused, False)
         self.paused_at = self.engine.read(self.paused).snapshot.step
         wait(lambda: self.engine.read(self.paced).snapshot.step > 5)
-        time.sleep(4.5)  # a checkpoint of the pause has been written by now
+        wait(lambda: not RunStore(self.store).describe(self.paused).playing)  # the pause is kept
 
     def once(self, moment):
         killed = self._kill_at(moment)

@@ -99,11 +99,14 @@ class Cluster:
         run_id, data = asked["run_id"], message(number, True, None)
         if not RUN_ID.fullmatch(run_id):
             return data
-        if run_id in self._routes:
-            data = await self._in_turn(run_id, number, request)
-        self._unroute(run_id)
-        self._uprooted.discard(run_id)
-        await asyncio.to_thread(self.store.delete, run_id)
+        async with self._turn(run_id):  # until all is gone: a reader that waits must not bring it back from its copy
+            if bringing := self._bringing.get(run_id):
+                await asyncio.wait({bringing})
+            if run_id in self._routes:
+                data = await self._send(run_id, number, request)
+            self._unroute(run_id)
+            self._uprooted.discard(run_id)
+            await asyncio.to_thread(self.store.delete, run_id)
         return data
 
     async def _release(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
@@ -144,23 +147,29 @@ class Cluster:
                 place.coming -= count
 
     async def _in_turn(self, run_id: str, number: int, request: Request[Any]) -> bytes:
-        """Send a request to where its run is, after all earlier ones of that run; again, where it did not arrive because of a loss."""
-        turn = self._turns.setdefault(run_id, asyncio.Lock())
-        async with turn:
-            missing = False
-            while True:
-                try:
-                    place = self._routes.get(run_id) or await self._bring(run_id)
-                    answer = await place.call(number, request)
-                except PlaceLost:
-                    await asyncio.sleep(0.1)
-                    continue
-                if answer.unknown and not missing and run_id in self.store:
-                    missing = True  # that machine has made room meanwhile; the copy is still here
-                    for member in self._members(run_id):
-                        self._unroute(member)
-                    continue
-                return await self._accept(place, answer)
+        """Send a request to where its run is, after all earlier ones of that run."""
+        async with self._turn(run_id):
+            return await self._send(run_id, number, request)
+
+    def _turn(self, run_id: str) -> asyncio.Lock:
+        return self._turns.setdefault(run_id, asyncio.Lock())
+
+    async def _send(self, run_id: str, number: int, request: Request[Any]) -> bytes:
+        """Also again, where a request did not arrive because of a loss."""
+        missing = False
+        while True:
+            try:
+                place = self._routes.get(run_id) or await self._bring(run_id)
+                answer = await place.call(number, request)
+            except PlaceLost:
+                await asyncio.sleep(0.1)
+                continue
+            if answer.unknown and not missing and run_id in self.store:
+                missing = True  # that machine has made room meanwhile; the copy is still here
+                for member in self._members(run_id):
+                    self._unroute(member)
+                continue
+            return await self._accept(place, answer)
 
     async def _patient(self, run_id: str, work: Any, is_read: bool) -> bytes:
         """Await `work`; a read is not held up by a machine that gives no sign of life."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,8 @@ from moe_viz.engine.storage.run_store import CHECKPOINT, RUN_ID, RunStore
 from moe_viz.records.files import write_atomically
 
 Stamp = tuple[int, int]
+LATE_S = 60.0
+"""Longer than any parcel is on its way: its sender is given up long before. Ids are never used again."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +87,26 @@ class Copies(RunStore):
     def __init__(self, root: str | Path, max_bytes: int):
         super().__init__(root, max_bytes)
         self._keeping = threading.Lock()
+        self._deleted: dict[str, float] = {}
 
     def keep(self, parcel: Parcel, is_birth: bool = False) -> None:
-        """Raises what `unpack` raises. A birth counts only where nothing is here yet: what came since is newer."""
+        """Raises what `unpack` raises. A birth counts only where nothing is here yet: what came since is newer. What was on its way when its
+        run was deleted is dropped."""
         with self._keeping:
+            if parcel.run_id in self._deleted:
+                return
             if is_birth and parcel.run_id in self:
                 return
             unpack(self.root, parcel)
             for known in (self._marks, self._abouts):
                 known.pop(parcel.run_id, None)  # what was read from the files before
             self._tidy(parcel.run_id)
+
+    def delete(self, run_id: str) -> None:
+        with self._keeping:
+            super().delete(run_id)
+            now = time.monotonic()
+            self._deleted = {name: at for name, at in self._deleted.items() if now - at < LATE_S} | {run_id: now}
 
 
 def _listing(folder: Path) -> Iterator[tuple[str, Stamp]]:
