@@ -74,15 +74,24 @@ def test_verify_notices_a_changed_number(tmp_path, capsys):
 def test_export(tmp_path):
     run = trained(tmp_path / "RUN", "--n-layers", "2")
     assert main(["export", str(run), "--format", "csv", "--out", str(tmp_path / "csv")]) == 0
-    assert {path.name for path in (tmp_path / "csv").iterdir()} == {"history.csv", "trace-0.csv", "trace-1.csv"}
-    frame, trace = pd.read_csv(tmp_path / "csv" / "trace-1.csv"), RoutingTrace.from_parquet(run / "trace-1.parquet")
-    assert frame["expert.0"].tolist() == trace.expert[:, 0].tolist()
-    assert np.allclose(frame[[f"probs.{e}" for e in range(8)]], trace.probs, atol=1e-6)
+    assert {path.name for path in (tmp_path / "csv").iterdir()} == {"history.csv", "trace-1.csv", "trace-2.csv"}
+    frame, trace = pd.read_csv(tmp_path / "csv" / "trace-2.csv"), RoutingTrace.from_parquet(run / "trace-1.parquet")
+    assert frame["expert.1"].tolist() == (trace.expert[:, 0] + 1).tolist() and (frame["layer"] == 2).all()
+    assert np.allclose(frame[[f"probs.{e}" for e in range(1, 9)]], trace.probs, atol=1e-6)
     assert main(["export", str(run), "--format", "json"]) == 0
     whole = json.loads((run / "run.json").read_text())
     assert whole["history"]["step"] == list(range(1, 21)) and len(whole["traces"]) == 2
     assert whole["history"]["task_metric"][0] is None, "missing is null"
-    assert whole["traces"][1]["expert"] == trace.expert.tolist()
+    assert whole["traces"][1]["expert"] == (trace.expert + 1).tolist() and whole["traces"][1]["layer"] == 2
+    assert (
+        whole["counted_from"] == 1
+        and "training batches" in whole["batch"]["history"]
+        and "probe batch" in whole["batch"]["traces"]
+    )
+    assert (frame["counted_from"] == 1).all() and frame["batch"].str.contains("probe batch").all()
+    rows = pd.read_csv(tmp_path / "csv" / "history.csv")
+    assert "load.2.8" in rows and "load.0.0" not in rows and (rows["counted_from"] == 1).all()
+    assert rows["batch"].str.contains("training batches").all()
 
 
 def test_a_smaller_run_leaves_no_stale_trace(tmp_path):

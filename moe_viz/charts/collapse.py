@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moe_viz.charts.dress import MEAN, PROBE, heading
 from moe_viz.charts.live import VegaChart
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
 from moe_viz.records.collapse import balance_push
@@ -22,7 +23,6 @@ Translate = Callable[[str], str]
 HEIGHT = 230
 NEAR = 0.4
 """The scatter shows loads and probabilities up to this, or up to 1 where one is larger."""
-TITLE = {"anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4}
 CONFIG = {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400}}
 ARROW = 1.5
 """Length of a push arrow in the scatter, in units of P per unit of push: chosen so that a collapsed layer's arrows are seen."""
@@ -57,7 +57,10 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
         "mark": {"type": "rule", "strokeDash": [4, 4], "color": NEUTRAL},
         "encoding": {"y": {"field": "fair", "type": "quantitative"}},
     }
-    return VegaChart(_framed([bars, fair], translate(N_("Gradient ledger: who gets tokens, who learns"))), data)
+    return VegaChart(
+        _framed([bars, fair], heading(translate(N_("Gradient ledger: who gets tokens, who learns")), MEAN, translate)),
+        data,
+    )
 
 
 def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
@@ -120,7 +123,9 @@ def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
         },
     }  # fmt: skip
     title = translate(N_("What the balancing loss sees (f, P) and pushes (arrows)"))
-    return VegaChart(_framed([_contours(n_experts), arrows, heads, dots, numbers], title), data)
+    return VegaChart(
+        _framed([_contours(n_experts), arrows, heads, dots, numbers], heading(title, PROBE, translate)), data
+    )
 
 
 def _contours(n_experts: int) -> dict[str, Any]:
@@ -163,16 +168,16 @@ def with_marks(chart: VegaChart, marks: Sequence[tuple[int, str]]) -> VegaChart:
         {"transform": there, "mark": {"type": "rule", "color": "#1c2430", "strokeWidth": 1.5}, "encoding": {"x": x}},
         {
             "transform": there,
-            "mark": {"type": "text", "align": "center", "baseline": "bottom", "dy": -2, "fontSize": 12, "fontWeight": "bold", "color": NEUTRAL},
+            "mark": {"type": "text", "align": "center", "baseline": "bottom", "dy": -2, "fontSize": 12, "fontWeight": "bold"},
             "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "label"}},
         },
     ]  # fmt: skip
     return VegaChart(spec, chart.data.assign(mark=at, label=label))
 
 
-def _framed(layers: list[dict], title: str) -> dict[str, Any]:
+def _framed(layers: list[dict], title: dict[str, Any]) -> dict[str, Any]:
     return {
-        "title": {"text": title, **TITLE},
+        "title": title,
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,

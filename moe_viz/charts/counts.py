@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moe_viz.charts.dress import PROBE, heading
 from moe_viz.charts.live import VegaChart
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
 from moe_viz.records import metrics, specialise
@@ -24,7 +25,9 @@ HEIGHT = 150
 def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
     """Share of tokens computed by 0, 1, 2, ... experts; 0 = skipped, only the residual path carries the token."""
     title = translate(N_("Experts per token (0 = skipped)"))
-    return _bars(metrics.experts_per_token(trace), "experts", "share", title, translate(N_("share of tokens")))
+    return _bars(
+        metrics.experts_per_token(trace), "experts", "share", title, translate(N_("share of tokens")), translate
+    )
 
 
 def drops_by(trace: RoutingTrace, key: str, translate: Translate = str) -> VegaChart:
@@ -42,7 +45,7 @@ def drops_by(trace: RoutingTrace, key: str, translate: Translate = str) -> VegaC
         table = table.assign(expert=table["expert"].astype(int) + 1)
     elif key == "group":
         table = table.assign(group=table["group"].map(translate))
-    return _bars(table, key, "rate", translate(titles[key]), translate(N_("share of their routes")), colors)
+    return _bars(table, key, "rate", translate(titles[key]), translate(N_("share of their routes")), translate, colors)
 
 
 def drops_by_capacity(
@@ -66,7 +69,7 @@ def drops_by_capacity(
         "encoding": {"x": {"field": "now", "type": "quantitative"}},
     }
     title = translate(N_("Dropped routes against capacity factor, for the present requests"))
-    return VegaChart(_frame([line, mark], title), table)
+    return VegaChart(_frame([line, mark], title, translate), table)
 
 
 def settled(choices: np.ndarray, steps: Sequence[int], translate: Translate = str) -> VegaChart:
@@ -81,11 +84,17 @@ def settled(choices: np.ndarray, steps: Sequence[int], translate: Translate = st
         },
     }
     title = translate(N_("Tokens that have stayed with one expert since"))
-    return VegaChart(_frame([line], title), specialise.fluctuation(choices, steps))
+    return VegaChart(_frame([line], title, translate), specialise.fluctuation(choices, steps))
 
 
 def _bars(
-    table: pd.DataFrame, x: str, y: str, title: str, y_title: str, colors: Sequence[str] | None = None
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    title: str,
+    y_title: str,
+    translate: Translate,
+    colors: Sequence[str] | None = None,
 ) -> VegaChart:
     many = x in ("position", "frequency")
     encoding: dict[str, Any] = {
@@ -102,7 +111,7 @@ def _bars(
             "legend": None,
         }
     mark = {"type": "bar", "color": SERIES[1], **({"width": {"band": 0.8}} if not many else {"size": 3})}
-    return VegaChart(_frame([{"mark": mark, "encoding": encoding}], title), table)
+    return VegaChart(_frame([{"mark": mark, "encoding": encoding}], title, translate), table)
 
 
 def _share(field: str, title: str | None = None) -> dict[str, Any]:
@@ -110,9 +119,9 @@ def _share(field: str, title: str | None = None) -> dict[str, Any]:
     return {"field": field, "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": axis}
 
 
-def _frame(layers: list[dict], title: str) -> dict[str, Any]:
+def _frame(layers: list[dict], title: str, translate: Translate) -> dict[str, Any]:
     return {
-        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 6},
+        "title": heading(title, PROBE, translate, offset=6),
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,

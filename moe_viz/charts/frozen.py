@@ -23,6 +23,7 @@ from moe_viz.charts.palette import (
     MAGNITUDE,
     NEUTRAL,
     PLOTLY_PATTERNS,
+    TEXT,
     expert_colors,
     expert_style,
 )
@@ -101,7 +102,12 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
             hoverinfo="skip",
             showlegend=False,
         )
-        label = {"text": f"{part:.2g}", "showarrow": False, "xanchor": "left", "font": {"size": 10, "color": NEUTRAL}}
+        label = {
+            "text": f"{part:.2g}",
+            "showarrow": False,
+            "xanchor": "left",
+            "font": {"size": 10, "color": TEXT[theme]},
+        }
         if p[-1] > ends / 20:
             figure.add_annotation(x=ends, y=p[-1], **label)
     for line in (figure.add_hline, figure.add_vline):
@@ -243,7 +249,7 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
         yanchor="bottom",
         yshift=-below,
         showarrow=False,
-        font={"size": 10, "color": NEUTRAL},
+        font={"size": 10},
     )
     figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 6 + 14 * len(lines))
     figure.update_xaxes(title_standoff=4)

@@ -7,7 +7,7 @@ data alone. The data is also the chart's table twin and CSV. Colours of axes and
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from moe_viz.charts.dress import MEAN_OF_ROUTES, batch_of, heading
 from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
+from moe_viz.records import thinning
 from moe_viz.spec.knobs import N_
 
 MAX_POINTS = 200
@@ -26,6 +28,9 @@ STRIP = 90
 """Height of a strip in pixels."""
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
 """One width for all, so that strips under one another share their time axis to the pixel."""
+
+AXIS = ("axis_from", "axis_to")
+"""Columns that carry the ends of a shared time axis."""
 
 Translate = Callable[[str], str]
 
@@ -47,7 +52,7 @@ class VegaChart:
 
     @property
     def table(self) -> pd.DataFrame:
-        return self.data
+        return self.data.drop(columns=list(AXIS), errors="ignore")
 
     @property
     def arrow(self) -> pa.Table:
@@ -57,9 +62,12 @@ class VegaChart:
         return pa.table({name: pa.array(column, from_pandas=True) for name, column in self.values.items()})
 
 
-def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str) -> VegaChart:
+def load_over_time(
+    history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str, last: int | None = None
+) -> VegaChart:
     """Stacked shares of the routes asked of each expert of one layer. The dashed lines (beyond
     eight experts: ticks at the left) are where the borders lie when all are even, 1/E each.
+    last: the newest step of all charts that are compared with this one, so that all draw the same steps.
     """
     names = [f"expert {i + 1}" for i in range(n_experts)]
     columns = {f"load.{layer}.{i}": name for i, name in enumerate(names)}
@@ -82,7 +90,7 @@ def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate:
         "encoding": {
             "y": {**y, "field": "from", "axis": {**Y_AXIS, "grid": False, "format": "%", "values": [0, 0.5, 1]}},
             "y2": {"field": "to"},
-            "color": {"field": "number", "type": "ordinal", "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}, "legend": None},
+            "color": {"field": "number", "type": "ordinal", "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}, "legend": _key_of_experts(n_experts, translate)},
             "tooltip": [
                 _tip("step", translate(N_("Step")), ",d"),
                 _tip("number", translate(N_("Expert"))),
@@ -109,9 +117,16 @@ def load_over_time(history: pd.DataFrame, layer: int, n_experts: int, translate:
         even["encoding"] |= {"x": {"value": 0}, "x2": {"value": 6}}
     title = translate(N_("Load per expert"))
     layers = [bands, *([even] if fair else []), numbers]
-    return VegaChart(
-        _strip(layers, title, translate), _rows(history, columns, max(50, min(MAX_POINTS, MAX_CELLS // n_experts)))
-    )
+    spec = _strip(layers, title, translate, MEAN_OF_ROUTES)
+    return VegaChart(spec, _rows(history, columns, max(50, min(MAX_POINTS, MAX_CELLS // n_experts)), last))
+
+
+def _key_of_experts(n_experts: int, translate: Translate) -> dict[str, Any] | None:
+    """Which colour is which expert: also for bands that are too narrow for a number. Beyond two rounds of colours it would be taller than the strip."""
+    if not 1 < n_experts <= 2 * len(COLORS):
+        return None
+    look = {"orient": "top", "titleOrient": "left", "symbolType": "square", "symbolSize": 70, "offset": 0}
+    return {**look, "title": translate(N_("expert")), "columns": n_experts, "columnPadding": 6, "labelFontSize": 11}
 
 
 def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:
@@ -141,12 +156,14 @@ def curve(
     form: str = ".3~g",
     fair: float | None = None,
     sparse: bool = False,
+    batch: str | None = None,
 ) -> VegaChart:
-    """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value.
+    """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value;
+    batch: what stands below the title, by default what the columns are means of.
 
     sparse: some columns are measured at some steps only (held-out loss); their points are joined. Otherwise a blank breaks the line.
     """
-    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair, sparse=sparse)
+    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair, sparse=sparse, batch=batch)
 
 
 def per_expert_over_time(
@@ -161,10 +178,44 @@ def compared(
     histories: Mapping[str, pd.DataFrame], column: str, title: str, translate: Translate = str, **more: Any
 ) -> VegaChart:
     """The same column of several runs (label -> history) on one scale: twins, or a branch beside its original."""
-    frames = [pd.DataFrame(_rows(frame, {column: label})).set_index("step") for label, frame in histories.items()]
+    last = newest_step(histories.values())
+    frames = [
+        pd.DataFrame(_rows(rows, {column: label}, last=last)).set_index("step") for label, rows in histories.items()
+    ]
     joined = pd.concat(frames, axis=1).sort_index().reset_index()
     joined.insert(0, "epoch", 0)
-    return _lines(joined, {label: label for label in histories}, title, translate, limit=None, **more)
+    return _lines(
+        joined,
+        {label: label for label in histories},
+        title,
+        translate,
+        limit=None,
+        **{"batch": batch_of([column]), **more},
+    )
+
+
+def newest_step(histories: Iterable[pd.DataFrame]) -> int:
+    """The newest step of any of these; 0 where none has rows."""
+    return max((int(rows["step"].iloc[-1]) for rows in histories if len(rows)), default=0)
+
+
+def on_axis(chart: VegaChart, ends: tuple[int, int]) -> VegaChart:
+    """The chart on a time axis that reaches from `ends[0]` to `ends[1]` at least: charts of runs that differ in length get the same one.
+
+    The ends travel with the data (columns `axis_from`, `axis_to` of its first row), so the spec does not change while a run grows.
+    """
+    spec = copy.deepcopy(chart.spec)
+    x = spec["layer"][0]["encoding"]["x"]
+    span = {"x": {**x, "field": "axis_from"}, "x2": {"field": "axis_to"}}
+    there = [{"filter": "isValid(datum.axis_from)"}]
+    spec["layer"].append(
+        {"transform": there, "mark": {"type": "rule", "opacity": 0, "tooltip": None}, "encoding": span}
+    )
+    columns = {}
+    for name, end in zip(AXIS, ends, strict=True):
+        columns[name] = np.full(len(chart.data), np.nan)
+        columns[name][:1] = end
+    return VegaChart(spec, {**{name: chart.data[name].to_numpy() for name in chart.data}, **columns})
 
 
 def without_time_axis(chart: VegaChart) -> VegaChart:
@@ -177,30 +228,38 @@ def without_time_axis(chart: VegaChart) -> VegaChart:
 
 
 def thin(frame: pd.DataFrame, limit: int = MAX_POINTS) -> pd.DataFrame:
-    """At most `limit` rows: steps that are multiples of a power of two times their common spacing, and the newest one."""
-    return frame if len(frame) <= limit else frame[_thinned(frame["step"].to_numpy(), limit)]
-
-
-def _thinned(steps: np.ndarray, limit: int) -> np.ndarray:
-    """[N] bool: which of more than `limit` steps stay."""
-    spacing = int(np.gcd.reduce(np.diff(steps).astype(np.int64))) or 1
-    while ((steps - steps[0]) % spacing == 0).sum() >= limit:
-        spacing *= 2
-    keep = (steps - steps[0]) % spacing == 0
+    """At most `limit` rows: the steps on the grid for the newest one, and the newest."""
+    if len(frame) <= limit:
+        return frame
+    steps = frame["step"].to_numpy()
+    keep = thinning.on_grid(steps, thinning.stride_for(int(steps[-1]), limit - 1))
     keep[-1] = True
-    return keep
+    return frame[keep]
 
 
-def _rows(history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS) -> dict[str, np.ndarray]:
-    """Step and the named columns of the newest epoch, thinned; a column that the history lacks is blank, infinities too."""
+def _rows(
+    history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS, last: int | None = None
+) -> dict[str, np.ndarray]:
+    """Step and the named columns of the newest epoch; a column that the history lacks is blank, infinities too.
+
+    Of at most `limit` rows (None: all), those on the grid for the newest step (or `last`, where that is later) and the newest. A sparse
+    column keeps the steps at which it was measured; beside it the others stay blank there, so that they look the same with and without it.
+    """
     epochs, steps = history["epoch"].to_numpy(), history["step"].to_numpy()
     where = np.flatnonzero(epochs == epochs.max()) if len(epochs) else np.empty(0, int)
-    if limit is not None and len(where) > limit:
-        where = where[_thinned(steps[where], limit)]
-    table, known = {"step": steps[where]}, set(history.columns)
+    known, grid, drawn = set(history.columns), np.ones(len(where), bool), np.ones(len(where), bool)
+    if limit is not None and len(where):
+        end = max(int(steps[where[-1]]), last or 0)
+        grid = thinning.on_grid(steps[where], thinning.stride_for(end, thinning.dense_limit(limit)))
+        grid[-1] = True
+        drawn = grid.copy()
+        for name in known & set(columns) & set(thinning.SPARSE):
+            drawn |= np.isfinite(history[name].to_numpy()[where])
+    table = {"step": steps[where[drawn]]}
     for name, label in columns.items():
         values = history[name].to_numpy()[where] if name in known else np.full(len(where), np.nan, np.float32)
-        table[label] = np.where(np.isfinite(values), values, np.nan)
+        there = np.isfinite(values) if name in thinning.SPARSE else np.isfinite(values) & grid
+        table[label] = np.where(there, values, np.nan)[drawn]
     return table
 
 
@@ -217,8 +276,10 @@ def _lines(
     area: bool = False,
     limit: int | None = MAX_POINTS,
     sparse: bool = False,
+    batch: str | None = None,
 ) -> VegaChart:
     names = list(columns.values())
+    batch = batch_of(list(columns)) if batch is None else batch
     # series that are not experts stay out of the experts' colours: quiet tones, then dashes
     colors = [s.color for s in styles] or [SERIES[i % len(SERIES)] for i in range(len(names))]
     dashes = [DASHES[s.pattern] for s in styles] or [
@@ -258,7 +319,7 @@ def _lines(
                 "encoding": {"y": {"field": "fair", "type": "quantitative"}},
             }
         )
-    return VegaChart(_strip(layers, title, translate), _rows(history, columns, limit))
+    return VegaChart(_strip(layers, title, translate, batch), _rows(history, columns, limit))
 
 
 def _columns(names: Sequence[str]) -> dict[str, str]:
@@ -266,7 +327,7 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
     return {"expr": f"max(1, floor(width / {30 + 7 * max(map(len, names), default=1)}))"}
 
 
-def _strip(layers: list[dict], title: str, translate: Translate) -> dict[str, Any]:
+def _strip(layers: list[dict], title: str, translate: Translate, batch: str = "") -> dict[str, Any]:
     """A slim strip; its time axis is the first layer's, whatever the others add."""
     # the first tick says what the axis is, so that a slim strip needs no line for a title
     first = translate(N_("step {number}")).replace("'", "’").format(number="' + datum.label + '")
@@ -284,7 +345,7 @@ def _strip(layers: list[dict], title: str, translate: Translate) -> dict[str, An
         if "data" not in layer:
             layer["encoding"]["x"] = dict(x)
     return {
-        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4},
+        "title": heading(title, batch, translate),
         "height": STRIP,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,

@@ -23,6 +23,8 @@ NEUTRAL = "#7f8791"
 """Reference lines and everything that is not an expert: legible on both backgrounds."""
 SERIES = (NEUTRAL, "#3b8fc4", "#a86a9d", "#a97f2a")
 """Curves that are not experts (layers, runs, losses): quieter than any expert, four so that four runs can be told apart."""
+TEXT = {"light": "#56606d", "dark": "#a9b4c0"}
+"""Axis numbers, legends, titles and notes of charts: at least 4.5 : 1 on either background, which no single colour is."""
 INK = {"light": "#1c2430", "dark": "#e6ebf0"}
 GRID = {"light": "#d9dfe5", "dark": "#2e3945"}
 PAPER = {"light": "#ffffff", "dark": "#11161c"}

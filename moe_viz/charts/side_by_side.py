@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from moe_viz.charts.dress import PROBE, heading
 from moe_viz.charts.live import VegaChart, compared
 from moe_viz.charts.palette import SERIES
 from moe_viz.records import metrics
@@ -43,7 +44,7 @@ def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaCh
             ],
         },
     }  # fmt: skip
-    return VegaChart(_frame(bars, translate(N_("Experts per token")), 90), table)
+    return VegaChart(_frame(bars, translate(N_("Experts per token")), 90, translate), table)
 
 
 def matrix(values: np.ndarray, n_tokens: int, title: str, translate: Translate = str) -> VegaChart:
@@ -77,7 +78,7 @@ def matrix(values: np.ndarray, n_tokens: int, title: str, translate: Translate =
             ],
         },
     }  # fmt: skip
-    return VegaChart(_frame(cells, title, 220), table)
+    return VegaChart(_frame(cells, title, 220, translate), table)
 
 
 def overlay(
@@ -96,9 +97,9 @@ def overlay(
     return compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
 
 
-def _frame(layer: dict, title: str, height: int) -> dict:
+def _frame(layer: dict, title: str, height: int, translate: Translate) -> dict:
     return {
-        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 4},
+        "title": heading(title, PROBE, translate),
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": [layer],

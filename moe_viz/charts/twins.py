@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moe_viz.charts.dress import PROBE, heading
 from moe_viz.charts.live import VegaChart, thin
 from moe_viz.charts.palette import NEUTRAL, SERIES
 from moe_viz.spec.knobs import N_
@@ -44,7 +45,9 @@ def gap_over_time(table: pd.DataFrame, title: str, translate: Translate = str) -
         "mark": {"type": "rule", "color": NEUTRAL, "strokeDash": [4, 4]},
         "encoding": {"y": {"field": "none", "type": "quantitative"}},
     }
-    return VegaChart(_frame([band, line, none], title), thin(table).replace([np.inf, -np.inf], np.nan))
+    return VegaChart(
+        _frame([band, line, none], heading(title, offset=6)), thin(table).replace([np.inf, -np.inf], np.nan)
+    )
 
 
 def alike_over_time(steps: Sequence[int], alike: np.ndarray, translate: Translate = str) -> VegaChart:
@@ -59,7 +62,13 @@ def alike_over_time(steps: Sequence[int], alike: np.ndarray, translate: Translat
             "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("alike", translate(N_("alike")), ".1%")],
         },
     }
-    return VegaChart(_frame([line], translate(N_("Tokens that both runs send to the same first expert"))), table)
+    return VegaChart(
+        _frame(
+            [line],
+            heading(translate(N_("Tokens that both runs send to the same first expert")), PROBE, translate, offset=6),
+        ),
+        table,
+    )
 
 
 def _steps(translate: Translate) -> dict[str, Any]:
@@ -67,9 +76,9 @@ def _steps(translate: Translate) -> dict[str, Any]:
     return {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
 
 
-def _frame(layers: list[dict], title: str) -> dict[str, Any]:
+def _frame(layers: list[dict], title: dict[str, Any]) -> dict[str, Any]:
     return {
-        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": 6},
+        "title": title,
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,

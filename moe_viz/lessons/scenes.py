@@ -12,12 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from moe_viz.records.metrics import WINDOW, is_collapsed, is_rescued
 from moe_viz.spec import RunConfig, change
 from moe_viz.spec.knobs import N_
 
 Goal = Literal["healthy", "collapsed", "rescued"]
-WINDOW = 10
-"""Steps over which loads are averaged: an act's first rows still look back on what was before."""
 PATIENCE = 40
 """Steps after which a rescue that is not there is called too weak."""
 
@@ -66,7 +65,7 @@ class Watch:
     """Measures an act while it runs: `feed` it the history's rows as they come.
 
     reached  steps until the goal was first met (healthy: never left within `within` steps);  lost  steps until it was lost again
-    steps, dead, max_load, dropped  now: steps since the act, dead experts and largest load of the worst layer, share of routes dropped
+    steps, dead, max_load, dropped  now: steps since the act; dead experts, largest load and share of routes dropped where they are highest among `layers`
     """
 
     act: Act
@@ -80,6 +79,7 @@ class Watch:
     max_load: float | None = None
     dropped: float | None = None
     worst_dead: int = field(default=0)
+    layers: int = 1
 
     def feed(self, rows: pd.DataFrame) -> None:
         """Rows with columns `epoch`, `step`, `dead_experts.<layer>`, `max_load.<layer>`, ...; those before the act are left out."""
@@ -90,6 +90,7 @@ class Watch:
     def _see(self, row: pd.Series) -> None:
         dead, load, dropped = (_worst(row, name) for name in ("dead_experts", "max_load", "drop_rate"))
         self.steps = int(row["step"]) - self.start
+        self.layers = sum(column.startswith("max_load.") for column in row.index)
         if dead is None or load is None:
             return
         self.dead, self.max_load, self.dropped = int(dead), load, dropped
@@ -116,6 +117,11 @@ class Watch:
         return is_collapsed(self.dead, self.n_experts)
 
     @property
+    def young(self) -> bool:
+        """The run is so young that its moving window is not full: nothing is said of its experts yet."""
+        return self.start + self.steps < WINDOW
+
+    @property
     def kept(self) -> bool:
         """The goal was met in the time that the act promises."""
         return self.reached is not None and self.reached <= self.act.within
@@ -124,16 +130,6 @@ class Watch:
     def over(self) -> bool:
         """The promised time has passed."""
         return self.steps >= self.act.within
-
-
-def is_collapsed(dead: int, n_experts: int) -> bool:
-    """At least half of a layer's experts get next to nothing."""
-    return n_experts > 1 and dead >= n_experts / 2
-
-
-def is_rescued(dead: int, max_load: float, n_experts: int) -> bool:
-    """Every expert is alive and none has twice its fair share."""
-    return dead == 0 and max_load < 2 / n_experts
 
 
 def _worst(row: pd.Series, name: str) -> float | None:
@@ -158,7 +154,7 @@ def _rescues(bias: dict[str, Any]) -> tuple[Act, ...]:
 
 
 _HEALTHY = N_(
-    "No shared vector, no balancing loss. A missing balancing loss alone does not make routing collapse: with centred tokens the load stays shared."
+    "No shared vector, no balancing loss. A missing balancing loss alone does not make routing collapse: with centred tokens most experts keep their share, though one or two may lie idle."
 )
 _COLLAPSE = N_(
     "One large direction is now common to all tokens, as in the uncentred hidden states of real networks. The router's first weights do not contain it: whatever collapse you see is learned."
@@ -168,7 +164,7 @@ POINTS = Scene(
     name="clusters",
     title=N_("Points: eight clusters"),
     config={"task": "clusters", "router": "switch", "balance_coef": 0.0, "shared_vector": 0.0, "grad_ledger": True},
-    healthy=Act("healthy", N_("Healthy start"), _HEALTHY, {"shared_vector": 0.0}, "healthy", 60, restart=True),
+    healthy=Act("healthy", N_("Without a shared vector"), _HEALTHY, {"shared_vector": 0.0}, "healthy", 60, restart=True),
     collapse=Act("collapse", N_("Shared vector up to 8"), _COLLAPSE, {"shared_vector": 8.0}, "collapsed", 60, restart=True),
     rescues=_rescues({"router": "deepseek_v3", "k": 1, "bias_step": 0.02}),
     notes=(
@@ -182,7 +178,7 @@ TEXT = Scene(
     config={"task": "domains", "router": "topk", "k": 1, "balance_coef": 0.0, "shared_vector": 0.0, "grad_ledger": True},
     healthy=Act(
         "healthy",
-        N_("Healthy start"),
+        N_("No shared vector, balanced"),
         N_("No shared vector, balancing loss 0.1. Without that loss up to half of a layer's experts lie idle here for the first hundred steps even without a shared vector, and most then come back by themselves: another reason not to believe simple stories."),
         {"shared_vector": 0.0, "balance_coef": 0.1},
         "healthy",

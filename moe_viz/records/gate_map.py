@@ -6,10 +6,13 @@ N points on the picture, H held-out points.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from moe_viz.records.metrics import is_dead
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ def to_frame(found: GateMap) -> pd.DataFrame:
         table[name] = pd.Series(values + 1).where(values >= 0).astype("Int64")
     probs = found.probs.reshape(len(table), -1)
     return table.assign(**{f"probability_{expert + 1}": probs[:, expert] for expert in range(found.n_experts)})
+
+
+def dead_owners(found: GateMap, load: Sequence[float | None] | None) -> list[int]:
+    """Experts (from 0) that are dead by their load [E] in training and own places of the map all the same. None: no load is known."""
+    if load is None or None in load:
+        return []
+    owned = np.isin(np.arange(found.n_experts), found.owner)
+    return np.flatnonzero(is_dead(np.asarray(load)) & owned).tolist()
 
 
 def regions(found: GateMap) -> pd.DataFrame:

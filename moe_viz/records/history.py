@@ -1,7 +1,8 @@
 """History: every step's numbers of a run, in bounded memory however long it runs, plus keyframes of the probe batch's routing.
 
-The newest rows are held at full resolution. Older rows are thinned to every 2nd, 4th, 8th, ... row over the whole run. Rows are
-dropped, never averaged: each point is a value that was measured at that step, and the noise of the old part looks as it was
+The newest rows are held at full resolution. Older rows are thinned to every 2nd, 4th, 8th, ... step over the whole run; which ones follows
+from their step numbers alone (`records/thinning.py`), so that a fork and its origin, or the same run at another age, keep the same. Rows
+are dropped, never averaged: each point is a value that was measured at that step, and the noise of the old part looks as it was
 (an average would make early training look calmer than late training).
 """
 
@@ -18,8 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from moe_viz.records import thinning
 from moe_viz.records.keyframes import Keyframe, Keyframes
-from moe_viz.records.trace import RoutingTrace
+from moe_viz.records.trace import NUMBERING, RoutingTrace
 
 MAX_ROWS = 4096
 RECENT_ROWS = 1024
@@ -119,18 +121,19 @@ class History:
     ) -> pd.DataFrame:
         """Rows after (epoch, step) `since`, columns `epoch`, `step` and one per name, oldest first.
 
-        At most `limit` rows: every 2nd, 4th, 8th, ... of those held, and the newest. The choice does not shift as rows arrive,
-        so a curve does not shimmer. epoch: only that one.
+        At most `limit` rows, at least 1: steps on a grid that depends on the newest step alone, those at which a sparse column was
+        measured, and the newest. The choice does not shift as rows arrive, so a curve does not shimmer. epoch: only that one.
+        What came `since` a moment is thinned only where it is more than `limit`.
         """
-        epochs, steps, number = (a[: self._used] for a in (self._epochs, self._steps, self._number))
+        epochs, steps = self._epochs[: self._used], self._steps[: self._used]
         chosen = np.ones(self._used, bool)
         if since is not None:
             chosen = (epochs > since[0]) | ((epochs == since[0]) & (steps > since[1]))
         if epoch is not None:
             chosen &= epochs == epoch
         where = np.flatnonzero(chosen)
-        if limit is not None and len(where) > limit:
-            where = where[_on_grid(number[where], limit)]
+        if limit is not None and len(where) and (since is None or len(where) > limit):
+            where = where[thinning.shown(epochs[where], steps[where], self._measured(where), max(limit, 1))]
         # names last and at once: every reader asks for this every second, and putting them in one by one takes four times as long
         frame = pd.DataFrame(self._values[where, : len(self.columns)], columns=pd.RangeIndex(2, 2 + len(self.columns)))
         frame.insert(0, 1, steps[where])
@@ -217,7 +220,11 @@ class History:
         numbers = pa.array(self._number[: self._used])
         table = table.append_column("row", numbers)
         about = {"epoch": self.epoch, "total": self._total, "stride": self._stride, "limits": self._limits}
-        metadata = {**(table.schema.metadata or {}), b"moe_viz.history": json.dumps(about).encode()}
+        metadata = {
+            **(table.schema.metadata or {}),
+            b"moe_viz.history": json.dumps(about).encode(),
+            b"moe_viz.numbering": NUMBERING.encode(),
+        }
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
         self.keyframes.to_parquet(beside or keyframes_path(path))
 
@@ -279,12 +286,25 @@ class History:
             self._reshape(np.arange(self._used), min(most, max(256, 2 * (self._used + count))))
             return
         recent = self._total - min(self._limits[1], most // 2)
-        number = self._number[: self._used]
-        keep = (number >= recent) | (number % self._stride == 0)
-        while keep.sum() + max(count, most // 8) > most:
+        number, steps = self._number[: self._used], self._steps[: self._used]
+        # row 0 stays, wherever it lies: by it a history knows that it begins where the run began
+        kept = (number >= recent) | (number == 0)
+        every = thinning.stride_for(int(steps.max()), most // 16)
+        rows = np.arange(self._used)
+        kept |= thinning.first_measured(self._epochs[: self._used], steps, self._measured(rows), every)
+        keep = kept | thinning.on_grid(steps, self._stride)
+        while keep.sum() + max(count, most // 8) > most and self._stride <= steps.max():
             self._stride *= 2
-            keep = (number >= recent) | (number % self._stride == 0)
-        self._reshape(np.flatnonzero(keep), most)
+            keep = kept | thinning.on_grid(steps, self._stride)
+        where = np.flatnonzero(keep)
+        # so many short epochs that a row of each is too much: the oldest go
+        spare = max(len(where) + max(count, most // 8) - most, 0)
+        self._reshape(np.concatenate([where[:1], where[1 + spare :]]), most)
+
+    def _measured(self, where: np.ndarray) -> np.ndarray:
+        """[N] bool: the rows `where` a sparse column has a value."""
+        at = [self.columns.index(name) for name in thinning.SPARSE if name in self.columns]
+        return np.isfinite(self._values[np.ix_(where, at)]).any(axis=1)
 
     def _reshape(self, where: np.ndarray, size: int) -> None:
         """Move the rows `where` to the front of arrays of `size` rows and as many columns as there are names."""
@@ -302,18 +322,6 @@ class History:
 @lru_cache(maxsize=64)
 def _names(columns: tuple[str, ...]) -> pd.Index:
     return pd.Index(["epoch", "step", *columns])
-
-
-def _on_grid(number: np.ndarray, limit: int) -> np.ndarray:
-    """[N] bool: the rows whose number is a multiple of the smallest power of two that leaves at most `limit`, and the newest."""
-    stride = 2
-    while (chosen := number % stride == 0).sum() + (not chosen[-1]) > max(limit, 1):
-        stride *= 2
-        if stride > number[-1] + 1:
-            chosen = np.zeros(len(number), bool)
-            break
-    chosen[-1] = True
-    return chosen
 
 
 def _rising(rows: np.ndarray) -> bool:

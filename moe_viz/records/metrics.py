@@ -15,8 +15,28 @@ from moe_viz.records.metric_info import METRICS as METRICS
 from moe_viz.records.metric_info import MetricInfo as MetricInfo
 from moe_viz.records.trace import RoutingTrace
 
+WINDOW = 10
+"""Training steps of the moving window: loads, drops, entropies and balancing losses of a run are those of its last `WINDOW` steps."""
 DEAD_SHARE = 0.1
 """An expert is dead below this part of the fair share 1/E, over a moving window."""
+UNEVEN = 2.0
+"""Times the fair share from which the busiest expert is called too busy."""
+
+
+def is_dead(load: np.ndarray) -> np.ndarray:
+    """[..., E] bool from the shares [..., E] of a moving window. The one definition: sentences, badges, tables and scenes count these."""
+    load = np.asarray(load, float)
+    return load < DEAD_SHARE / load.shape[-1]  # NaN compares false: unknown is not dead
+
+
+def is_collapsed(dead: int, n_experts: int) -> bool:
+    """At least half of a layer's experts are dead."""
+    return n_experts > 1 and dead >= n_experts / 2
+
+
+def is_rescued(dead: int, max_load: float, n_experts: int) -> bool:
+    """No expert of the layer is dead and none has twice its fair share."""
+    return dead == 0 and max_load < UNEVEN / n_experts
 
 
 def requested_counts(trace: RoutingTrace) -> np.ndarray:
@@ -117,7 +137,7 @@ def dead_experts(load_window: np.ndarray) -> np.ndarray:
     counted = np.isfinite(window)
     total, seen = np.where(counted, window, 0).sum(0), counted.sum(0)
     mean = np.divide(total, seen, out=np.full(window.shape[1], np.nan), where=seen > 0)
-    return mean < DEAD_SHARE / window.shape[1]  # NaN compares false: unknown is not dead
+    return is_dead(mean)
 
 
 def drop_rate(trace: RoutingTrace) -> float:

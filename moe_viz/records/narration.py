@@ -1,7 +1,8 @@
 """One sentence that says in words what routing is doing now, chosen by the rules of `RULES` (first match wins) from measured signs.
 
-Signs are read from a snapshot's metrics and the recent history rows of one layer: by default the layer that is worst off. Templates are
-marked for translation and carry named placeholders; experts are numbered from 1, as on screen.
+Signs are read from a snapshot's metrics and the recent history rows of one layer: by default the layer that is worst off. They are means of
+the last `WINDOW` training steps, and shares are of routes, as on every strip and badge. Templates are marked for translation and carry
+named placeholders; experts are numbered from 1, as on screen. `records/verdict.py` keeps the sentence from flickering.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.records.metrics import requested_counts
+from moe_viz.records.metrics import UNEVEN, WINDOW, is_collapsed, requested_counts
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
@@ -23,18 +24,20 @@ LOOK_BACK = 20
 """Steps over which "rising" and "falling" are judged; a collapse takes 20-30 steps at the lab's learning rates."""
 MEMORY = 80
 """Steps for which a collapse is still worth mentioning after it is over."""
-EARLY = 20
-"""Steps in which learning has only begun."""
+EARLY = 2 * WINDOW + LOOK_BACK
+"""Steps in which a run is young and nothing is judged: until the window of `LOOK_BACK` steps ago holds learned steps alone, too."""
 OVERFLOW = 0.05
 """Drop rate from which a sentence mentions it as the main thing."""
-UNEVEN = 2.0
-"""Times the fair share from which the busiest expert is called too busy (the rescued state is below it)."""
 GROWTH, LEAP = 1.25, 1.6
 """Growth of the largest load within LOOK_BACK steps: from GROWTH on it is rising (the moving window makes less of it noise), from LEAP on fast."""
 HALFWAY = 0.4
 """How far from even (0) to everything on k experts (1) the busiest expert must be before slow growth is called collapsing."""
-SETTLED = 10
-"""Steps before which the moving window of the measurements is not full: no state of theirs is remembered."""
+SETTLED = 2 * WINDOW
+"""Steps before which the moving window is not full of learned steps: no state of theirs is remembered."""
+SLACK = 0.85
+"""Part of a threshold at which a verdict that is already given still holds, so that a sign that hovers at the threshold changes nothing."""
+STRUCTURAL = ("untrained", "diverged", "one_expert", "all_to_all", "fixed_load", "fixed_load_skips", "just_begun")
+"""Kinds that follow from the settings or the age of a run: facts, not verdicts, so they come and go at once."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ class Signs:
     state: str
     loss: float | None
     expert: int | None  # busiest, from 1
-    share: float | None  # of the tokens that ask for the busiest expert
+    share: float | None  # of the routes, asked of the busiest expert
     times: float | None  # its load in multiples of the fair share
-    fair: float | None  # of the tokens, if all experts were asked for equally
+    fair: float  # of the routes, if all experts were asked for equally: 1/E
+    most: float  # its load in multiples of the fair share if every token asked for it
     dead: int | None
     dropped: float | None  # drop rate of routes
     skipped: float | None  # share of tokens that no expert computed (probe batch)
@@ -61,22 +65,31 @@ class Signs:
     dropped_then: float | None
     worst_dead: int | None  # most dead experts within MEMORY steps
     worst_step: int | None  # when that was
+    said: str = ""  # the kind of verdict that is in force
+
+    @property
+    def young(self) -> bool:
+        return self.step <= EARLY
 
     @property
     def collapsed(self) -> bool:
-        return self.dead is not None and self.experts > 1 and self.dead >= self.experts / 2
+        return self.dead is not None and is_collapsed(self.dead, self.experts)
 
     @property
     def was_collapsed(self) -> bool:
-        return self.worst_dead is not None and self.worst_dead >= self.experts / 2
+        return self.worst_dead is not None and is_collapsed(self.worst_dead, self.experts)
 
     @property
     def overflows(self) -> bool:
-        return self.dropped is not None and self.dropped >= OVERFLOW
+        return self.dropped is not None and self.dropped >= self._from(OVERFLOW, "overflowing", "full")
 
     @property
     def too_busy(self) -> bool:
-        return self.times is not None and self.times >= UNEVEN
+        return self.times is not None and self.times >= self._from(UNEVEN, "uneven", "collapsing")
+
+    def _from(self, threshold: float, *kinds: str) -> float:
+        """The threshold, lower while a verdict of these kinds is in force."""
+        return threshold * SLACK if any(kind in self.said for kind in kinds) else threshold
 
     @property
     def concentrating(self) -> bool:
@@ -85,8 +98,8 @@ class Signs:
             return True
         if not self.too_busy or self.grew is None:
             return False
-        far = (self.times - 1) / max(1 / self.fair - 1, 1e-9) >= HALFWAY
-        return self.grew >= (GROWTH if far else LEAP)
+        far = (self.times - 1) / max(self.most - 1, 1e-9) >= HALFWAY
+        return self.grew >= self._from(GROWTH if far else LEAP, "collapsing")
 
     @property
     def easing(self) -> bool:
@@ -124,8 +137,11 @@ class Story:
         return translate(self.template).format(**_spoken(self.values))
 
     def reason(self, translate: Callable[[str], str] = str) -> str:
-        """The rule that chose the sentence, with its numbers."""
-        return translate(self.why).format(**_spoken(self.values))
+        """The rule that chose the sentence, with its numbers, and what they are taken over."""
+        about = translate(
+            N_("Loads and drops are shares of routes in the training batches, mean of the last {n} steps.")
+        )
+        return f"{translate(self.why).format(**_spoken(self.values))} {about.format(n=WINDOW)}"
 
 
 RULES: tuple[Rule, ...] = (
@@ -142,63 +158,73 @@ RULES: tuple[Rule, ...] = (
          N_("Every token goes to all {experts} experts; the gate only decides how much each one counts."),
          N_("As many routes per token as experts.")),
     Rule("fixed_load", "info", lambda s: s.fixed_load and not s.skipped,
-         N_("Every expert has the same load by construction: {fair} of the tokens each."),
+         N_("Every expert has the same load by construction: {fair} of the routes each."),
          N_("This router fixes the load of every expert.")),
     Rule("fixed_load_skips", "info", lambda s: s.fixed_load,
-         N_("Every expert has the same load by construction, but {skipped} of the tokens are picked by no expert."),
+         N_("Every expert has the same load by construction, but {skipped} of the probe batch’s tokens are picked by no expert."),
          N_("This router fixes the load of every expert, and {skipped} of the probe batch's tokens have none.")),
+    Rule("just_begun", "info", lambda s: s.young,
+         N_("Learning has just begun: step {step}. The busiest expert takes {share} of the routes; {fair} would be fair."),
+         N_("A run is judged from step {judged_from} on: by then the moving window, and the one 20 steps before it, hold learned steps alone.")),
     Rule("recovering", "warning", lambda s: (s.collapsed or s.was_collapsed) and bool(s.dead) and s.easing,
-         N_("Routing is recovering: {dead} of {experts} experts are dead; at step {worst_step} it was {worst_dead}. Expert {expert} still takes {share} of the tokens."),
+         N_("Routing is recovering: {dead} of {experts} experts are dead; at step {worst_step} it was {worst_dead}. Expert {expert} still takes {share} of the routes."),
          N_("Half of the experts or more were dead within the last 80 steps, and fewer are dead, or the busiest one is clearly less busy, than 20 steps ago.")),
     Rule("collapsed_full", "bad", lambda s: s.collapsed and s.overflows,
-         N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing has collapsed: {dead} of {experts} experts are dead."),
+         N_("Expert {expert} takes {share} of the routes and is full: {dropped} of the routes are dropped. Routing has collapsed: {dead} of {experts} experts are dead."),
          N_("Half of the experts or more get under a tenth of the fair share, and at least 5 % of the routes are dropped.")),
     Rule("collapsed", "bad", lambda s: s.collapsed,
-         N_("Expert {expert} takes {share} of the tokens. Routing has collapsed: {dead} of {experts} experts are dead."),
+         N_("Expert {expert} takes {share} of the routes. Routing has collapsed: {dead} of {experts} experts are dead."),
          N_("Half of the experts or more get under a tenth of the fair share.")),
     Rule("collapsing_full", "bad", lambda s: s.concentrating and s.overflows,
-         N_("Expert {expert} takes {share} of the tokens and is full: {dropped} of the routes are dropped. Routing is collapsing."),
+         N_("Expert {expert} takes {share} of the routes and is full: {dropped} of the routes are dropped. Routing is collapsing."),
          N_("Two or more experts died within 20 steps, or the busiest one has {times} the fair load and is rising; at least 5 % of the routes are dropped.")),
-    Rule("collapsing", "warning", lambda s: s.concentrating and s.step > EARLY,
-         N_("Expert {expert} takes {share} of the tokens ({fair} would be fair) and rising. Routing is collapsing."),
+    Rule("collapsing", "warning", lambda s: s.concentrating,
+         N_("Expert {expert} takes {share} of the routes ({fair} would be fair) and rising. Routing is collapsing."),
          N_("Two or more experts died within 20 steps, or the busiest one has {times} the fair load and is rising.")),
     Rule("recovered", "good", lambda s: s.was_collapsed and s.dead == 0 and not s.too_busy,
-         N_("Routing has recovered: {worst_dead} experts were dead at step {worst_step}, now all {experts} are at work and the busiest takes {share} of the tokens."),
+         N_("Routing has recovered: {worst_dead} experts were dead at step {worst_step}, now all {experts} are at work and the busiest takes {share} of the routes."),
          N_("Half of the experts or more were dead within the last 80 steps; now none is, and the busiest one is under twice the fair load.")),
     Rule("overflowing", "warning", lambda s: s.overflows,
          N_("{dropped} of the routes find their expert full and are dropped. Expert {expert} is asked for most: {times} its fair share."),
          N_("At least 5 % of the routes are dropped, and the load is not getting less even.")),
-    Rule("just_begun", "info", lambda s: s.step <= EARLY,
-         N_("Learning has just begun: step {step}. The busiest expert takes {share} of the tokens; {fair} would be fair."),
-         N_("No more than 20 steps, and less than half of the experts are dead.")),
     Rule("some_dead", "warning", lambda s: bool(s.dead),
-         N_("Dead experts: {dead} of {experts}. Expert {expert} takes {share} of the tokens; {fair} would be fair."),
+         N_("Dead experts: {dead} of {experts}. Expert {expert} takes {share} of the routes; {fair} would be fair."),
          N_("At least one expert gets under a tenth of the fair share.")),
     Rule("uneven", "info", lambda s: s.too_busy,
-         N_("Routing is uneven but steady: expert {expert} takes {share} of the tokens, {times} its fair share. No expert is dead."),
+         N_("Routing is uneven but steady: expert {expert} takes {share} of the routes, {times} its fair share. No expert is dead."),
          N_("The busiest expert has {times} the fair load and is not rising.")),
     Rule("few_drops", "good", lambda s: bool(s.dropped),
-         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the tokens, and {dropped} of the routes are dropped."),
+         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the routes, and {dropped} of the routes are dropped."),
          N_("No dead expert, none at twice the fair load, under 5 % of the routes dropped.")),
     Rule("even_dropless", "good", lambda s: not s.can_drop,
-         N_("Routing is healthy: all {experts} experts are at work and the busiest takes {share} of the tokens ({fair} would be fair). Nothing can be dropped: buffers have no limit."),
+         N_("Routing is healthy: all {experts} experts are at work and the busiest takes {share} of the routes ({fair} would be fair). Nothing can be dropped: buffers have no limit."),
          N_("No dead expert, none at twice the fair load, and no capacity limit.")),
     Rule("healthy", "good", lambda s: True,
-         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the tokens, and nothing is dropped."),
+         N_("Routing is healthy: all {experts} experts are at work, the busiest takes {share} of the routes, and nothing is dropped."),
          N_("No dead expert, none at twice the fair load, nothing dropped.")),
 )  # fmt: skip
 
 
 def narrate(snapshot: Snapshot, history: pd.DataFrame | None = None, layer: int | None = None) -> Story:
     """The sentence for this moment. history: recent rows (`History.rows`); layer: that one, by default the one that is worst off."""
-    layers = range(len(snapshot.metrics.get("load") or [None])) if layer is None else [layer]
-    signs = max((signs_of(snapshot, history, index) for index in layers), key=_trouble)
+    layers = range(n_layers(snapshot)) if layer is None else [layer]
+    return story_of(max((signs_of(snapshot, history, index) for index in layers), key=_trouble))
+
+
+def n_layers(snapshot: Snapshot) -> int:
+    """Layers of which something can be said, at least 1."""
+    return len(snapshot.metrics.get("load") or [None])
+
+
+def story_of(signs: Signs) -> Story:
+    """The sentence of the first rule that these signs meet."""
     rule = next(rule for rule in RULES if rule.when(signs))
-    return Story(rule.kind, rule.template, asdict(signs), rule.severity, rule.why, signs.layer)
+    values = asdict(signs) | {"judged_from": EARLY + 1}
+    return Story(rule.kind, rule.template, values, rule.severity, rule.why, signs.layer)
 
 
-def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int) -> Signs:
-    """Read one layer's signs from a snapshot and the history rows of its epoch."""
+def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, said: str = "") -> Signs:
+    """Read one layer's signs from a snapshot and the history rows of its epoch. said: the kind of verdict in force, which is not given up lightly."""
     metrics, config = snapshot.metrics, snapshot.config
     trace = snapshot.traces[layer] if layer < len(snapshot.traces) else None
     load = _of_layer(metrics.get("load"), layer)
@@ -215,9 +241,11 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int) -> Si
         state=snapshot.state,
         loss=metrics.get("loss"),
         expert=None if top is None else top + 1,
-        share=None if top is None else min(1.0, load[top] * routes),
+        share=None if top is None else load[top],
         times=None if top is None else load[top] * n_experts,
-        fair=min(1.0, routes / n_experts),
+        fair=1 / n_experts,
+        most=max(1.0, n_experts / routes) if routes else float(n_experts),
+        said=said,
         dead=_of_layer(metrics.get("dead_experts"), layer),
         dropped=_of_layer(metrics.get("drop_rate"), layer),
         skipped=float((~trace.kept.any(1)).mean()) if trace and trace.n_tokens else None,

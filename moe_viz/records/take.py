@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moe_viz import __version__
+from moe_viz.records.for_readers import NUMBERING, batch_of, history_table
 from moe_viz.records.metric_info import METRICS
 
 KEY = "moe_viz"
@@ -38,6 +39,7 @@ def about(
     definitions = {name: _definition(name) for name in metrics}
     return {
         "view": view,
+        "numbering": NUMBERING,
         "version": __version__,
         "step": step,
         "seed": config.get("seed"),
@@ -49,7 +51,11 @@ def about(
 
 
 def to_csv(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
-    """UTF-8 CSV. The first line says how many comment lines there are, so that any reader can skip them."""
+    """UTF-8 CSV. The first line says how many comment lines there are, so that any reader can skip them.
+
+    A history's columns are numbered from 1, and the head says which batch the numbers are of.
+    """
+    table, said = _for_readers(table, said)
     lines = []
     for name, value in said.items():
         if isinstance(value, Mapping):
@@ -61,6 +67,14 @@ def to_csv(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
     )
     head = "".join(f"# {line}\n" for line in lines)
     return (head + without_formulas(table).to_csv(index=False)).encode("utf-8")
+
+
+def _for_readers(table: pd.DataFrame, said: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table with layers and experts from 1, and what is said with the batch that it is of."""
+    is_history = "epoch" in table and "step" in table
+    table = history_table(table) if is_history else table
+    batch = batch_of(table)
+    return table, {**said, **({"batch": batch} if batch else {})}
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -82,6 +96,7 @@ def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
 
 def to_parquet(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
     """Parquet with the same in its metadata; columns of mixed kinds become text."""
+    table, said = _for_readers(table, said)
     plain = table.reset_index(drop=True)
     for name in plain:
         if pd.api.types.infer_dtype(plain[name], skipna=True).startswith("mixed"):

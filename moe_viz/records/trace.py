@@ -14,6 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+NUMBERING = "layers, experts and slots count from 0; -1 = none"
+"""What the files of a record say of themselves. Tables for people count from 1 (`records/for_readers.py`)."""
+
 
 @dataclass(frozen=True)
 class RoutingTrace:
@@ -60,7 +63,8 @@ class RoutingTrace:
             values = getattr(self, name)
             columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
         about = {"step": self.step, "layer": self.layer, "router": self.router, "capacity": self.capacity}
-        table = pa.table(columns).replace_schema_metadata({"moe_viz.trace": json.dumps(about)})
+        said = {"moe_viz.trace": json.dumps(about), "moe_viz.numbering": NUMBERING}
+        table = pa.table(columns).replace_schema_metadata(said)
         pq.write_table(table, path, compression="zstd")
 
     @classmethod

@@ -100,3 +100,42 @@ def test_empty_records_still_draw():
     empty = pd.DataFrame({"epoch": [], "step": []})
     for chart in charts_of(empty, trace_of(np.empty((0, 1)), 4)).values():
         assert chart.spec and chart.table is not None
+
+
+def test_charts_of_runs_of_different_length_share_a_time_axis():
+    """The strips of a branch that begins at step 31 stand below those of its origin, and the playhead crosses both at one x."""
+    whole, late = history(60), history(60).iloc[30:]
+    for chart in charts_of(late, seeded_trace(1, n_experts=4)).values():
+        if (
+            "field" not in chart.spec["layer"][0]["encoding"].get("x", {})
+            or chart.spec["layer"][0]["encoding"]["x"]["field"] != "step"
+        ):
+            continue
+        spread = live.on_axis(chart, (1, 60))
+        alt.Chart.from_dict({**spread.spec, "data": {"values": []}})
+        assert (spread.data["axis_from"].iloc[0], spread.data["axis_to"].iloc[0]) == (1, 60)
+        assert "axis_from" not in spread.table and spread.table.equals(chart.table)
+        assert spread.spec == live.on_axis(chart, (1, 90)).spec, "a growing run must not remount its charts"
+    joined = live.compared({"original": whole, "branch": late}, "loss", "Loss").data
+    assert joined["branch"].isna().tolist() == [True] * 30 + [False] * 30
+
+
+@pytest.mark.parametrize("n_experts, last", [(8, 900), (32, 901)])
+def test_an_unchanged_branch_is_drawn_as_its_origin(n_experts, last):
+    """Its rows begin later and are fewer; the steps drawn, and so its curve, are the origin's."""
+    whole = history(last, n_experts)
+    branch = whole.iloc[300 : last - 40]
+    one, two = (live.load_over_time(rows, 0, n_experts, last=last).data.set_index("step") for rows in (whole, branch))
+    both = one.loc[[step for step in one.index if 301 <= step < last - 40]]
+    assert both.equals(two.loc[two.index < last - 40])
+    drawn = live.compared({"original": whole, "branch": branch}, "loss", "Loss").data
+    inner = drawn[(drawn["step"] >= 301) & (drawn["step"] < last - 40)]
+    assert inner["original"].equals(inner["branch"].rename("original"))
+
+
+def test_a_held_out_curve_keeps_its_points_and_leaves_the_loss_as_it_was():
+    rows = history(3000).assign(task_metric=np.where(np.arange(1, 3001) % 77 == 0, 1.0, np.nan))
+    alone = live.curve(rows, {"loss": "loss"}, "Loss").data.dropna().set_index("step")["loss"]
+    beside = live.curve(rows, {"loss": "loss", "task_metric": "held out"}, "Loss", sparse=True).data
+    assert beside.dropna(subset="loss").set_index("step")["loss"].equals(alone)
+    assert beside.dropna(subset="held out")["step"].tolist() == list(range(77, 3001, 77))

@@ -13,7 +13,7 @@ from hypothesis import strategies as hs
 
 from moe_viz.components.bundle import bundle, view_script
 from moe_viz.components.gate_map import _MODULES, LABELS, asked_points, pack_map, translated
-from moe_viz.records.gate_map import GateMap, regions
+from moe_viz.records.gate_map import GateMap, dead_owners, regions
 
 
 def tiny(**other) -> GateMap:
@@ -118,3 +118,16 @@ def test_bundle_is_one_valid_module(tmp_path):
         pytest.skip("node is not installed; the browser tests parse the script")
     (tmp_path / "view.mjs").write_text(source, encoding="utf-8")
     subprocess.run(["node", "--check", tmp_path / "view.mjs"], check=True, capture_output=True, timeout=60)
+
+
+def test_experts_that_are_dead_in_training_and_own_places_are_named():
+    found = tiny()
+    owners = sorted(set(found.owner.ravel().tolist()) - {-1})
+    load = np.full(found.n_experts, 1 / found.n_experts)
+    assert dead_owners(found, load.tolist()) == []
+    load[owners[0]] = 0.0
+    assert dead_owners(found, load.tolist()) == [owners[0]]
+    idle = [expert for expert in range(found.n_experts) if expert not in owners]
+    load[idle] = 0.0
+    assert dead_owners(found, load.tolist()) == [owners[0]], "one that owns nothing here contradicts nobody"
+    assert dead_owners(found, None) == [] and dead_owners(found, [None] * found.n_experts) == []

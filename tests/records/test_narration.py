@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.records.narration import RULES, narrate
+from moe_viz.records.narration import EARLY, RULES, narrate
 from moe_viz.records.snapshot import Snapshot
 from tests.records.traces import trace_of
 
@@ -45,11 +45,11 @@ CASES = [
     ("untrained", Snapshot(0, {"router": "switch", "k": 1}, {"load": [[None] * 8], "loss": None}, []), None, "random"),
     ("one_expert", moment([[1.0]]), None, "only one expert"),
     ("all_to_all", moment([[0.25] * 4], k=4), None, "all 4 experts"),
-    ("fixed_load", moment(router="expert_choice"), None, "12 % of the tokens each"),
-    ("fixed_load_skips", moment(router="expert_choice", kept=[True] * 48 + [False] * 16), None, "25 % of the tokens"),
-    ("collapsed", moment([ONE_TAKES_ALL]), STEADY, "Expert 1 takes 71 % of the tokens. Routing has collapsed: 5 of 8"),
+    ("fixed_load", moment(router="expert_choice"), None, "12 % of the routes each"),
+    ("fixed_load_skips", moment(router="expert_choice", kept=[True] * 48 + [False] * 16), None, "25 % of the probe batch’s tokens"),
+    ("collapsed", moment([ONE_TAKES_ALL]), STEADY, "Expert 1 takes 71 % of the routes. Routing has collapsed: 5 of 8"),
     ("collapsed_full", moment([ONE_TAKES_ALL], drop=0.22, capacity=10), STEADY, "is full: 22 % of the routes are dropped"),
-    ("collapsing", moment([BUSY]), history((280, 0.2, 0), (300, 0.4, 0)), "Expert 1 takes 40 % of the tokens (12 %"),
+    ("collapsing", moment([BUSY]), history((280, 0.2, 0), (300, 0.4, 0)), "Expert 1 takes 40 % of the routes (12 %"),
     ("collapsing", moment([[0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0, 0]]), history((280, 0.2, 0), (300, 0.2, 2)), "collapsing"),
     ("collapsing_full", moment([BUSY], drop=0.1, capacity=10), history((280, 0.2, 0)), "10 % of the routes are dropped"),
     ("recovering", moment([BUSY], dead=[2]), history((250, 0.9, 7), (280, 0.6, 5), (300, 0.4, 2)), "2 of 8 experts are dead; at step 250 it was 7"),
@@ -57,7 +57,7 @@ CASES = [
     ("overflowing", moment([BUSY], drop=0.3, capacity=10), STEADY, "30 % of the routes find their expert full"),
     ("just_begun", moment(step=7), None, "step 7"),
     ("some_dead", moment([[0.2, 0.2, 0.2, 0.2, 0.2, 0, 0, 0]]), history((280, 0.2, 3), (300, 0.2, 3)), "Dead experts: 3 of 8"),
-    ("uneven", moment([BUSY]), STEADY, "40 % of the tokens, 3.2 × its fair share"),
+    ("uneven", moment([BUSY]), STEADY, "40 % of the routes, 3.2 × its fair share"),
     ("few_drops", moment(drop=0.02, capacity=10), STEADY, "2 % of the routes are dropped"),
     ("even_dropless", moment(), STEADY, "buffers have no limit"),
     ("healthy", moment(capacity=100), STEADY, "nothing is dropped"),
@@ -83,9 +83,30 @@ def test_templates_use_only_values_that_exist_and_translate():
     assert narrate(moment([ONE_TAKES_ALL])).text(lambda text: "эксперт {expert}: {share}") == "эксперт 1: 71 %"
 
 
-def test_tokens_not_routes_are_spoken_of():
-    """With two routes per token an even load of 1/8 of the routes is a quarter of the tokens."""
-    assert "25 % of the tokens (25 % would be fair)" in narrate(moment(k=2)).text()
+def test_routes_are_spoken_of_whatever_k_is_as_on_badges_and_strips():
+    """With two routes per token an even load is still 1/8 of the routes, which is what every other number of the page says."""
+    for k in (1, 2):
+        assert "12 % of the routes (12 % would be fair)" in narrate(moment(k=k)).text()
+    assert (
+        "mean of the last 10 steps" in narrate(moment()).reason()
+        and "routes in the training batches" in narrate(moment()).reason()
+    )
+
+
+@pytest.mark.parametrize("step", [1, 7, 20, EARLY])
+@pytest.mark.parametrize("rows", [None, history((1, 0.125, 0), (2, 0.9, 7))])
+def test_a_young_run_is_not_judged(step, rows):
+    """Before the window is full of learned steps, and the one that growth is measured against too, every number is the random start's."""
+    story = narrate(moment([ONE_TAKES_ALL], step=step, drop=0.3, capacity=10), rows)
+    assert (story.kind, story.severity) == ("just_begun", "info")
+    assert "collaps" not in story.text() and "dead" not in story.text().lower()
+
+
+def test_half_way_to_collapse_is_measured_against_the_most_that_k_allows():
+    """With two routes per token and eight experts a load of a quarter of the routes is 1/3 of the way to the most, one half: slow growth is not collapse."""
+    quarter = [0.25, *[0.75 / 7] * 7]
+    assert narrate(moment([quarter], k=2), history((280, 0.19, 0))).kind == "uneven"
+    assert narrate(moment([[0.4, *[0.6 / 7] * 7]], k=2), history((280, 0.3, 0))).kind == "collapsing"
 
 
 def test_the_worst_layer_is_told_of_unless_one_is_chosen():

@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from moe_viz.records.metrics import DEAD_SHARE, entropy, shares
+from moe_viz.records.metrics import WINDOW, entropy, is_dead, shares
 from moe_viz.training.metrics.statistics import StepRows
-
-WINDOW = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def _balance_loss(w: Window) -> np.ndarray:
 
 def _dead_experts(w: Window) -> np.ndarray:
     unknown = np.where(np.isnan(w.load).any(-1), np.nan, 0)
-    return (w.load < DEAD_SHARE / w.n_experts).sum(-1) + unknown
+    return is_dead(w.load).sum(-1) + unknown
 
 
 def _drop_rate(w: Window) -> np.ndarray:

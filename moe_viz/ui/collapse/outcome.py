@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from moe_viz.lessons.scenes import Watch
 from moe_viz.ui.collapse.run import Entry
-from moe_viz.ui.lab.page import SIGNS
 from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.verdicts import SIGNS
 
 
 def outcome(entry: Entry) -> str:
@@ -20,19 +20,24 @@ def in_short(entry: Entry) -> str:
 
 
 def _now(watch: Watch) -> str:
-    if watch.dead is None:
+    if watch.dead is None or watch.young:
         return ""
-    text = _("Now {dead} of {n} experts are dead, the busiest takes {load:.0%}")
+    text = _("Now {dead} of {n} experts are dead, the busiest takes {load:.0%} of the routes")
     if watch.dropped:
-        text = _("Now {dead} of {n} experts are dead, the busiest is asked by {load:.0%}, {dropped:.0%} is dropped")
-    return text.format(dead=watch.dead, n=watch.n_experts, load=watch.max_load, dropped=watch.dropped or 0) + "."
+        text = _(
+            "Now {dead} of {n} experts are dead, the busiest is asked by {load:.0%} of the routes, {dropped:.0%} is dropped"
+        )
+    text = text.format(dead=watch.dead, n=watch.n_experts, load=watch.max_load, dropped=watch.dropped or 0) + "."
+    return text if watch.layers == 1 else f"{text} " + _("(The layer that is worst off.)")
 
 
 def _healthy(entry: Entry) -> tuple[str, str]:
     watch = entry.watch
     if watch.reached is not None and watch.lost is None:
-        text = _("No collapse in {steps} steps: never more than {worst} dead.")
-        return "good", text.format(steps=watch.steps, worst=watch.worst_dead)
+        if not watch.worst_dead:
+            return "good", _("No collapse in {steps} steps: never an expert dead.").format(steps=watch.steps)
+        text = _("No collapse in {steps} steps, though not even: at worst {worst} of {n} experts were dead.")
+        return "info", text.format(steps=watch.steps, worst=watch.worst_dead, n=watch.n_experts)
     if watch.lost is not None:
         return "bad", _("Healthy at first, collapsed at step {step}.").format(step=watch.start + watch.lost)
     if watch.over:

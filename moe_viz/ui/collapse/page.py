@@ -10,15 +10,17 @@ import streamlit as st
 
 from moe_viz.charts import collapse as pictures
 from moe_viz.charts import live as charts
+from moe_viz.charts.dress import DROPLESS
 from moe_viz.engine.protocol import Update
 from moe_viz.lessons.scenes import BUFFERS, PATIENCE, SCENES, Act
 from moe_viz.records.collapse import ledger
+from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.collapse.outcome import in_short, outcome
 from moe_viz.ui.collapse.run import SceneRun, scene_run
 from moe_viz.ui.server import theme
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.charts import draw_chart, for_charts
+from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
@@ -164,7 +166,7 @@ def _pictures(run: SceneRun, shown: Update) -> None:
         chart = pictures.ledger_bars(ledger(moment.metrics, layer), _)
         draw_chart(chart, "ledger", _("For each expert its share of the tokens, of the gradient of its weights, and of its router row's gradient."))  # fmt: skip
         st.caption(
-            _("The loop: an expert with many tokens gets much gradient, gets better, and its router row is pulled towards still more tokens. An expert without tokens gets none for its weights and cannot catch up; what its router row still gets comes from the gates of the others. Shares of the norm of the real gradient, mean of the last {n} steps; dashed: even.").format(n=10)
+            _("The loop: an expert with many tokens gets much gradient, gets better, and its router row is pulled towards still more tokens. An expert without tokens gets none for its weights and cannot catch up; what its router row still gets comes from the gates of the others. Shares of the norm of the real gradient, mean of the last {n} steps; dashed: even.").format(n=WINDOW)
         )  # fmt: skip
     with right:
         chart = pictures.push_scatter(moment.traces[layer], _)
@@ -194,19 +196,17 @@ def _strips(run: SceneRun, shown: Update) -> None:
             charts.load_over_time(history, layer, shown.snapshot.config["n_experts"], _),
             _("Share of the routes asked of each expert, over the steps."),
         ),
-        "dropped": (
-            charts.dropped_over_time(history, [layer], _),
-            _("Share of routes dropped, over the steps."),
-        ),
         "loss": (
             charts.curve(history, {"loss": _("training loss")}, _("Loss"), _),
             _("Training loss over the steps; lower is better."),
         ),
     }
-    with st.container(key="strips", gap=None):
-        for key, (chart, alt) in stack.items():
-            chart = pictures.with_marks(chart, marks)
-            draw_chart(chart if key == "loss" else charts.without_time_axis(chart), key, alt)
+    line = _(DROPLESS)
+    if not dropless([shown.snapshot], [history], [layer]):
+        line = ""
+        dropped = charts.dropped_over_time(history, [layer], _), _("Share of routes dropped, over the steps.")
+        stack = {"load": stack["load"], "dropped": dropped, "loss": stack["loss"]}
+    draw_stack({key: (pictures.with_marks(chart, marks), alt) for key, (chart, alt) in stack.items()}, line=line)
     for note in run.scene.notes:
         st.caption(_(note))
     if not run.buffers:
@@ -251,5 +251,5 @@ def _log_table(run: SceneRun) -> pd.DataFrame:
 def explanation() -> None:
     """What the words mean here, below everything."""
     st.caption(
-        _("Dead: under a tenth of the fair share over the last 10 steps. Collapsed: at least half of the experts of a layer are dead. Rescued: nobody is dead and nobody has twice the fair share; a rescue that is not there after {n} steps is called too weak. Buffers: capacity factor {factor:g}.").format(n=PATIENCE, factor=BUFFERS)
+        _("Dead: under a tenth of the fair share over the last {window} training steps. Collapsed: at least half of the experts of a layer are dead. Rescued: nobody is dead and nobody has twice the fair share; a rescue that is not there after {n} steps is called too weak. Buffers: capacity factor {factor:g}.").format(window=WINDOW, n=PATIENCE, factor=BUFFERS)
     )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
-from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch, is_rescued
+from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch
+from moe_viz.records.metrics import is_rescued
 from moe_viz.spec import RunConfig, change, changed
 from moe_viz.ui.session.run import SessionRun
 

@@ -11,20 +11,21 @@ import streamlit as st
 from moe_viz.charts import live as charts
 from moe_viz.components.gate_map import asked_points, gate_map_view, translated
 from moe_viz.engine.protocol import Engine, Update
-from moe_viz.records.gate_map import GateMap, regions, to_frame
-from moe_viz.records.narration import narrate
+from moe_viz.records.gate_map import GateMap, dead_owners, regions, to_frame
+from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import RunConfig, plain
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import NOT_KNOBS, decode
 from moe_viz.ui.session.run import SessionRun, from_link, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
-from moe_viz.ui.widgets.charts import draw_chart, for_charts
+from moe_viz.ui.widgets.charts import draw_stack, for_charts
 from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.widgets.words import in_words
 
 STATE, KEY = "plane_run", "gate_map"
@@ -133,6 +134,7 @@ def _tick() -> None:
     table = regions(run.map)
     with left:
         _map(run, run.map, table)
+        _two_sources(run.map, shown)
     with right:
         _strips(run, for_charts(run, shown))
     with lazy(_("The same as a table"), "plane_table") as is_open:
@@ -143,23 +145,25 @@ def _tick() -> None:
 
 def _head(run: PlaneRun, shown: Update) -> None:
     moment = shown.snapshot
-    story = narrate(moment, shown.history)
+    n_layers = len(moment.traces)
+    run.layer = shown_layer("plane_layer", run.layer, n_layers)
+    told = stories("gate_map", run.run, shown)
     accuracy = moment.metrics.get("task_metric")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
-            st.markdown(story.text(_), help=story.reason(_))
+            sentence(told[run.layer], n_layers)
         with st.container(key="live_step", width="content"):
             st.markdown(_("step {step}").format(step=moment.step))
     with st.container(key="accuracy_now"):
         st.caption(
             _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}")
         )
-    if len(moment.traces) > 1:
+    if n_layers > 1:
         picked = st.segmented_control(
             _("Layer"),
-            range(len(moment.traces)),
-            default=min(run.layer, len(moment.traces) - 1),
-            format_func=lambda n: _("Layer {n}").format(n=n + 1),
+            range(n_layers),
+            default=run.layer,
+            format_func=layer_names(told, run.layer),
             key="plane_layer",
             label_visibility="collapsed",
             required=True,
@@ -189,6 +193,24 @@ def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
         )
     elif facts.stochastic_eval:
         st.caption(_("This gate draws experts by lot, so the map is noise by design."))
+
+
+def _two_sources(found: GateMap, shown: Update) -> None:
+    """The sentence counts routes of training batches, the map asks at every place: say where the two seem to disagree."""
+    load = (shown.snapshot.metrics.get("load") or [])[found.layer : found.layer + 1]
+    owners = dead_owners(found, load[0] if load else None)
+    text = _(
+        "Sentence and load: training batches, mean of the last {n} steps. Map: whom every place would ask, at step {step}."
+    )
+    parts = [text.format(n=WINDOW, step=found.step)]
+    if owners:
+        numbers = ", ".join(str(expert + 1) for expert in owners)
+        parts.append(
+            _(
+                "Dead in training, and yet an owner here: expert {numbers}. Next to no training point asks for its places."
+            ).format(numbers=numbers)
+        )
+    st.caption(" ".join(parts))
 
 
 def _summary(found: GateMap, table: pd.DataFrame) -> str:
@@ -223,9 +245,7 @@ def _strips(run: PlaneRun, shown: Update) -> None:
             _("Training loss over the steps; lower is better."),
         ),
     }
-    with st.container(key="strips", gap=None):
-        for key, (chart, alt) in stack.items():
-            draw_chart(chart if key == "loss" else charts.without_time_axis(chart), f"plane_{key}", alt)
+    draw_stack(stack, prefix="plane_")
 
 
 def _table(found: GateMap, table: pd.DataFrame) -> None:

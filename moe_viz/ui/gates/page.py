@@ -10,16 +10,17 @@ import streamlit as st
 
 from moe_viz.charts import live as charts
 from moe_viz.charts import side_by_side
+from moe_viz.charts.dress import DROPLESS
 from moe_viz.engine.protocol import Update
 from moe_viz.records.differences import ROWS, values, written
-from moe_viz.records.export import flat_frame
+from moe_viz.records.for_readers import history_table, routing_rows
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.gates.comparison import MOST, Comparison, comparison, labels
 from moe_viz.ui.gates.gallery import gallery
 from moe_viz.ui.server import theme
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
+from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, show
@@ -191,10 +192,6 @@ def _overlays(found: Comparison) -> None:
             ),
             _("Task metric of each run, on held-out data."),
         ),
-        "drops": (
-            side_by_side.overlay(histories, f"drop_rate.{layer}", _("Dropped routes"), _, **share),
-            _("Share of routes dropped in each run."),
-        ),
         "load_entropy": (
             side_by_side.overlay(histories, f"load_entropy.{layer}", _("Load entropy: even over experts"), _, **share),
             _("How evenly each run loads its experts."),
@@ -215,6 +212,11 @@ def _overlays(found: Comparison) -> None:
             _("Share of the routes that the busiest expert of each run is asked for."),
         ),
     }
+    if dropless([update.snapshot for update in found.latest], list(histories.values()), [layer]):
+        st.caption(_(DROPLESS))
+    else:
+        dropped = side_by_side.overlay(histories, f"drop_rate.{layer}", _("Dropped routes"), _, **share)
+        pictures["drops"] = (dropped, _("Share of routes dropped in each run."))
     columns = st.columns(2)
     for number, (key, (chart, alt)) in enumerate(pictures.items()):
         with columns[number % 2]:
@@ -280,7 +282,10 @@ def _numbers(found: Comparison) -> None:
         first = [name for name in ("router", "step", "loss", "task_metric") if name in table]
         chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{found.layer}")]
         loads = [name for name in table if name.startswith(f"load.{found.layer}.")]
-        st.dataframe(table[[*first, *chosen, *loads]], hide_index=True, height=300, key="compared_history")
+        st.caption(_("Layers and experts count from 1: load.2.5 is layer 2, expert 5."))
+        st.dataframe(
+            history_table(table[[*first, *chosen, *loads]]), hide_index=True, height=300, key="compared_history"
+        )
         bars = [
             side_by_side.experts_per_token(update.snapshot.traces[found.layer], _).table.assign(router=router)
             for router, update in zip(found.routers, found.latest, strict=True)
@@ -313,5 +318,5 @@ def _take(found: Comparison) -> None:
         "history": every_row(dict(zip(found.routers, found.run_ids, strict=True)), [u.history for u in found.latest])
     }
     for router, moment in zip(found.routers, moments, strict=True):
-        tables[f"routing-{router}"] = lambda moment=moment: flat_frame(moment.traces[found.layer])
+        tables[f"routing-{router}"] = lambda moment=moment: routing_rows(moment.traces[found.layer])
     take(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)

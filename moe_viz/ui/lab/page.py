@@ -7,7 +7,6 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
-from moe_viz.records.narration import Story, narrate
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.lab import tabs
 from moe_viz.ui.server import theme
@@ -18,6 +17,7 @@ from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.widgets.words import in_words
 
 SECONDS = 0.25
@@ -73,20 +73,24 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     """The sentence that says what is happening, the step, and which layer is shown. Returns the layer."""
     moment = shown.snapshot
     n_layers = len(moment.traces)
-    run.layer = min(run.layer, n_layers - 1)
-    story = narrate(moment, shown.history)
+    run.layer = shown_layer("layer", run.layer, n_layers)
+    is_own = is_live or run.latest is not None
+    told = stories("lab", run.run, shown) if is_own else []
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
-            _sentence(story, n_layers, is_live or run.latest is not None)
+            if is_own:
+                sentence(told[run.layer], n_layers)
+            else:
+                st.markdown(_("This is a recorded run, while your own model starts."))
         with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=moment.step) if is_live or run.latest else _("starting…"))
+            st.markdown(_("step {step}").format(step=moment.step) if is_own else _("starting…"))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
         if n_layers > 1:
             picked = st.segmented_control(
                 _("Layer"),
                 range(n_layers),
                 default=run.layer,
-                format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                format_func=layer_names(told, run.layer),
                 key="layer",
                 label_visibility="collapsed",
                 required=True,
@@ -101,18 +105,6 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
                 rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
                 st.caption(" · ".join([_("{n} steps/s").format(n=rate), refresh.in_words()]))
     return run.layer
-
-
-SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
-"""Severity -> a mark whose shape differs as well as its colour."""
-
-
-def _sentence(story: Story, n_layers: int, is_live: bool) -> None:
-    if not is_live:
-        st.markdown(_("This is a recorded run, while your own model starts."))
-        return
-    where = f"**{_('Layer {n}').format(n=story.layer + 1)}.** " if n_layers > 1 and story.layer is not None else ""
-    st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
 
 
 def _about(config: dict) -> str:

@@ -6,15 +6,17 @@ import streamlit as st
 
 from moe_viz.charts import counts
 from moe_viz.charts import live as charts
+from moe_viz.charts.dress import DROPLESS
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
-from moe_viz.records.export import flat_frame
+from moe_viz.records.for_readers import history_table, routing_rows
+from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.experts.specialise import specialise
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
+from moe_viz.ui.widgets.charts import METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 
@@ -28,7 +30,10 @@ def strips(shown: Update, layer: int) -> None:
         return
     task = TASK_OPTIONS[shown.snapshot.config["task"]]
     metric = _(METRIC_NAMES[task.metric])
-    losses = {"loss": _("training loss")} | ({"task_metric": metric} if task.metric_goal == "min" else {})
+    together = (
+        task.metric == "held_out_loss"
+    )  # the one metric with the unit of the loss: others on its axis would look like overfitting
+    losses = {"loss": _("training loss")} | ({"task_metric": metric} if together else {})
     layers = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
     stack = {
         "load": (
@@ -42,13 +47,15 @@ def strips(shown: Update, layer: int) -> None:
             history, {"task_metric": metric}, metric.capitalize(), _, domain=(0, 1), form="%", sparse=True
         )
         stack["task_metric"] = (chart, _("Task metric over the steps; higher is better."))
-    stack["dropped"] = (
-        charts.dropped_over_time(history, layers, _),
-        _("Share of routes dropped in each layer, over the steps."),
-    )
-    with st.container(key="strips", gap=None):
-        for key, (chart, alt) in stack.items():
-            draw_chart(chart if key == "dropped" else charts.without_time_axis(chart), key, alt)
+    elif not together:
+        title, unit = metric.capitalize(), METRIC_UNITS[task.metric]
+        chart = charts.curve(history, {"task_metric": metric}, title, _, sparse=True, batch=unit)
+        stack["task_metric"] = (chart, _("Task metric over the steps; lower is better."))
+    line = _(DROPLESS)
+    if not dropless([shown.snapshot], [history], layers):
+        alt = _("Share of routes dropped in each layer, over the steps.")
+        stack["dropped"], line = (charts.dropped_over_time(history, layers, _), alt), ""
+    draw_stack(stack, line=line)
 
 
 def tabs(run: SessionRun, shown: Update, layer: int) -> None:
@@ -73,7 +80,7 @@ def tabs(run: SessionRun, shown: Update, layer: int) -> None:
     moment = shown.snapshot
     tables = {
         "history": every_row({"lab": run.run_id}, [shown.history]),
-        f"routing-layer-{layer + 1}": lambda: flat_frame(moment.traces[layer]),
+        f"routing-layer-{layer + 1}": lambda: routing_rows(moment.traces[layer]),
     }
     take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history), run_id=run.run_id)
 
@@ -108,17 +115,18 @@ def _capacity(run: SessionRun, shown: Update, layer: int) -> None:
             )
         )
     left, right = st.columns(2)
-    with left:
-        draw_chart(counts.drops_by(trace, "group", _), "drops_group", _("Share of routes dropped in each domain."))
-        draw_chart(
-            counts.drops_by(trace, "position", _), "drops_position", _("Share of routes dropped at each position.")
-        )
-        alt = _("Share of routes dropped, by how often the token occurs in the batch.")
-        draw_chart(counts.drops_by(trace, "frequency", _), "drops_frequency", alt)
+    if trace.capacity is not None:
+        with left:
+            draw_chart(counts.drops_by(trace, "group", _), "drops_group", _("Share of routes dropped in each domain."))
+            alt = _("Share of routes dropped at each position.")
+            draw_chart(counts.drops_by(trace, "position", _), "drops_position", alt)
+            alt = _("Share of routes dropped, by how often the token occurs in the batch.")
+            draw_chart(counts.drops_by(trace, "frequency", _), "drops_frequency", alt)
+    factor = shown.snapshot.config.get("capacity_factor")
     with right:
-        factor = shown.snapshot.config.get("capacity_factor")
         chart = counts.drops_by_capacity(trace, FACTORS, factor, _)
         draw_chart(chart, "drops_capacity", _("Share of these routes that each capacity factor would drop."))
+    with right if trace.capacity is not None else left:
         draw_chart(counts.experts_per_token(trace, _), "experts_per_token", _("How many experts computed each token."))
 
 
@@ -136,5 +144,11 @@ def _data(run: SessionRun, shown: Update, layer: int) -> None:
         )
     )
     st.dataframe(table, hide_index=True, height=300, key="routing_table")
-    st.caption(_("History of the run (at most 200 of its steps; the files hold every row that is kept)."))
-    st.dataframe(shown.history, hide_index=True, height=200, key="history_table")
+    st.caption(
+        _(
+            "History of the run: training batches, means of the last {n} steps (at most 200 steps here; the files hold every row that is kept)."
+        ).format(n=WINDOW)
+        + " "
+        + _("Layers and experts count from 1: load.2.5 is layer 2, expert 5.")
+    )
+    st.dataframe(history_table(shown.history), hide_index=True, height=200, key="history_table")

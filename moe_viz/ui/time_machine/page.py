@@ -7,12 +7,14 @@ from functools import partial
 import streamlit as st
 
 from moe_viz.charts import live as charts
+from moe_viz.charts.dress import DROPLESS
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
 from moe_viz.engine.protocol import EngineError
-from moe_viz.records.export import flat_frame
+from moe_viz.records.for_readers import routing_rows
 from moe_viz.records.moments import who_moved
+from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.server import theme
@@ -21,7 +23,7 @@ from moe_viz.ui.time_machine.compare import compare, fork
 from moe_viz.ui.time_machine.sources import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
-from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.charts import draw_chart, dropless
 from moe_viz.ui.widgets.download import recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.messages import tell
@@ -90,7 +92,9 @@ def _draw() -> None:
         checkpoints=[] if shown is not source else shown.checkpoints,
         events=[event.step for event in shown.done],
         pins=found.pins,
-        axes=[(int(chart.data["step"].min()), int(chart.data["step"].max())) for _key, chart, _alt in stack],
+        axes=[
+            (int(chart.data["axis_from"].iloc[0]), int(chart.data["axis_to"].iloc[0])) for _key, chart, _alt in stack
+        ],
         labels={name: _(text) for name, text in LABELS.items()},
     )
     if len(shown.steps) == 1:
@@ -202,6 +206,8 @@ def _strips(stack: Strips) -> None:
     with st.container(key="strips", gap=None):
         for key, chart, alt in stack:
             draw_chart(chart, f"moment_{key}", alt)
+        if all(key != "dropped" for key, _chart, _alt in stack):
+            st.caption(_(DROPLESS))
     table_twin([chart for _key, chart, _alt in stack], "moment_tables")
 
 
@@ -209,7 +215,7 @@ def _take(found: Machine, source: Source, shown: Source, branch: Source | None, 
     """The picture and the routing of the moment on screen, and the whole history."""
     config, step = shown.update.snapshot.config, traces[found.layer].step
     tables = {
-        f"routing-step-{step}-layer-{found.layer + 1}": lambda: flat_frame(traces[found.layer]),
+        f"routing-step-{step}-layer-{found.layer + 1}": lambda: routing_rows(traces[found.layer]),
         "history": source.rows,
     }
     if branch is not None:
@@ -234,7 +240,10 @@ def _stack(found: Machine, source: Source, branch: Source | None) -> Strips:
 
 
 def _made(layer: int, source: Source, branch: Source | None) -> Strips:
-    """The strips from top to bottom: key, chart, and what it shows in words. Only the lowest has numbers on its time axis."""
+    """The strips from top to bottom: key, chart, and what it shows in words. All have one time axis, and the lowest its numbers.
+
+    Original and branch draw the same steps wherever both have them, so an unchanged branch looks as its original does.
+    """
     history = source.update.history
     n_experts = source.update.snapshot.config["n_experts"]
     load = _("Share of the routes asked of each expert, over the steps.")
@@ -246,15 +255,24 @@ def _made(layer: int, source: Source, branch: Source | None) -> Strips:
         return charts.compared(histories, column, title, _, sparse=True, **more)
 
     beside = len(histories) > 1
-    stack = [("load", charts.load_over_time(history, layer, n_experts, _), load)]
+    last = charts.newest_step(histories.values())
+    stack = [("load", charts.load_over_time(history, layer, n_experts, _, last), load)]
     if beside:
-        chart = charts.load_over_time(branch.update.history, layer, n_experts, _)
+        chart = charts.load_over_time(branch.update.history, layer, n_experts, _, last)
         chart.spec["title"]["text"] = _("Load per expert, branch")
         stack.append(("branch_load", chart, load))
     stack.append(("loss", one("loss", _("Training loss")), _("Loss over the steps; lower is better.")))
     if beside:
         largest = one(f"max_load.{layer}", _("Largest load"), domain=(0, 1), form="%")
         stack.append(("max_load", largest, _("Share of the busiest expert, over the steps.")))
-    dropped = one(f"drop_rate.{layer}", _("Dropped routes"), domain=(0, 1), form="%")
-    stack.append(("dropped", dropped, _("Share of routes dropped, over the steps.")))
-    return [(key, chart if key == "dropped" else charts.without_time_axis(chart), alt) for key, chart, alt in stack]
+    if not dropless(_moments(source, branch), list(histories.values()), [layer]):
+        dropped = one(f"drop_rate.{layer}", _("Dropped routes"), domain=(0, 1), form="%")
+        stack.append(("dropped", dropped, _("Share of routes dropped, over the steps.")))
+    ends = min(int(rows["step"].iloc[0]) for rows in histories.values()), last
+    stack = [(key, charts.on_axis(chart, ends), alt) for key, chart, alt in stack]
+    lowest = stack[-1][0]
+    return [(key, chart if key == lowest else charts.without_time_axis(chart), alt) for key, chart, alt in stack]
+
+
+def _moments(source: Source, branch: Source | None) -> list[Snapshot]:
+    return [source.update.snapshot, *([branch.update.snapshot] if branch is not None else [])]

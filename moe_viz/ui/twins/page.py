@@ -8,7 +8,7 @@ from moe_viz.charts import live as charts
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
-from moe_viz.records.export import flat_frame
+from moe_viz.records.for_readers import routing_rows
 from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui.server import theme
@@ -242,8 +242,8 @@ def _take(found: Twins) -> None:
         for name, update in zip(names[1:], found.latest[1:])
     }
     tables = {
-        "routing-first": lambda: flat_frame(one.traces[found.layer]),
-        "routing-second": lambda: flat_frame(two.traces[found.layer]),
+        "routing-first": lambda: routing_rows(one.traces[found.layer]),
+        "routing-second": lambda: routing_rows(two.traces[found.layer]),
         "history": every_row(dict(zip(names, found.run_ids)), [update.history for update in found.latest]),
     }
     take(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import streamlit as st
 
-from moe_viz.charts.live import VegaChart
+from moe_viz.charts.dress import in_theme, nothing_can_drop
+from moe_viz.charts.live import VegaChart, without_time_axis
 from moe_viz.engine.protocol import Update
+from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.session.run import SessionRun
 
@@ -16,6 +20,12 @@ METRIC_NAMES = {
     "accuracy": N_("accuracy on held-out examples"),
     "nmse": N_("error on held-out points"),
 }
+
+METRIC_UNITS = {
+    "held_out_loss": N_("nats per token, as the training loss"),
+    "nmse": N_("mean squared error over the variance: 1 = always the mean"),
+}
+"""Units of metrics that have one; `held_out_loss` alone has the training loss's."""
 
 CHARTS_S = 1.0
 """Between two drawings of the charts of a run that plays: they cost the page ten times as much as the picture above them, whose frames wait."""
@@ -32,6 +42,25 @@ def for_charts(run: SessionRun, shown: Update) -> Update:
     return shown
 
 
+def dropless(moments: Sequence[Snapshot], histories: Sequence[pd.DataFrame], layers: Sequence[int]) -> bool:
+    """Whether panels of dropped routes of these runs would be empty; one line of words (`DROPLESS`) stands there instead."""
+    capacities = [moment.traces[layer].capacity for moment in moments for layer in layers]
+    names = [f"drop_rate.{layer}" for layer in layers]
+    rates = [rate for rows in histories for name in names if name in rows for rate in rows[name].to_numpy()]
+    return nothing_can_drop(capacities, rates)
+
+
+def draw_stack(stack: Mapping[str, tuple[VegaChart, str]], prefix: str = "", line: str = "") -> None:
+    """Strips (key -> chart and what it shows in words) under one another; only the lowest has numbers on its time axis. line: words below them."""
+    with st.container(key="strips", gap=None):
+        lowest = list(stack)[-1]
+        for key, (chart, alt) in stack.items():
+            draw_chart(chart if key == lowest else without_time_axis(chart), prefix + key, alt)
+        if line:
+            st.caption(line)
+
+
 def draw_chart(chart: VegaChart, key: str, alt: str) -> None:
     """A chart that updates in place; `alt` says in words what it shows, for readers who do not see it."""
-    st.vega_lite_chart(chart.arrow, chart.spec, key=key, alt=alt, height="content")
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    st.vega_lite_chart(chart.arrow, in_theme(chart.spec, theme), key=key, alt=alt, height="content")

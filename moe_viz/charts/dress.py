@@ -1,0 +1,58 @@
+"""What all Vega-Lite pictures share: a title that says which batch the numbers are of, and text that reads on either background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from moe_viz.charts.palette import TEXT
+from moe_viz.records.metrics import WINDOW
+from moe_viz.spec.knobs import N_
+
+Translate = Callable[[str], str]
+MEAN = N_("mean of the last {n} training steps")
+MEAN_OF_ROUTES = N_("share of routes, mean of the last {n} training steps")
+PROBE = N_("probe batch")
+DROPLESS = N_("Dropless: no buffers, nothing can be dropped.")
+"""In place of a panel of dropped routes that would be empty."""
+OF_ONE_BATCH = ("loss", "task_metric", "bias")
+"""Columns of a history that are not means over its window."""
+
+
+def heading(text: str, batch: str = "", translate: Translate = str, offset: int = 4) -> dict[str, Any]:
+    """A title at the left; below it, smaller, what the numbers are of: `MEAN`, `MEAN_OF_ROUTES`, `PROBE`, or nothing."""
+    found: dict[str, Any] = {"text": text, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": offset}
+    if batch:
+        found |= {
+            "subtitle": translate(batch).replace("{n}", str(WINDOW)),
+            "subtitleFontSize": 11,
+            "subtitlePadding": 1,
+        }
+    return found
+
+
+def batch_of(columns: Sequence[str]) -> str:
+    """What a chart of these history columns says of its numbers."""
+    names = {column.split(".")[0] for column in columns}
+    if not names or names <= set(OF_ONE_BATCH):
+        return ""
+    return MEAN_OF_ROUTES if names <= {"load", "max_load", "drop_rate"} else MEAN
+
+
+def in_theme(spec: dict[str, Any], theme: str) -> dict[str, Any]:
+    """The spec with every text outside the marks in a colour that reads on the page's background ("light" or "dark")."""
+    ink = TEXT[theme]
+    config = dict(spec.get("config", {}))
+    config["axis"] = {**config.get("axis", {}), "labelColor": ink, "titleColor": ink}
+    config["legend"] = {**config.get("legend", {}), "labelColor": ink, "titleColor": ink}
+    config["title"] = {**config.get("title", {}), "color": ink, "subtitleColor": ink}
+    config["text"] = {**config.get("text", {}), "color": ink}
+    return {**spec, "config": config}
+
+
+def nothing_can_drop(capacities: Sequence[int | None], drop_rates: Sequence[float]) -> bool:
+    """Whether a panel of dropped routes would be empty: no layer has buffers now, and none of the rates shown is above 0.
+
+    capacities: slots per expert of each layer, None = dropless;  drop_rates: all values that the panel would draw, NaN where none was measured.
+    """
+    return all(capacity is None for capacity in capacities) and not any(rate > 0 for rate in drop_rates)

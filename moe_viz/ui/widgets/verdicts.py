@@ -1,0 +1,50 @@
+"""What a page says of its run: the calm sentence of each layer, and the badge on the tab of a layer that is not shown but in trouble."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from moe_viz.engine.protocol import Update
+from moe_viz.records.narration import Story
+from moe_viz.records.verdict import Verdicts, in_trouble
+from moe_viz.ui.widgets.i18n import _
+
+STATE = "verdicts"
+SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
+"""Severity -> a mark whose shape differs as well as its colour."""
+BADGES = {"warning": "▲", "bad": "■"}
+
+
+def stories(page: str, run_id: str | None, shown: Update) -> list[Story]:
+    """One story per layer of the run that `page` shows; another run, or a restart, begins with nothing said."""
+    kept = st.session_state.setdefault(STATE, {})
+    of = (run_id, shown.epoch)
+    if page not in kept or kept[page][0] != of:
+        kept[page] = (of, Verdicts())
+    return kept[page][1].feed(time.monotonic(), shown.snapshot, shown.history)
+
+
+def layer_names(told: list[Story], shown: int) -> Callable[[int], str]:
+    """Layer (from 0) -> what stands on its tab: "Layer 2", or "Layer 2 ▲" where it is in trouble and not the one that the page speaks of."""
+    troubled = in_trouble(told, shown)
+
+    def name(layer: int) -> str:
+        text = _("Layer {n}").format(n=layer + 1)
+        return f"{text} {BADGES[told[layer].severity]}" if layer in troubled else text
+
+    return name
+
+
+def sentence(story: Story, n_layers: int) -> None:
+    """The sentence about the layer that is shown, its severity as a mark in front, and the rule that chose it on demand."""
+    where = f"**{_('Layer {n}').format(n=story.layer + 1)}.** " if n_layers > 1 and story.layer is not None else ""
+    st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
+
+
+def shown_layer(key: str, held: int, n_layers: int) -> int:
+    """The layer that the picker `key` stands on; `held` before it has been drawn once."""
+    picked = st.session_state.get(key)
+    return min(held if picked is None else picked, n_layers - 1)

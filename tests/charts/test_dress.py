@@ -1,0 +1,70 @@
+"""Titles say which batch the numbers are of, every text reads on its background, and what would be empty is not drawn."""
+
+import numpy as np
+import pytest
+
+from moe_viz.charts import collapse, frozen, live, palette
+from moe_viz.charts.dress import DROPLESS, in_theme, nothing_can_drop
+from moe_viz.records.collapse import ledger
+from tests.charts.test_live import charts_of, history
+from tests.records.traces import seeded_trace
+
+TRACE = seeded_trace(1, k=2, n_experts=4)
+
+
+def every_chart():
+    found = charts_of(history(), TRACE)
+    measured = {"load": [[0.25] * 4], "grad_share": [[0.25] * 4], "router_grad_share": [[0.25] * 4]}
+    found |= {"ledger": collapse.ledger_bars(ledger(measured, 0)), "push": collapse.push_scatter(TRACE)}
+    return found | {"marked": collapse.with_marks(found["load"], [(3, "1")])}
+
+
+def text_colours(spec):
+    """The colours of all text that stands on the page's background: axes, legends, titles, and marks without a colour of their own."""
+    config = spec["config"]
+    for part, names in {"axis": ("labelColor", "titleColor"), "legend": ("labelColor", "titleColor"), "title": ("color", "subtitleColor"), "text": ("color",)}.items():  # fmt: skip
+        yield from (config[part][name] for name in names)
+    for layer in spec["layer"]:
+        mark = layer["mark"] if isinstance(layer["mark"], dict) else {"type": layer["mark"]}
+        if mark["type"] == "text" and "color" in mark:
+            yield mark["color"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_of_charts_reads_on_its_background(theme):
+    for name, chart in every_chart().items():
+        for colour in text_colours(in_theme(chart.spec, theme)):
+            assert palette.contrast(colour, palette.PAPER[theme]) >= 4.5, (name, colour)
+    figure = frozen.stamped(frozen.balance_scatter(TRACE, theme), "made by this").figure
+    for note in figure.layout.annotations:
+        assert palette.contrast(note.font.color or figure.layout.font.color, palette.PAPER[theme]) >= 4.5, note.text
+
+
+def test_a_theme_changes_colours_alone():
+    spec = live.load_over_time(history(), 0, 4).spec
+    assert in_theme(spec, "dark")["layer"] == spec["layer"] and "labelColor" not in spec["config"]["axis"]
+
+
+def test_titles_say_of_which_batch_the_numbers_are():
+    subtitles = {name: chart.spec["title"].get("subtitle", "") for name, chart in every_chart().items()}
+    for name in ("load", "dropped", "dropped in two layers", "entropies", "ledger"):
+        assert "mean of the last 10 training steps" in subtitles[name], name
+    for name in ("per token", "capacity", "position", "group", "expert", "frequency", "settled", "push"):
+        assert subtitles[name] == "probe batch", name
+    assert subtitles["loss"] == subtitles["twins"] == ""
+    assert "share of routes" in subtitles["load"] and "share of routes" in subtitles["dropped"]
+
+
+def test_every_band_of_the_load_has_its_number_somewhere():
+    for n_experts in (2, 8, 16):
+        chart = live.load_over_time(history(20, n_experts), 0, n_experts)
+        legend = chart.spec["layer"][0]["encoding"]["color"]["legend"]
+        assert legend["title"] == "expert" and legend["columns"] == n_experts
+    assert any(tip["field"] == "number" for tip in chart.spec["layer"][0]["encoding"]["tooltip"])
+
+
+def test_a_dropless_run_has_a_line_in_place_of_an_empty_panel():
+    assert nothing_can_drop([None, None], [0.0, np.nan]) and nothing_can_drop([None], [])
+    assert not nothing_can_drop([None, 4], [0.0]), "there are buffers: zero is worth seeing"
+    assert not nothing_can_drop([None], [0.0, 0.2]), "there were buffers, and they dropped something"
+    assert "Dropless" in DROPLESS

@@ -1,0 +1,85 @@
+"""Thinning depends on step numbers alone: one run looks the same at any age and in every copy of it."""
+
+import numpy as np
+import pytest
+
+from moe_viz.records.history import History
+from moe_viz.records.thinning import MOST_SPARSE, SPARSE, dense_limit, stride_for
+
+COLUMNS = ["loss", *SPARSE]
+
+
+def run(first, last, every=13, **limits):
+    """Steps first .. last; the sparse column is measured at multiples of `every`."""
+    history = History(**limits)
+    for start in range(first, last + 1, 50):
+        steps = np.arange(start, min(start + 50, last + 1))
+        held_out = np.where(steps % every == 0, np.sqrt(steps), np.nan)
+        history.append(COLUMNS, steps, np.stack([steps * 0.5, held_out], 1).astype(np.float32))
+    return history
+
+
+def points(rows, column):
+    return {step: value for step, value in zip(rows["step"], rows[column]) if np.isfinite(value)}
+
+
+@pytest.mark.parametrize("last", [313, 340, 1000, 5000])
+@pytest.mark.parametrize("start", [301, 158, 222])
+def test_an_unchanged_fork_draws_the_steps_that_its_origin_draws(start, last):
+    origin, fork = run(1, last), run(start, last)
+    whole, part = origin.rows(), fork.rows()
+    stretch = stride_for(last, 200 // MOST_SPARSE)
+    # in the stretch of the sparse column in which it begins, the fork has the first value that it measured
+    begun = start + (1 - start) % stretch
+    later, since = part[part["step"] >= begun], whole[whole["step"] >= begun]
+    assert later["step"].tolist() == since["step"].tolist()
+    assert points(later, "task_metric") == points(since, "task_metric")
+    early = part["step"][part["step"] < begun]
+    assert set(early[(early - 1) % stride_for(last, dense_limit(200)) == 0]) == set(early) & set(whole["step"])
+
+
+def test_a_thinned_history_draws_what_a_whole_one_draws():
+    thinned, whole = run(1, 6000, max_rows=512, recent_rows=128), run(1, 6000, max_rows=16384, recent_rows=1024)
+    assert len(thinned) <= 512 < len(whole)
+    assert thinned.rows(limit=100).equals(whole.rows(limit=100))
+
+
+@pytest.mark.parametrize("age", [199, 313, 700, 3000])
+def test_the_held_out_curve_keeps_its_shape_as_the_run_ages(age):
+    """Its points are few: every measured one stays while there is room, and none is far from the curve that all of them make."""
+    drawn = points(run(1, age).rows(), "task_metric")
+    every = points(run(1, age).rows(limit=None), "task_metric")
+    assert drawn.items() <= every.items()
+    steps = sorted(every)
+    joined = np.interp(steps, sorted(drawn), [drawn[step] for step in sorted(drawn)])
+    inner = [step <= max(drawn) for step in steps]
+    assert np.abs(joined - [every[step] for step in steps])[inner].max() < 0.02 * max(every.values())
+    assert len(drawn) >= min(len(every), 12)
+
+
+def test_what_is_drawn_at_a_later_age_was_drawn_before():
+    before = set()
+    for age in (150, 313, 640, 1300, 2600):
+        now = set(run(1, age).rows()["step"])
+        assert not before or now - before <= set(range(max(before), age + 1)), "no old step appears that was not drawn"
+        before = now - {age}
+
+
+def test_the_first_row_of_a_branch_stays_so_that_it_is_known_to_be_whole():
+    branch = run(302, 9000)
+    assert branch.is_whole and branch.rows(limit=None)["step"].iloc[0] == 302
+
+
+def test_many_short_epochs_stay_within_the_bound():
+    history = History(max_rows=256, recent_rows=64)
+    for _ in range(900):
+        history.append(COLUMNS, [1, 2], np.ones((2, 2), np.float32))
+        history.restart()
+    assert len(history) <= 256 and history.is_whole and len(history.rows(limit=50)) <= 50
+
+
+@pytest.mark.parametrize("limit", [4, 50, 200])
+def test_a_grid_is_part_of_every_finer_one_and_fits(limit):
+    for last in (1, 7, 200, 201, 10_000):
+        stride = stride_for(last, dense_limit(limit))
+        assert stride & (stride - 1) == 0 and (last - 1) // stride + 1 <= limit
