@@ -147,7 +147,7 @@ def _head(run: PlaneRun, shown: Update) -> None:
     moment = shown.snapshot
     n_layers = len(moment.traces)
     run.layer = shown_layer("plane_layer", run.layer, n_layers)
-    told = stories("gate_map", run.run, shown)
+    told = stories("gate_map", run.run_id, shown)
     accuracy = moment.metrics.get("task_metric")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):

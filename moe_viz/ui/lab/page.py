@@ -75,7 +75,7 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     n_layers = len(moment.traces)
     run.layer = shown_layer("layer", run.layer, n_layers)
     is_own = is_live or run.latest is not None
-    told = stories("lab", run.run, shown) if is_own else []
+    told = stories("lab", run.run_id, shown) if is_own else []
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
         with st.container(key="story"):
             if is_own:
