@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -79,7 +80,7 @@ def _play() -> None:
 def _cancel() -> None:
     run = st.session_state.get(PLAYED)
     st.session_state[PLAYED] = None
-    if run is not None and _do("delete", run):
+    if run is not None and _do(lambda: engine().delete(run)):
         _forget([run])
         st.session_state[DONE] = _("The script was not played to its end. Nothing of it is kept.")
     st.rerun()
@@ -193,13 +194,13 @@ def _menu(run: KeptRun, own: bool) -> None:
         max_chars=LONGEST_NAME,
         placeholder=title(run.config),
         key=f"name_{run.run}",
-        on_change=lambda: _do("rename", run.run, st.session_state[f"name_{run.run}"]),
+        on_change=lambda: _do(lambda: engine().rename(run.run, st.session_state[f"name_{run.run}"])),
     )
     st.toggle(
         _("Pin: keep it when room is made for others"),
         value=run.pinned,
         key=f"pin_{run.run}",
-        on_change=lambda: _do("pin", run.run, st.session_state[f"pin_{run.run}"]),
+        on_change=lambda: _do(lambda: engine().pin(run.run, st.session_state[f"pin_{run.run}"])),
     )
     st.caption(_("Its link. Whoever has it sees this very run and can turn its knobs:"))
     st.code(link(run), language=None)
@@ -256,7 +257,7 @@ def _spare() -> None:
 
 def _delete(run: KeptRun) -> None:
     _spare()
-    if not _do("delete", run.run):
+    if not _do(lambda: engine().delete(run.run)):
         return
     _forget([run.run])
     if (lab := st.session_state.get(LAB)) is not None and lab.run_id == run.run:
@@ -271,9 +272,10 @@ def _open(run: KeptRun) -> None:
     lease(run.run)
 
 
-def _do(call: str, *args: Any) -> bool:
+def _do(act: Callable[[], None]) -> bool:
+    """Whether the engine did it; otherwise a toast says why not."""
     try:
-        getattr(engine(), call)(*args)
+        act()
     except EngineError as error:
         st.toast(in_words(error), icon=":material/error:")
         return False
