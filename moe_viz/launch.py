@@ -45,6 +45,7 @@ STREAMLIT: dict[str, Any] = {
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "server.enableStaticServing": False,
+    "server.enableAgentApi": False,
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": False,
     # Without it, pages advertise files for programming assistants to whoever has some, over what the reader looks at. The welcome of a

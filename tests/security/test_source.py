@@ -102,6 +102,7 @@ def test_views_write_text_and_never_markup(path):
 def test_streamlit_is_configured_shut():
     found = streamlit_settings({})
     assert found["server.enableCORS"] and found["server.enableXsrfProtection"]
+    assert not found["server.enableAgentApi"]
     assert not found["server.enableStaticServing"] and not found["browser.gatherUsageStats"]
     assert found["server.maxUploadSize"] <= 12 and found["server.maxMessageSize"] <= 32
     assert found["server.maxWidgetStateSize"] <= 1

@@ -65,10 +65,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         logs.event(log, "unknown_variable", logging.WARNING, name=name)
     logs.event(log, "server_started", version=__version__, **chosen.model_dump(mode="json", exclude={"passphrase"}))
     await asyncio.to_thread(engine)
+    await asyncio.to_thread(warm)  # the training process needs longer anyway
     print(f"The lab is open at {' and '.join(streamlit_patches.addresses())}", flush=True)
-    warming = asyncio.create_task(asyncio.to_thread(warm))
     yield {}
-    await warming
     logs.event(log, "server_stopping")
     await asyncio.to_thread(engine().close)
     logs.event(log, "server_stopped")
