@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from moe_viz import __version__, launch, logs, ui
+from moe_viz import __version__, launch, logs
 from moe_viz.engine.client import engine
 from moe_viz.engine.health import vitals
 from moe_viz.engine.protocol import EngineError, WorkerLost
@@ -74,14 +73,10 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
 
 
 def warm() -> None:
-    """Load what the first reader would wait for: the recorded picture and the code of every page, the lab's first."""
+    """Load what the first reader would wait for: the code of the lab's page and the recorded picture. Other pages need little more."""
+    import moe_viz.ui.lab.page  # noqa: F401  (for what it loads)
+
     recorded()
-    folders = sorted(
-        (path.parent.name for path in Path(ui.__file__).parent.glob("*/page.py")),
-        key=lambda name: (name != "lab", name),
-    )
-    for folder in folders:
-        import_module(f"{ui.__name__}.{folder}.page")
     gc_timer.start()
 
 
