@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from moe_viz.components.connection import NAME as CONNECTION
 
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 VALUE_FIELDS = {
@@ -63,6 +65,7 @@ class _Place:
 class Reader:
     """One open page. `address` as of `tests.browser.lab.server`; `page`: its name in the address ("" is the lab); `query`: without "?".
 
+    answers: say, with the next tick, which picture has arrived; without it, as over a line on which nothing has, `answer` says it.
     ticks: follow the timers of the page; period: seconds between two ticks, whatever the page asks for (None: what it asks for).
     updates: the newest finished runs, oldest first; on_update: called for each. `started` runs were asked for, `finished` ones answered.
     """
@@ -71,6 +74,7 @@ class Reader:
     page: str = ""
     query: str = ""
     ticks: bool = True
+    answers: bool = True
     period: float | None = None
     on_update: Callable[[Update], None] | None = None
     updates: deque[Update] = field(default_factory=lambda: deque(maxlen=2000))
@@ -90,6 +94,8 @@ class Reader:
         self._asked: dict[tuple[str, ...], float] = {}
         self._answer: Update | None = None
         self._sending: set[asyncio.Task] = set()
+        self.pictures: list[int] = []
+        """The numbers of those that have arrived."""
         self._run, self._fragments, self._session, self._script = "", (), "", ""
         self._changed = asyncio.Event()
 
@@ -156,6 +162,17 @@ class Reader:
     async def send(self, data: bytes) -> None:
         """Any bytes, also such as no frontend would send. Raises ConnectionClosed where the connection is gone."""
         await self._socket.send(data)
+
+    async def answer(self) -> None:
+        """Say that the last picture has arrived, as the page does at once."""
+        where, view = next((w, e) for w, e in self._views_now() if e.component_name == CONNECTION)
+        self._views[view.id] = WidgetState(id=view.id, json_value=json.dumps({"painted": self.pictures[-1]}))
+        await self.rerun(self._places[where].message.delta.fragment_id)
+
+    def _views_now(self) -> Iterator[tuple[tuple[int, ...], BidiComponent]]:
+        for where, place in self._places.items():
+            if place.message.delta.new_element.HasField("bidi_component"):
+                yield where, place.message.delta.new_element.bidi_component
 
     async def press(self, key: str) -> None:
         """Press the button with this key."""
@@ -250,10 +267,15 @@ class Reader:
             self._finish(message.script_finished)
 
     def _hold_script(self, view: BidiComponent) -> None:
-        """Answer as the page does, that it holds the script of a canvas view: it is sent along until then."""
-        if view.id not in self._views:
+        """Answer as the page does, that it holds the script of a canvas view, which is sent along until then, and which picture has arrived."""
+        if view.id not in self._views or view.component_name == CONNECTION:
             data = json.loads(view.bytes or view.json or "{}")
             held = {"script": data.get("script", {}).get("version", "")}
+            if view.component_name == CONNECTION:
+                self.pictures.append(data["picture"])
+                if not self.answers:
+                    return
+                held["painted"] = data["picture"]  # said with the next tick: one message less than the page sends
             self._views[view.id] = WidgetState(id=view.id, json_value=json.dumps(held))
 
     def _follow(self, fragment: str, interval: float) -> None:

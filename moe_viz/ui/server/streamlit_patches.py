@@ -13,15 +13,18 @@ is stopped before it has begun takes the press that it was for with it.
 *A tick that is behind.* Every request repeats the values of all widgets, as the browser last had them. A tick sent before a value that the script
 has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back.
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
+*A line slower than the page.* Timers ask and runs are sent whether or not the browser has got the last ones (see `in_flight`): no tick is run while
+a picture is on its way, and what is run for a press is held back until it has arrived; what a still newer run replaces is never sent.
 
 There is no setting for any of them (without `fastReruns`, clicks on the other pages get lost instead).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -41,16 +44,21 @@ from streamlit.runtime.fragment import ThreadState
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
+from streamlit.runtime.state.common import user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState
 from streamlit.web.server.server_util import get_url
 
 from moe_viz import logs
+from moe_viz.components.connection import NAME as CONNECTION
+from moe_viz.ui.server.in_flight import InFlight
 
 log = logging.getLogger(__name__)
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 """Kinds of widget state that say that something was pressed, rather than what is chosen."""
+MOST_COUNTED = 50
+"""Buttons whose presses are counted; the longest unpressed is forgotten first."""
 MOST_PRESSES = 20
 """That wait to be heard at once; more than any reader can press, few enough for a visitor who floods the server."""
 SOON_S = 0.005
@@ -160,6 +168,13 @@ def set_timer(seconds: float) -> None:
         get_script_run_ctx().enqueue(message)
 
 
+def presses_heard() -> dict[str, int]:
+    """How often the session whose page is being drawn has sent each of its buttons, by key; empty outside a server."""
+    context = get_script_run_ctx()
+    desk = getattr(context.session_state, "_desk", None) if context else None
+    return dict(desk.heard) if desk else {}
+
+
 # -- requests --------------------------------------------------------------------------------------------------------------
 
 
@@ -169,15 +184,19 @@ class Whereabouts:
     def __init__(self) -> None:
         self.page: str | None = None
         self.left: str | None = None
+        self.moved = False
+        """Whether the last request was the reader's, for another page."""
 
     def accepts(self, request: ClientState | None) -> bool:
         """Whether to run what is asked. A request of a whole page moves the session there; a fragment's cannot."""
+        self.moved = False
         if request is None:
             return True
         asked = request.page_script_hash or None  # a freshly opened browser does not know it yet
         if request.fragment_id and asked is not None and asked == self.left:
             return False
         if asked != self.page:
+            self.moved = None not in (asked, self.page) and not request.fragment_id
             self.page, self.left = asked, None if request.fragment_id or asked is None else self.page
         return True
 
@@ -195,12 +214,25 @@ class Desk:
         """What the browser said of each widget in its last request."""
         self.asked = self.asked_whole = 0
         """Number of the last request, and of the last one for the whole page."""
+        self.in_flight = InFlight()
+        self._answers: dict[str, bytes] = {}
+        self.heard: dict[str, int] = {}
+        """How often each button was sent, by its key."""
 
-    def ask(self, request: ClientState | None, runner: Any | None) -> bool:
-        """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops."""
+    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None) -> bool:
+        """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops; `line`: the
+        connection that it came by."""
         if not self.whereabouts.accepts(request) or repeats_a_press(request):
             return False
+        if self.whereabouts.moved:
+            self.in_flight.give_up()
+        if request is not None and self._is_only_an_answer(request):
+            return False
+        if request is not None and request.is_auto_rerun and self.in_flight.waits(line):
+            return False
         self.asked += 1
+        if request is not None and not request.is_auto_rerun:
+            self._count(presses(request.widget_states))
         if request is None or not request.fragment_id:
             self.asked_whole = self.asked
         if request is not None:
@@ -215,6 +247,30 @@ class Desk:
                 waiting = self._unheard | presses(request.widget_states)
                 self._unheard, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
+
+    def _is_only_an_answer(self, request: ClientState) -> bool:
+        """Hear which picture the browser has painted last; whether it has asked for nothing else than to be heard. If it says more of its widgets
+        on that occasion, it is a tick's request: nobody has pressed or turned anything."""
+        answers = {
+            widget.id: widget.SerializeToString() for widget in request.widget_states.widgets if is_answer(widget)
+        }
+        for widget in request.widget_states.widgets:
+            if is_answer(widget):
+                self.in_flight.arrive(painted(widget))
+        is_new, self._answers = answers != self._answers, answers
+        if not is_new or request.is_auto_rerun or not request.fragment_id or presses(request.widget_states):
+            return False
+        request.is_auto_rerun = True
+        others = (widget for widget in request.widget_states.widgets if widget.id not in answers)
+        return all(self._reported.get(widget.id) == widget.SerializeToString() for widget in others)
+
+    def _count(self, pressed: Iterable[str]) -> None:
+        for widget in pressed:
+            key = user_key_from_element_id(widget)
+            if key is not None:
+                self.heard[key] = self.heard.pop(key, 0) + 1
+        while len(self.heard) > MOST_COUNTED:
+            del self.heard[next(iter(self.heard))]
 
     def _say_only_what_is_new(self, widgets: WidgetStates, runner: Any | None) -> None:
         """Leave what the reader has not changed since the last request; but repeat what waits to be run, because this takes its place."""
@@ -246,6 +302,29 @@ def presses(widgets: WidgetStates | None) -> dict[str, WidgetState]:
     """Those among the widgets, by id, that have been pressed."""
     found = widgets.widgets if widgets is not None else ()
     return {widget.id: widget for widget in found if widget.WhichOneof("value") in TRIGGERS}
+
+
+def is_answer(widget: WidgetState) -> bool:
+    """Whether this is the page's end of the line, see `components.connection`: it stands under its name on every page."""
+    return widget.WhichOneof("value") == "json_value" and widget.id.endswith(f"-{CONNECTION}")
+
+
+def painted(widget: WidgetState) -> int | None:
+    """The number of the last picture on the page, as an answer says it; None where it says anything else."""
+    try:
+        said = json.loads(widget.json_value)
+    except ValueError:
+        return None
+    number = said.get("painted") if isinstance(said, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def picture(message: ForwardMsg) -> int | None:
+    """The number of the picture whose last part this message is; None for all other messages."""
+    if message.WhichOneof("type") != "delta" or not message.delta.new_element.HasField("bidi_component"):
+        return None
+    view = message.delta.new_element.bidi_component
+    return json.loads(view.bytes)["picture"] if view.component_name == CONNECTION else None
 
 
 def repeats_a_press(request: ClientState | None) -> bool:
@@ -285,6 +364,18 @@ def is_wanted(message: BackMsg) -> bool:
     return kind in MESSAGES
 
 
+def _line(session: AppSession) -> Any:
+    """What the session's browser is connected by now; another one after it was cut."""
+    return runtime.get_instance().get_client(session.id) if runtime.exists() else None
+
+
+def _holds_a_whole_page(session: AppSession) -> bool:
+    """Whether a run of the whole page has still to be sent, because a picture is on its way."""
+    if not _desk(session._session_state).in_flight.waits(_line(session)):
+        return False
+    return any(m.HasField("new_session") and not m.metadata.run.fragment_ids for m in session._browser_queue._queue)
+
+
 _guarding = threading.Lock()
 
 
@@ -300,6 +391,7 @@ def _guard() -> None:
     take = AppSession.handle_backmsg
     ask, start, create = AppSession.request_rerun, AppSession._create_scriptrunner, SafeSessionState.__init__
     begin, finish = SafeSessionState.on_script_will_rerun, SafeSessionState.on_script_finished
+    flush = AppSession.flush_browser_queue
 
     @wraps(take)
     def handle_backmsg(session: AppSession, message: BackMsg) -> None:
@@ -313,9 +405,38 @@ def _guard() -> None:
         fragment = client_state.fragment_id if client_state is not None else ""
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
-        session._moe_viz_desk = _desk(session._session_state)
-        if session._moe_viz_desk.ask(client_state, session._scriptrunner):
+        desk = session._moe_viz_desk = _desk(session._session_state)
+        if fragment and not client_state.is_auto_rerun and _holds_a_whole_page(session):
+            client_state.fragment_id = (
+                ""  # what this part of the page is told anew would be taken out of the whole page that is held back
+            )
+        waited, line = desk.in_flight.picture, _line(session)
+        if desk.ask(client_state, session._scriptrunner, line):
             ask(session, client_state)
+        if waited is not None and desk.in_flight.picture is None:
+            session._message_enqueued_callback()
+
+    @wraps(flush)
+    def flush_browser_queue(session: AppSession) -> list[ForwardMsg]:
+        queue, flight, line = session._browser_queue, _desk(session._session_state).in_flight, _line(session)
+        if queue.is_empty():
+            return []
+        seconds = flight.waits(line)
+        runs = (at for at, message in enumerate(queue._queue) if message.HasField("new_session"))
+        end = (
+            next(runs, len(queue)) if seconds else len(queue)
+        )  # what is left of the run that the picture belongs to goes at once
+        messages = flush(session) if end else []
+        messages, held = messages[:end], messages[end:]
+        for message in held:
+            queue.enqueue(message)
+        if seconds and not queue.is_empty() and flight.waited_for != flight.picture:
+            flight.waited_for = flight.picture
+            session._event_loop.call_later(seconds, session._message_enqueued_callback)
+        for message in messages:
+            if (number := picture(message)) is not None:
+                flight.send(number, line)
+        return messages
 
     @wraps(start)
     def create_scriptrunner(session: AppSession, asked: RerunData) -> None:
@@ -359,6 +480,7 @@ def _guard() -> None:
 
     AppSession.handle_backmsg = handle_backmsg
     AppSession.request_rerun = request_rerun
+    AppSession.flush_browser_queue = flush_browser_queue
     AppSession._create_scriptrunner = create_scriptrunner
     SafeSessionState.__init__ = one_lock
     SafeSessionState.on_script_will_rerun = on_script_will_rerun

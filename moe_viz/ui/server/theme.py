@@ -21,6 +21,7 @@ CSS = """
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
 .st-key-remember { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-connection) { position: absolute; }
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
 [data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }

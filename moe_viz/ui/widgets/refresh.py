@@ -8,14 +8,18 @@ thirty pages that were opened at once would otherwise ask at once, every second,
 from __future__ import annotations
 
 import math
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
+from itertools import count
 
 import streamlit as st
 
+from moe_viz.components.connection import LABELS, NAME, connection
 from moe_viz.engine.client import LocalEngine
 from moe_viz.settings import settings
 from moe_viz.ui.server import streamlit_patches
@@ -35,7 +39,7 @@ TOLERANCE = 0.06
 """Part of the interval by which a page may tick beside its place."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Places at multiples of this, modulo 1, are spread evenly however many there are (Weyl's sequence)."""
-STATE = "pace"
+STATE, PICTURES = "pace", "pictures"
 
 
 class OneAtATime:
@@ -124,10 +128,28 @@ def crowd() -> Crowd:
 
 
 def ticking(tick: Callable[[], None], wish: float) -> None:
-    """Draw a page's live part and keep it ticking, every `wish` seconds where the crowd allows that."""
+    """Draw a page's live part and keep it ticking, every `wish` seconds where the crowd and the reader's line allow that."""
     interval = crowd().interval(wish)
     st.session_state[STATE] = Pace(wish, interval, interval)
-    st.fragment(tick, run_every=interval)()
+    st.fragment(_answered(tick), run_every=interval)()
+
+
+def _answered(tick: Callable[[], None]) -> Callable[[], None]:
+    """A tick, and with it what tells the server that the picture has arrived: it stands first, where nothing moves it, and is drawn last."""
+
+    @wraps(tick)  # Streamlit tells parts of pages from each other by their functions' names
+    def picture() -> None:
+        with st.container(key="live_part"):
+            end_of_the_line = st.container(key="connection")
+            tick()
+        numbers = st.session_state.setdefault(
+            PICTURES, count(secrets.randbelow(2**32))
+        )  # no session takes another's for its own
+        every, labels = st.session_state[STATE].sent, {name: _(text) for name, text in LABELS.items()}
+        with end_of_the_line:
+            connection(next(numbers), key=NAME, every=every, heard=streamlit_patches.presses_heard(), labels=labels)
+
+    return picture
 
 
 def keep(wish: float | None = None) -> None:

@@ -1,0 +1,172 @@
+"""One picture at a time on the way to a browser, and presses before pictures, whatever the line is like."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+
+from moe_viz.components.connection import NAME
+from moe_viz.ui.server.in_flight import FIRST_PATIENCE_S, PATIENCE_S, InFlight
+from moe_viz.ui.server.streamlit_patches import MOST_COUNTED, Desk, painted
+from tests.browser.lab import server
+from tests.websocket import Reader
+
+OLD, NEW = object(), object()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_a_picture_is_waited_for_until_the_browser_has_painted_that_very_one(clock):
+    flight = InFlight(clock)
+    assert not flight.waits(OLD)
+    flight.send(7, OLD)
+    assert flight.waits(OLD) and not flight.arrive(6) and not flight.arrive(None) and flight.waits(OLD)
+    assert flight.arrive(7) and not flight.waits(OLD) and not flight.arrive(7)
+
+
+def test_nothing_is_on_its_way_over_a_new_line(clock):
+    flight = InFlight(clock)
+    flight.send(7, OLD)
+    assert not flight.waits(NEW)
+
+
+def test_a_browser_that_never_answers_is_not_left_without_pictures(clock):
+    flight = InFlight(clock)
+    flight.send(7, OLD)
+    clock.now += FIRST_PATIENCE_S
+    assert not flight.waits(OLD)
+    flight.send(8, OLD)
+    flight.arrive(8)
+    flight.send(9, OLD)
+    clock.now += PATIENCE_S - 0.1
+    assert flight.waits(OLD), "one that can answer is a slow line"
+    clock.now += 0.2
+    assert not flight.waits(OLD)
+
+
+def answer(number):
+    return WidgetState(id=f"$$ID-1-{NAME}", json_value=json.dumps({"painted": number}))
+
+
+def asked(*widgets, auto=False, fragment="f", page="lab"):
+    return ClientState(
+        widget_states=WidgetStates(widgets=widgets), fragment_id=fragment, page_script_hash=page, is_auto_rerun=auto
+    )
+
+
+def at_a_desk(*widgets):
+    """One that has had a request with these widgets, and has sent picture 7 since."""
+    desk = Desk()
+    assert desk.ask(asked(*widgets, fragment=""), None, OLD)
+    desk.in_flight.send(7, OLD)
+    return desk
+
+
+def test_no_tick_is_run_while_a_picture_is_on_its_way():
+    desk = at_a_desk()
+    assert not desk.ask(asked(auto=True), None, OLD)
+    assert desk.ask(asked(answer(7), auto=True), None, OLD), "the tick itself may bring the answer"
+
+
+def test_a_press_is_run_while_a_picture_is_on_its_way():
+    press = WidgetState(id="$$ID-2-play", trigger_value=True)
+    assert at_a_desk().ask(asked(press, fragment=""), None, OLD)
+    assert at_a_desk().ask(asked(press), None, OLD)
+
+
+def test_an_answer_is_heard_and_draws_nothing():
+    k = WidgetState(id="$$ID-3-k", int_value=2)
+    desk = at_a_desk(k)
+    assert not desk.ask(asked(k, answer(7)), None, OLD)
+    assert not desk.in_flight.waits(OLD)
+
+
+def test_an_answer_that_carries_a_press_or_a_turned_knob_is_run():
+    turned = asked(WidgetState(id="$$ID-3-k", int_value=3), answer(7))
+    assert at_a_desk(WidgetState(id="$$ID-3-k", int_value=2)).ask(turned, None, OLD)
+    assert at_a_desk().ask(asked(WidgetState(id="$$ID-2-play", trigger_value=True), answer(7)), None, OLD)
+
+
+def test_the_picture_of_a_page_that_is_left_is_not_waited_for():
+    desk = at_a_desk()
+    desk.ask(asked(fragment="", page="gates"), None, OLD)
+    assert not desk.in_flight.waits(OLD)
+
+
+@pytest.mark.parametrize(
+    "said", ["", "[]", "{", "null", '{"painted": true}', '{"painted": "7"}', '{"painted": 7.5}', "9" * 5000]
+)
+def test_what_is_no_answer_is_none(said):
+    assert painted(WidgetState(id=f"$$ID-1-{NAME}", json_value=said)) is None
+
+
+def test_presses_are_counted_by_button_and_the_counts_are_few():
+    desk = Desk()
+    for _ in range(3):
+        desk.ask(asked(WidgetState(id="$$ID-2-play", trigger_value=True), fragment=""), None)
+    assert desk.heard == {"play": 3}
+    for number in range(500):
+        desk.ask(asked(WidgetState(id=f"$$ID-2-b{number}", trigger_value=True), fragment=""), None)
+    assert len(desk.heard) == MOST_COUNTED and "b499" in desk.heard
+
+
+@pytest.fixture(scope="module")
+def address():
+    with server("tests/ui/server/picture_app.py", env={"MOE_VIZ_HOME": ""}) as (address, _process):
+        yield address
+
+
+def number(reader):
+    return int(re.search(r"\d+", reader.text("picture"))[0])
+
+
+def test_the_next_picture_is_sent_when_the_last_has_arrived_and_a_press_shows_with_it(address):
+    async def drive():
+        reader = await Reader(address, period=0.02, answers=False).open()
+        await reader.until(lambda r: r.finished >= 1)
+        for arrived in (2, 3, 4):
+            await reader.answer()
+            await reader.until(lambda r, n=arrived: len(r.pictures) == n)
+        asked_for = reader.started
+        while reader.started < asked_for + 20:
+            await asyncio.sleep(0.02)
+        for _ in range(5):
+            await reader.press("press")
+        await asyncio.sleep(0.3)
+        assert len(reader.pictures) == 4, "one in flight, however often the timer asks and a button is pressed"
+        assert reader.text("words") == "pressed 0", "what the presses have drawn waits behind it"
+        drawn = number(reader)
+        await reader.answer()
+        await reader.until(lambda r: r.text("words") != "pressed 0")
+        await asyncio.sleep(0.2)
+        assert len(reader.pictures) == 5 and reader.text("picture").endswith(reader.text("words"))
+        assert number(reader) > drawn + 1, "what was old by then was never sent"
+        assert not reader.errors
+        await reader.close()
+
+    asyncio.run(drive())
+
+
+def test_a_new_line_gets_a_picture_at_once(address):
+    async def drive():
+        reader = await Reader(address, period=0.02, answers=False).open()
+        await reader.until(lambda r: len(r.pictures) == 1 and r.finished == 1)
+        reader.cut()
+        await reader.open()
+        await reader.until(lambda r: len(r.pictures) == 2, seconds=FIRST_PATIENCE_S - 2)
+        await reader.close()
+
+    asyncio.run(drive())
