@@ -127,7 +127,7 @@ def test_a_permalink_opens_the_same_state(address, page):
     other = page.context.browser.new_context().new_page()
     other.goto(link)
     wait_for_step(other, 2)
-    assert shown(other) == shown(page)
+    expect(other.locator(".st-key-shown_k")).to_have_text(shown(page), timeout=SLOW)
     assert other.url == link
     expect(other.locator(".st-key-shared_run")).to_be_visible(timeout=SLOW)
     page.wait_for_function("document.cookie.includes('moe_viz_runs')", timeout=SLOW)
