@@ -81,7 +81,7 @@ class Update:
     """Answer to `read`: the newest snapshot and the history rows the page has not seen.
 
     history: columns `epoch` (rises with each restart of the run), `step` and one per scalar metric / per layer (`drop_rate.0`) / per
-    expert (`load.0.3`); at most 200 rows, evenly thinned where more are new.
+    expert (`load.0.3`); at most 200 rows, evenly thinned where more are new. To a page that has seen none: of the present beginning only.
     """
 
     snapshot: Snapshot

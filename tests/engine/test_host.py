@@ -177,6 +177,22 @@ def test_history_is_incremental_and_bounded(make, clock):
     assert restarted.epoch == 1 and restarted.history[["epoch", "step"]].to_numpy().tolist() == [[1, 1]]
 
 
+def test_after_a_reset_nothing_of_the_old_beginning_is_shown(make, clock):
+    """Also while paused, when the new one has no row yet; who has seen the old rows still gets all that is new."""
+    host = make()
+    run = host.open(config(), playing=False)
+    for _ in range(5):
+        host.step_once(run)
+    seen = host.read(run)
+    assert seen.history["step"].tolist() == [1, 2, 3, 4, 5]
+    host.reset(run)
+    update = host.read(run)
+    assert (update.epoch, update.snapshot.step, len(update.history)) == (1, 0, 0)
+    host.step_once(run)
+    for since in (None, (seen.epoch, 5)):
+        assert host.read(run, since).history[["epoch", "step"]].to_numpy().tolist() == [[1, 1]]
+
+
 def test_unread_run_pauses_is_released_and_comes_back(make, clock):
     host = make([0.01])
     run, read = host.open(config()), host.open(config())

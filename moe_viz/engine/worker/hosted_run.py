@@ -245,7 +245,9 @@ class HostedRun:
     def update(self, since: tuple[int, int] | None = None, now: float = math.inf, detail: Detail = Detail()) -> Update:
         """The answer to a reader."""
         snapshot = self.snapshot(not self.playing, now, detail)
-        history = self.trainer.history.rows(since, limit=detail.rows)
+        # a reader who has seen nothing is shown the present beginning only: after a reset the old run's curves are not its own
+        beginning = self.trainer.epoch if since is None else None
+        history = self.trainer.history.rows(since, limit=detail.rows, epoch=beginning)
         playing, epoch = self.playing and self.healthy, self.trainer.epoch
         played = None if self.replay is None else (self.replay.done, self.replay.total)
         return Update(snapshot, history, playing, epoch, self.take_notices(), self.lead.rate(now), played)
