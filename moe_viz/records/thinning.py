@@ -50,8 +50,9 @@ def shown(epochs: np.ndarray, steps: np.ndarray, measured: np.ndarray, limit: in
     The newest epoch decides how fine the grid is; of older epochs, what there is room for.
     """
     last = int(steps[-1])
-    keep = on_grid(steps, stride_for(last, dense_limit(limit))) if dense_limit(limit) else np.zeros(len(steps), bool)
-    most = limit // MOST_SPARSE
+    # a run without a sparse column needs no room for one
+    most, dense = (limit // MOST_SPARSE, dense_limit(limit)) if measured.any() else (0, limit - 1)
+    keep = on_grid(steps, stride_for(last, dense)) if dense else np.zeros(len(steps), bool)
     if most:
         keep |= first_measured(epochs, steps, measured, stride_for(last, most))
     keep[-1] = True
