@@ -49,17 +49,21 @@ class Chosen:
 def besides(
     before: RunConfig, after: RunConfig, asked: dict[str, Any], show: Callable[[str, Any], str] | None = None
 ) -> Sentence | None:
-    """What a switch of the gate has changed beside what was asked; None where nothing. show: a word and its value, as a text.
+    """What a switch of the gate or the task has changed beside what was asked; None where nothing. show: a word and its value, as a text.
 
     Where both gates mean different things by one word, nothing was changed: it is another knob.
     """
-    if before.router.name == after.router.name:
+    switched = "task" if before.task.name != after.task.name else "router"
+    if getattr(before, switched).name == getattr(after, switched).name:
         return None
     old, new, was, fields = before.flat(), after.flat(), before.fields(), after.fields()
-    words = [word for word in fields if word in was and was[word].title == fields[word].title and old[word] != new[word]]
+    words = [
+        word for word in fields if word in was and was[word].title == fields[word].title and old[word] != new[word]
+    ]
     show = show or (lambda _word, value: write(value))
-    changes = [(fields[word].title or word, show(word, old[word]), show(word, new[word])) for word in words if word not in asked]  # fmt: skip
-    return Sentence(N_("The new gate also changes: {changes}."), changes=Knobs(changes)) if changes else None
+    changes = [(fields[word].title or word, show(word, old[word]), show(word, new[word])) for word in words if word not in (*asked, "router", "task")]  # fmt: skip
+    texts = {"task": N_("The new task also changes: {changes}."), "router": N_("The new gate also changes: {changes}.")}
+    return Sentence(texts[switched], changes=Knobs(changes)) if changes else None
 
 
 def _allowed(config: RunConfig, knobs: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from moe_viz.spec import RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
@@ -13,23 +13,36 @@ from moe_viz.spec.sentence import Knobs, Sentence
 SUSPECTS = ("lr", "balance_coef", "z_coef", "router", "k", "shared_vector")
 """Knobs whose values are named when a run diverges."""
 
-LONGEST = 24
+LONGEST = 40
 """Characters of a changed value that are told."""
 
 
 def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
     """The run began again because these words cannot change while it trains."""
     old, new = before.flat(), after.flat()
-    changes = Knobs((after.fields()[word].title, _short(old[word]), _short(new[word])) for word in sorted(words))
+    changes = Knobs(_change(after.fields()[word].title, word, old[word], new[word]) for word in sorted(words))
     return Sentence(
         N_("Restarted from step 0, because this cannot change in a running model: {changes}."), changes=changes
     )
 
 
-def _short(value: Any) -> str:
-    """A value as it stands in a link; of a long one, such as painted points, the beginning."""
-    text = write(value) or "–"
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+def _change(title: str, word: str, old: Any, new: Any) -> tuple[str, ...]:
+    """Title, old and new value as a reader calls them; the title alone where a value is a code, such as that of painted points."""
+    values = _said(word, old), _said(word, new)
+    return (title, *values) if all(0 < len(value) <= LONGEST for value in values) else (title,)
+
+
+def _said(word: str, value: Any) -> str:
+    """A value in the reader's words, which a page can translate."""
+    if word == "router":
+        return ROUTER_OPTIONS[value].facts.title
+    if word == "task":
+        return TASK_OPTIONS[value].title
+    if isinstance(value, bool):
+        return N_("on") if value else N_("off")
+    if value is None:
+        return N_("dropless") if word == "capacity_factor" else N_("none")
+    return value.replace("_", " ") if isinstance(value, str) else write(value)
 
 
 def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
@@ -43,7 +56,7 @@ def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
 def diverged(step: int, loss: float, kept: int, config: RunConfig) -> Sentence:
     """Training stopped on a loss or gradient that is not finite."""
     flat, fields = config.flat(), config.fields()
-    knobs = Knobs((fields[word].title, write(flat[word])) for word in SUSPECTS if word in flat)
+    knobs = Knobs((fields[word].title, _said(word, flat[word])) for word in SUSPECTS if word in flat)
     return Sentence(
         N_(
             "Stopped: at step {step} the loss or its gradient was no longer a finite number (loss {loss}), with {knobs}. "

@@ -53,6 +53,7 @@ def test_a_switch_names_the_knobs_it_changes():
     said = besides(config, after, {"router": "switch"})
     assert "k (experts per token) 2 → 1" in said
     assert besides(config, after, {"router": "switch", "k": 1}) is None or "k (" not in besides(config, after, {"router": "switch", "k": 1})  # fmt: skip
+    assert "Balance 0.01 → 0.1" in besides(config, change(config, task="clusters"), {"task": "clusters"})
     assert besides(config, change(config, k=1), {"k": 1}) is None, "no switch, nothing to say"
     assert besides(config, change(config, router="expert_choice"), {"router": "expert_choice"}) is None, (
         "the experts per token of expert choice are another knob than the capacity factor of top-k"

@@ -18,6 +18,7 @@ from moe_viz.ui.session.run import STATE as LAB
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_cookie import MOST, remembered
 from moe_viz.ui.session.watched import lease
+from moe_viz.ui.widgets import notices
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.escape import clean, inert
 from moe_viz.ui.widgets.i18n import _, language
@@ -41,6 +42,7 @@ ROUND, DONE, ALL, DOOMED, GO = "import_round", "my_runs_said", "my_runs_all", "m
 def draw() -> None:
     """My runs: what this browser has started or opened; each can be opened again, named, pinned, taken away as a file, or deleted."""
     theme.apply()
+    notices.line()
     listing()
     importing()
 
@@ -277,7 +279,7 @@ def _do(act: Callable[[], None]) -> bool:
     try:
         act()
     except EngineError as error:
-        st.toast(in_words(error), icon=":material/error:")
+        notices.say(error)
         return False
     return True
 

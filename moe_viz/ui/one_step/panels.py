@@ -15,6 +15,18 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.widgets.i18n import _
 
+AUX = {
+    "balance": N_("balancing loss"),
+    "z": N_("z-loss"),
+    "importance": N_("importance loss"),
+    "load": N_("load loss"),
+    "cmr": N_("budget loss"),
+    "l1": N_("sparsity penalty"),
+    "reinforce": N_("reward term"),
+    "baseline": N_("baseline of the reward"),
+    "entropy": N_("entropy bonus"),
+}
+"""What a router calls its weighted terms -> what a reader calls them."""
 HIDE = "hide_results"
 """Session state of the switch that hides results."""
 MOST_COLUMNS = 8
@@ -46,6 +58,11 @@ def hidden() -> bool:
 def given(symbol: str, value: float, digits: int = 4) -> str:
     """A result that a later line calculates with: its number, or its symbol where the reader is to work it out."""
     return symbol if hidden() else b(value, digits)
+
+
+def result(text: str) -> str:
+    """A result that stands in a table or a sentence; not where the reader is to work it out."""
+    return "?" if hidden() else text
 
 
 def calculation(text: str) -> None:
@@ -90,7 +107,7 @@ def _scores(s: StepStory) -> None:
         powers = np.exp(s.logits)
         columns |= {"e^ℓ": [n(v) for v in powers]}
     if s.score is not None:
-        columns |= {_("score σ(ℓ)"): [n(v) for v in s.score]}
+        columns |= {_("score σ(ℓ)"): [result(n(v)) for v in s.score]}
     per_expert(columns if hidden() else columns | {_("gate p"): [n(v) for v in s.probs]})
     if s.softmax and s.routes:
         e = s.routes[0].expert
@@ -99,7 +116,8 @@ def _scores(s: StepStory) -> None:
     elif s.score is not None and s.routes:
         e = s.routes[0].expert
         st.markdown(_("Sigmoid, each expert by itself; p is the score divided by the sum of all:"))
-        calculation(f"σ = 1 / (1 + e^{b(-s.logits[e])}) = {n(s.score[e])};  p = {n(s.score[e])} / {n(s.score.sum())} = {n(s.probs[e])}")  # fmt: skip
+        calculation(f"σ = 1 / (1 + e^{b(-s.logits[e])}) = {n(s.score[e])}")
+        calculation(f"p = {given('σ', s.score[e])} / {given('Σσ', s.score.sum())} = {n(s.probs[e])}")
     else:
         st.caption(_("Gates p here are not the plain softmax of these logits: this router makes them in its own way (noise, other scores)."))  # fmt: skip
     if s.row is None:
@@ -130,13 +148,13 @@ def _choice(s: StepStory) -> None:
         st.markdown(_("The choice goes by score plus bias; the bias is raised for idle experts and is not part of the gate."))  # fmt: skip
     columns = {}
     if s.bias is not None and s.score is not None:
-        columns |= {_("score σ(ℓ)"): [n(v) for v in s.score], _("bias"): [n(v) for v in s.bias]}
+        columns |= {_("score σ(ℓ)"): [result(n(v)) for v in s.score], _("bias"): [n(v) for v in s.bias]}
     noise = s.ranking - base
     if not s.plan and np.abs(noise).max() > 1e-6:
         st.markdown(_("Random noise is added before the choice:"))
-        columns |= {_("before"): [n(v) for v in base], _("noise"): [n(v) for v in noise]}
+        columns |= {_("before"): [result(n(v)) if s.score is not None else n(v) for v in base], _("noise"): [n(v) for v in noise]}  # fmt: skip
     if columns or s.plan:
-        per_expert(columns | {_("ranked by"): [n(v) for v in s.ranking]})
+        per_expert(columns | {_("ranked by"): [n(v) if s.plan else result(n(v)) for v in s.ranking]})
     else:
         st.markdown(_("No noise here: experts are ranked by the scores as they are."))
     order = np.argsort(-s.ranking, kind="stable")
@@ -193,7 +211,7 @@ def _sum(s: StepStory) -> None:
             names = [f"{'σ' if s.score is not None else 'p'}{r.expert + 1}" for r in s.routes]
             if math.isclose(gates[0] / sum(gates), s.routes[0].asked, rel_tol=1e-3):
                 st.markdown(_("Combine weights: the chosen gates, divided by their sum."))
-                terms = [n(g) if s.score is not None else given(name, g) for name, g in zip(names, gates, strict=True)]
+                terms = [given(name, g) for name, g in zip(names, gates, strict=True)]
                 calculation(f"w = {terms[0]} / ({' + '.join(terms)}) = {n(s.routes[0].asked)}")
         columns = {_("route"): [_("expert {e}").format(e=r.expert + 1) for r in kept] + ["y"]}
         columns |= {_("weight w"): [n(r.weight) for r in kept] + [""]} if not hidden() else {}
@@ -219,12 +237,12 @@ def _loss(s: StepStory) -> None:
         _("loss"): [_("this token"), _("mean of the batch")],
         _("before the step"): [n(s.loss_before, 5), n(s.batch_before, 5)],
         _("after it, same batch"): [n(s.loss_after, 5), n(s.batch_after, 5)],
-        _("change"): [n(s.loss_after - s.loss_before, 3), n(s.batch_after - s.batch_before, 3)],
+        _("change"): [result(n(s.loss_after - s.loss_before, 3)), result(n(s.batch_after - s.batch_before, 3))],
     })  # fmt: skip
     charged = {name: term for name, term in s.aux.items() if term[1]}
     if charged:
         terms = " + ".join(f"{weight:g} × {n(value)}" for value, weight in charged.values())
-        st.markdown(_("The step minimises the batch's loss plus weighted terms ({terms}):").format(terms=", ".join(charged)))  # fmt: skip
+        st.markdown(_("The step minimises the batch's loss plus weighted terms ({terms}):").format(terms=", ".join(_(AUX.get(name, name)) for name in charged)))  # fmt: skip
         calculation(f"{n(s.batch_before, 5)} + {terms} = {n(s.total, 5)}")
     else:
         st.caption(_("No balancing or other term is weighted in: the batch's loss is all that is minimised."))
@@ -242,7 +260,7 @@ def _gradient(s: StepStory) -> None:
     columns = {}
     if s.dlogits_aux:
         columns |= {_("from the task"): [n(v, 3) for v in s.dlogits_task]}
-        columns |= {name: [n(v, 3) for v in part] for name, part in s.dlogits_aux.items()}
+        columns |= {_(AUX.get(name, name)): [n(v, 3) for v in part] for name, part in s.dlogits_aux.items()}
     per_expert(columns | {_("dL/dℓ"): [n(v) for v in s.dlogits]})
     st.caption(_("A negative number means: the step raises this expert's score for tokens like this one."))
     (first, *rest) = s.routes or [None]
@@ -277,7 +295,8 @@ def _row(s: StepStory) -> None:
         f"v̂ = {given('v', row.new_square)} / (1 − {row.beta2:g}^{row.t}) = {n(row.new_square / (1 - row.beta2**row.t))}"
     )
     st.markdown(_("New weight: old − lr · m̂ / (√v̂ + ε) − lr · decay · old, with lr {lr}, decay {decay:g}:").format(lr=n(row.lr), decay=row.weight_decay))  # fmt: skip
-    calculation(f"{n(row.before, 6)} − {b(row.move, 6)} − {b(row.decay)} = {n(row.after, 6)}")
+    move, decay = given("lr · m̂ / (√v̂ + ε)", row.move, 6), given("lr · decay · w", row.decay)
+    calculation(f"{n(row.before, 6)} − {move} − {decay} = {n(row.after, 6)}")
 
 
 PANELS: dict[str, Callable[[StepStory], None]] = {

@@ -12,9 +12,21 @@ CSS = """
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 2rem; }
 .stMain, .stSidebar { font-variant-numeric: tabular-nums; }
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
+.st-key-head .st-key-story { min-height: 3.22rem; justify-content: center; }
+.st-key-notices { min-height: 1.3rem; margin-block: -0.9rem -0.8rem; }
+.st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; }
+.stTopNavLink:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
+[data-testid^="stTopNav"] a:focus-visible { outline: 3px solid currentColor !important; outline-offset: -3px; }
+.stMultiSelect button[aria-label^="Remove"], .stMultiSelect [data-baseweb="tag"] [role="presentation"] { min-width: 24px; min-height: 24px; }
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
+@media (max-width: 640px) {
+  .st-key-head .st-key-story { min-height: 6.7rem; }
+  .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
+  .st-key-notices { min-height: 2.6rem; }
+  .st-key-about { min-height: 4.6rem; align-content: flex-start; }
+}
 .st-key-buttons button { padding-inline: 0.42rem; }
 .stMainBlockContainer { padding-inline: clamp(1rem, 3vw, 3.5rem); }
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }

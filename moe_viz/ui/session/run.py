@@ -9,10 +9,12 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Continuation, Engine, Update
 from moe_viz.spec import RunConfig, change, needs_restart, plain
+from moe_viz.spec.chosen import Chosen, besides
 from moe_viz.ui.session.permalink import Problem, decode, encode, run_of
 from moe_viz.ui.session.run_cookie import is_id, remembered
 from moe_viz.ui.session.watched import GONE, Notice, Watched, lease
 from moe_viz.ui.widgets.i18n import _, language
+from moe_viz.ui.widgets.knobs import show
 
 STATE = "lab_run"
 Run = TypeVar("Run", bound="SessionRun")
@@ -31,6 +33,7 @@ class SessionRun(Watched[Update]):
     seen: bool = False
     continuation: Continuation | None = None
     shared: bool = False
+    chosen: Chosen = field(default_factory=Chosen)
     charted: tuple[float, str | None, Update] | None = None
     """When the charts were last made, for which run, and from what (see `widgets.charts.for_charts`)."""
     kept: ClassVar[bool] = True
@@ -60,7 +63,7 @@ class SessionRun(Watched[Update]):
             self.playing, self.changed = look.playing, True
         shown = look.snapshot
         if shown.state != "failed" and shown.config != self.config.flat():
-            self.config, self.changed = RunConfig.from_flat(shown.config), True
+            self.config, self.changed, self.chosen = RunConfig.from_flat(shown.config), True, Chosen()
 
     def forget(self) -> None:
         self.run_id, self.shared, self.continuation, self.charted = None, False, None, None
@@ -74,7 +77,9 @@ class SessionRun(Watched[Update]):
 
     def turn(self, **knobs: Any) -> None:
         """Turn knobs: the config first (it validates), then the running model. A knob that either refuses stays where it was."""
+        asked = knobs
         try:
+            knobs = self.chosen.recall(self.config, asked)
             wanted = change(self.config, **knobs)
         except ValueError as error:
             self.notices.append(plain(error, _))
@@ -84,6 +89,9 @@ class SessionRun(Watched[Update]):
             if said is None:
                 return
             self.notices.extend(said)
+        self.chosen.learn(self.config, asked)
+        if more := besides(self.config, wanted, asked, show):
+            self.notices.append(more)
         if needs_restart(self.config, wanted):
             self.layer = min(self.layer, wanted.n_layers - 1)
         with self.brief:

@@ -28,7 +28,8 @@ def compare() -> None:
     found = machine()
     st.subheader(_("Compare two moments"), anchor=False)
     source = lab_source(found)
-    if len(source.steps) < 2:
+    found.lacks_moments = len(source.steps) < 2
+    if found.lacks_moments:
         st.info(_("Comparing needs two kept moments; this run has {n}.").format(n=len(source.steps)))
         return
     a, b = found.pins["A"], found.pins["B"]

@@ -63,13 +63,15 @@ def _tick() -> None:
         run.failed(error)
         if run.lost or run.run_id is None:
             st.rerun()
-        tell(run)
 
 
 def _draw() -> None:
     run, found = current(), machine()
     source = lab_source(found)
     tell(run)
+    if found.lacks_moments and len(source.steps) > 1:
+        found.lacks_moments = False
+        st.rerun()
     branch = branch_source(found)
     found.shows_branch = branch is not None and bool(st.session_state.get("moment_run", found.shows_branch))
     _head(source)

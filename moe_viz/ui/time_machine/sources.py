@@ -71,6 +71,8 @@ class Machine:
     shows_branch: bool = False
     draft: RunConfig | None = None
     word: str = "balance_coef"
+    lacks_moments: bool = False
+    """The part of the page that does not tick has found too few moments to compare."""
     problem: EngineError | None = None
     read_at: float = 0.0
     sources: dict[str, Source] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui.server import theme
 from moe_viz.ui.twins.gaps import gaps, losses, names
 from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, lab_config, session_twins
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.escape import inert
@@ -96,7 +96,7 @@ def _choose_value(found: Twins, value: object) -> None:
     try:
         change(found.base, **{found.word: value})
     except ValueError as error:
-        st.toast(inert(plain(error, _)))
+        notices.say(plain(error, _))
         return
     found.choose(value=value)
 

@@ -9,6 +9,7 @@ import streamlit as st
 from moe_viz.engine.protocol import Full
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
+from moe_viz.ui.widgets import notices
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.words import in_words
 
@@ -23,8 +24,9 @@ def tell(run: Watched[Any]) -> None:
         run.changed = False
         st.rerun()
     for notice in run.notices:
-        st.toast(in_words(notice))
+        notices.say(notice)
     run.notices.clear()
+    notices.line()
     if run.lost:
         with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
             lost = _("The training process stopped. What it trained was saved a few seconds ago; nothing else is lost.")

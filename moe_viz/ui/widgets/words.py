@@ -28,7 +28,10 @@ def in_words(said: EngineError | Sentence | str) -> str:
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, Knobs):
-        return ", ".join(Knobs.write(_(title), *map(inert, values)) for title, *values in value.parts)
+        return ", ".join(
+            Knobs.write(_(title), *(_(value) if is_ours(value) else inert(value) for value in values))
+            for title, *values in value.parts
+        )
     if isinstance(value, Sentence):
         return in_words(value)
     return inert(value) if isinstance(value, str) else value

@@ -39,8 +39,9 @@ def test_all_routers_one_after_another(lab):
     for router in ROUTER_OPTIONS:
         lab.selectbox(key="router").set_value(router).run()
         run = lab.session_state["lab_run"]
-        said = [toast.value for toast in lab.toast]
-        assert not lab.exception and not run.lost and all(text.startswith("Switched") for text in said), (router, said)
+        said = [text for _when, text in lab.session_state["notices"].lines]
+        ours = ("Switched", "The new gate also changes")
+        assert not lab.exception and not run.lost and all(text.startswith(ours) for text in said), (router, said)
         assert run.latest.snapshot.config["router"] == router
         engine().step_once(run.run_id)
         assert run.poll().snapshot.state in ("running", "paused"), router

@@ -11,7 +11,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.session import watched
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.time_machine import sources
+from moe_viz.ui.time_machine import compare, sources
 from moe_viz.ui.time_machine.sources import Machine, recorded_source, start_branch
 from moe_viz.ui.twins.runs import Twins
 
@@ -118,3 +118,20 @@ def test_words_that_change_the_data_are_not_offered():
     words = Twins(RunConfig()).words()
     assert {"balance_coef", "router", "k", "n_experts", "lr"} <= set(words)
     assert not {"seed", "task", "batch_tokens", "n_layers", "tokenizer", "block"} & set(words)
+
+
+def test_the_newest_moment_is_the_newest_when_it_is_pinned(engine, monkeypatch):
+    run, kept = SessionRun(SMALL, engine.open(SMALL, playing=False)), Machine(at=1)
+    for module in (sources, compare):
+        monkeypatch.setattr(module, "current", lambda: run)
+    monkeypatch.setattr(compare, "machine", lambda: kept)
+    for _ in range(2):  # the button was drawn between them
+        engine.step_once(run.run_id)
+        run.poll()
+    assert compare.lab_source(kept).steps[-1] == 2
+    for _ in range(3):
+        engine.step_once(run.run_id)
+        engine.read(run.run_id)
+    kept.read_at = 0.0
+    compare._pin_both(kept)
+    assert kept.pins == {"A": engine.keyframe_steps(run.run_id)[0][1], "B": 5} and kept.at == 1
