@@ -126,7 +126,14 @@ def _key_of_experts(n_experts: int, translate: Translate) -> dict[str, Any] | No
     if not 1 < n_experts <= 2 * len(COLORS):
         return None
     look = {"orient": "top", "titleOrient": "left", "symbolType": "square", "symbolSize": 70, "offset": 0}
-    return {**look, "title": translate(N_("expert")), "columns": n_experts, "columnPadding": 6, "labelFontSize": 11}
+    return {
+        **look,
+        "title": translate(N_("expert")),
+        "columns": n_experts,
+        "columnPadding": 6,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+    }
 
 
 def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:

@@ -97,6 +97,66 @@ def overlay(
     return compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
 
 
+NEAR, APART = 0.05, 0.15
+"""Spread of curves, in parts of the range that they cover, below which they are called near-equal, and above which no longer."""
+
+
+def spread(histories: Mapping[str, pd.DataFrame], column: str) -> float | None:
+    """How far the runs' curves lie apart over the newer half of their common steps, in parts of the range that all of them cover.
+
+    None where fewer than two runs have two common measured steps.
+    """
+    frames = [
+        rows[rows["epoch"] == rows["epoch"].max()].set_index("step")[column]
+        for rows in histories.values()
+        if column in rows
+    ]
+    joined = (
+        pd.concat(frames, axis=1).replace([np.inf, -np.inf], np.nan).dropna() if len(frames) > 1 else pd.DataFrame()
+    )
+    if len(joined) < 2:
+        return None
+    values = joined.to_numpy(float)
+    newer = values[len(values) // 2 :]
+    covered = values.max() - values.min()
+    return float((newer.max(1) - newer.min(1)).max() / covered) if covered > 0 else 0.0
+
+
+def differences(
+    histories: Mapping[str, pd.DataFrame],
+    column: str,
+    title: str,
+    translate: Translate = str,
+    *,
+    scale: float = 1.0,
+    form: str = "+.2~g",
+) -> VegaChart:
+    """The same as `overlay`, as differences from the first run, which is the line at 0: what near-equal curves hide from one another.
+
+    Each curve has its run's name at its newest point.
+    """
+    first, *others = histories
+    scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
+    chart = compared(scaled, column, title, translate, form=form, sparse=True, fair=0.0)
+    values = chart.data.drop(columns=first)
+    values[others] = values[others].sub(chart.data[first], axis=0)
+    spec = chart.spec
+    spec["title"]["text"] = translate(N_("{title}: difference from {first}")).format(title=title, first=first)
+    curves = spec["layer"][0]
+    curves["transform"][0]["fold"] = others  # colours and legend keep the first run: it is the line at 0
+    newest = [
+        {"joinaggregate": [{"op": "max", "field": "step", "as": "last"}], "groupby": ["series"]},
+        {"filter": "datum.step === datum.last"},
+    ]
+    names = {
+        "transform": [*curves["transform"], *newest],
+        "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "fontSize": 11, "tooltip": None},
+        "encoding": {"x": curves["encoding"]["x"], "y": curves["encoding"]["y"], "text": {"field": "series"}},
+    }
+    spec["layer"].append(names)
+    return VegaChart(spec, values.dropna(subset=others, how="all").reset_index(drop=True))
+
+
 def _frame(layer: dict, title: str, height: int, translate: Translate) -> dict:
     return {
         "title": heading(title, PROBE, translate),

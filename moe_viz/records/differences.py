@@ -62,7 +62,7 @@ def written(row: Row, value: float | int | None, reference: float | int | None =
     """A value as the table shows it, with its difference from `reference` in brackets; a dash where there is none."""
     if value is None or not np.isfinite(value):
         return "–"
-    text = format(value, row.form).replace(",", "\u202f")
+    text = format(value, row.form).replace(",", "\u202f").replace("-", "−")
     if reference is None or not np.isfinite(reference) or row.name == "step":
         return text
     apart = format(value - reference, "+" + row.form).replace(",", "\u202f").replace("-", "−")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.scenes import play
 from moe_viz.lessons.scenes import POINTS
@@ -56,10 +57,11 @@ def test_charts_and_tables_stand_on_the_page(page):
         "For each expert its share",
         "One dot per expert",
         "Share of the routes asked",
-        "Share of routes dropped",
         "Training loss",
     ):
         page.locator(f'[data-testid="stVegaLiteChart"][aria-label^="{begins}"]').first.wait_for(timeout=SLOW)
+    expect(page.get_by_text("Dropless: no buffers"), "in place of an empty panel").to_be_visible(timeout=SLOW)
+    assert page.locator('[aria-label^="Share of routes dropped"]').count() == 0
     page.get_by_text("The same as tables").click()
     page.wait_for_function(
         "() => document.querySelectorAll('.stMain [data-testid=stDataFrame]').length === 3", timeout=SLOW
@@ -88,3 +90,4 @@ def test_buffers_turn_a_collapse_into_drops(page):
     page.locator(".st-key-play_collapse button").click()
     told = wait_for_story(page, r"Collapsed.*\d+% is dropped")
     assert int(re.search(r"(\d+)% is dropped", told)[1]) > 25
+    page.locator('[data-testid="stVegaLiteChart"][aria-label^="Share of routes dropped"]').first.wait_for(timeout=SLOW)

@@ -1,10 +1,11 @@
 """Pictures beside one another: axes that do not depend on the values, and data that is the record's own."""
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.charts.side_by_side import experts_per_token, matrix, overlay
+from moe_viz.charts.side_by_side import APART, NEAR, differences, experts_per_token, matrix, overlay, spread
 from tests.records.test_differences import trace
 
 
@@ -46,3 +47,33 @@ def test_overlay_puts_runs_on_one_time_axis():
     assert found.data["step"].tolist() == [1, 2, 3]
     assert found.data["A"].tolist() == [6, 4, 2] and found.data["B"].tolist()[:2] == [6, 5]
     assert np.isnan(found.data["B"][2])
+
+
+def runs(gap, n=40):
+    """Two losses that fall from 3 to 1, `gap` apart."""
+    steps = np.arange(1, n + 1)
+    fall = 1 + 2 * np.exp(-steps / 8)
+    return {
+        name: pd.DataFrame({"epoch": 0, "step": steps, "loss": fall + add}) for name, add in (("A", 0.0), ("B", gap))
+    }
+
+
+def test_curves_that_hide_each_other_are_found_and_drawn_as_a_difference_from_a_named_baseline():
+    assert spread(runs(0.02), "loss") < NEAR and spread(runs(0.5), "loss") > APART
+    chart = differences(runs(0.02), "loss", "Loss", scale=10)
+    assert chart.spec["title"]["text"] == "Loss: difference from A"
+    assert "A" not in chart.data and chart.data["B"].to_numpy() == pytest.approx(0.2, abs=1e-6)
+    alt.Chart.from_dict({**chart.spec, "data": {"values": []}})
+    line, zero, names = chart.spec["layer"]
+    assert line["transform"][0]["fold"] == ["B"] and zero["data"]["values"] == [{"fair": 0.0}]
+    assert names["mark"]["type"] == "text" and names["encoding"]["text"] == {"field": "series"}
+    same = overlay(runs(0.02), "loss", "Loss").spec["layer"][0]["encoding"]["color"]["scale"]
+    assert line["encoding"]["color"]["scale"] == same, "a run keeps its colour"
+    assert chart.spec == differences(runs(0.3), "loss", "Loss", scale=10).spec
+
+
+def test_a_spread_needs_two_runs_with_common_steps():
+    one = runs(0.1)
+    assert spread({"A": one["A"]}, "loss") is None and spread(one, "nothing") is None
+    assert spread({"A": one["A"], "B": one["B"].assign(loss=np.nan)}, "loss") is None
+    assert spread({"A": one["A"].assign(loss=1.0), "B": one["B"].assign(loss=1.0)}, "loss") == 0

@@ -179,48 +179,83 @@ def _overlays(found: Comparison) -> None:
     task, layer = TASK_OPTIONS[found.base.task.name], found.layer
     metric, share = _(METRIC_NAMES[task.metric]), {"domain": (0, 1), "form": "%"}
     per_log_e = 1 / math.log(max(found.base.n_experts, 2))
+    look = _look()
+
+    def overlay(column: str, title: str, **more: Any) -> charts.VegaChart:
+        if len(histories) > 1 and _as_differences(look, histories, column):
+            return side_by_side.differences(histories, column, title, _, scale=more.get("scale", 1.0))
+        return side_by_side.overlay(histories, column, title, _, **more)
+
     pictures = {
-        "loss": (side_by_side.overlay(histories, "loss", _("Training loss"), _), _("Training loss of each run.")),
+        "loss": (overlay("loss", _("Training loss")), _("Training loss of each run.")),
         "task_metric": (
-            side_by_side.overlay(
-                histories,
+            overlay(
                 "task_metric",
                 metric.capitalize(),
-                _,
                 sparse=True,
                 **(share if task.metric_goal == "max" else {}),
             ),
             _("Task metric of each run, on held-out data."),
         ),
         "load_entropy": (
-            side_by_side.overlay(histories, f"load_entropy.{layer}", _("Load entropy: even over experts"), _, **share),
+            overlay(f"load_entropy.{layer}", _("Load entropy: even over experts"), **share),
             _("How evenly each run loads its experts."),
         ),
         "token_entropy": (
-            side_by_side.overlay(
-                histories,
+            overlay(
                 f"token_entropy.{layer}",
                 _("Token entropy: unsure about single tokens"),
-                _,
                 scale=per_log_e,
                 **share,
             ),
             _("How unsure each router is about single tokens, in parts of log E."),
         ),
         "max_load": (
-            side_by_side.overlay(histories, f"max_load.{layer}", _("Largest load"), _, **share),
+            overlay(f"max_load.{layer}", _("Largest load"), **share),
             _("Share of the routes that the busiest expert of each run is asked for."),
         ),
     }
     if dropless([update.snapshot for update in found.latest], list(histories.values()), [layer]):
         st.caption(_(DROPLESS))
     else:
-        dropped = side_by_side.overlay(histories, f"drop_rate.{layer}", _("Dropped routes"), _, **share)
+        dropped = overlay(f"drop_rate.{layer}", _("Dropped routes"), **share)
         pictures["drops"] = (dropped, _("Share of routes dropped in each run."))
     columns = st.columns(2)
     for number, (key, (chart, alt)) in enumerate(pictures.items()):
         with columns[number % 2]:
             draw_chart(chart, f"overlay_{key}", alt)
+
+
+def _look() -> str:
+    """How the overlays are drawn: as differences where curves nearly coincide ("auto"), always, or never."""
+    names = {
+        "auto": _("Differences where curves nearly coincide"),
+        "values": _("Values"),
+        "differences": _("Differences"),
+    }
+    picked = st.segmented_control(
+        _("Curves"),
+        list(names),
+        default="auto",
+        format_func=names.get,
+        key="curves",
+        label_visibility="collapsed",
+        required=True,
+    )
+    return picked or "auto"
+
+
+def _as_differences(look: str, histories: dict[str, pd.DataFrame], column: str) -> bool:
+    """Whether these curves are drawn as differences. What is near-equal stays so until it is clearly apart: no chart jumps to and fro."""
+    if look != "auto":
+        return look == "differences"
+    near = st.session_state.setdefault("near_equal", set())
+    apart, one = side_by_side.spread(histories, column), (tuple(histories), column)
+    if apart is None or apart >= side_by_side.APART:
+        near.discard(one)
+    elif apart < side_by_side.NEAR:
+        near.add(one)
+    return one in near
 
 
 def _differences(found: Comparison) -> None:

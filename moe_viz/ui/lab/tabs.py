@@ -16,7 +16,7 @@ from moe_viz.ui.experts.specialise import specialise
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.widgets.charts import METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
+from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 
@@ -30,9 +30,8 @@ def strips(shown: Update, layer: int) -> None:
         return
     task = TASK_OPTIONS[shown.snapshot.config["task"]]
     metric = _(METRIC_NAMES[task.metric])
-    together = (
-        task.metric == "held_out_loss"
-    )  # the one metric with the unit of the loss: others on its axis would look like overfitting
+    unit = LOSS_UNITS[task.metric]
+    together = METRIC_UNITS.get(task.metric) == unit
     losses = {"loss": _("training loss")} | ({"task_metric": metric} if together else {})
     layers = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
     stack = {
@@ -40,7 +39,10 @@ def strips(shown: Update, layer: int) -> None:
             charts.load_over_time(history, layer, n_experts, _),
             _("Share of the routes asked of each expert, over the steps."),
         ),
-        "loss": (charts.curve(history, losses, _("Loss"), _, sparse=True), _("Loss over the steps; lower is better.")),
+        "loss": (
+            charts.curve(history, losses, _("Loss"), _, sparse=True, batch=unit),
+            _("Loss over the steps; lower is better."),
+        ),
     }
     if task.metric_goal == "max":
         chart = charts.curve(
@@ -48,8 +50,8 @@ def strips(shown: Update, layer: int) -> None:
         )
         stack["task_metric"] = (chart, _("Task metric over the steps; higher is better."))
     elif not together:
-        title, unit = metric.capitalize(), METRIC_UNITS[task.metric]
-        chart = charts.curve(history, {"task_metric": metric}, title, _, sparse=True, batch=unit)
+        unit = METRIC_UNITS[task.metric]
+        chart = charts.curve(history, {"task_metric": metric}, metric.capitalize(), _, sparse=True, batch=unit)
         stack["task_metric"] = (chart, _("Task metric over the steps; lower is better."))
     line = _(DROPLESS)
     if not dropless([shown.snapshot], [history], layers):

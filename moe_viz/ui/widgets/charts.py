@@ -21,11 +21,17 @@ METRIC_NAMES = {
     "nmse": N_("error on held-out points"),
 }
 
+LOSS_UNITS = {
+    "held_out_loss": N_("nats per token"),
+    "accuracy": N_("cross-entropy in nats"),
+    "nmse": N_("mean squared error"),
+}
+"""Task metric -> the unit of its task's training loss."""
 METRIC_UNITS = {
-    "held_out_loss": N_("nats per token, as the training loss"),
+    "held_out_loss": N_("nats per token"),
     "nmse": N_("mean squared error over the variance: 1 = always the mean"),
 }
-"""Units of metrics that have one; `held_out_loss` alone has the training loss's."""
+"""Units of metrics that have one. Only what has one unit stands on one axis: elsewhere two curves would look like overfitting."""
 
 CHARTS_S = 1.0
 """Between two drawings of the charts of a run that plays: they cost the page ten times as much as the picture above them, whose frames wait."""
