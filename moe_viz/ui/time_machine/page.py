@@ -103,9 +103,10 @@ def _draw() -> None:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
     _picture(found, source, shown, traces)
     _strips(stack)
-    with lazy(_("What was done in this run (▾ on the track)"), "moment_done", ":material/tune:") as is_open:
-        if is_open:
-            show_done(shown.script, "moment_done_table")
+    if shown.script is not None:
+        with lazy(_("What was done in this run (▾ on the track)"), "moment_done", ":material/tune:") as is_open:
+            if is_open:
+                show_done(shown.script, "moment_done_table")
     _take(found, source, shown, branch, traces)
 
 
