@@ -109,6 +109,7 @@ def serve(arguments: Sequence[str] = ()) -> int:
     given = streamlit_patches.options_given(arguments)
     streamlit_patches.set_options(streamlit_settings(given))
 
+    import moe_viz.ui.lab.page  # noqa: F401  (or its first reader would wait for what it loads; other pages need little more)
     from moe_viz.ui.server import lifecycle
 
     return streamlit_patches.run(lifecycle.app(SCRIPT))

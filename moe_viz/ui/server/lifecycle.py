@@ -73,9 +73,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
 
 
 def warm() -> None:
-    """Load what the first reader would wait for: the code of the lab's page and the recorded picture. Other pages need little more."""
-    import moe_viz.ui.lab.page  # noqa: F401  (for what it loads)
-
+    """Load the recorded picture, which the first reader would wait for, and leave what is loaded by now to no collection of garbage."""
     recorded()
     gc_timer.start()
 
