@@ -25,6 +25,7 @@ from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.words import in_words
 
@@ -44,6 +45,7 @@ def draw() -> None:
 
 def rail(run: SceneRun) -> None:
     """Pace, scene, buffers, seed."""
+    within_reach(run, run.config, lambda word, value: run.turn(**{word: value}), ())
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")

@@ -24,6 +24,7 @@ from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, t
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
+from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.widgets.words import in_words
@@ -93,6 +94,7 @@ def plane_run() -> PlaneRun:
 
 def rail(run: PlaneRun) -> None:
     """Pace, data, gate."""
+    within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")

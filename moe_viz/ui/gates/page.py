@@ -25,6 +25,7 @@ from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, show
 from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.words import in_words
 
@@ -62,6 +63,7 @@ def draw() -> None:
 
 def rail(found: Comparison) -> None:
     """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
+    within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")

@@ -9,10 +9,13 @@ from moe_viz.components.labels import translated
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.widgets.escape import inert
 from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.notices import too_long
 from moe_viz.ui.widgets.words import in_words
 
 LONGEST = 400
+KEPT = "own_text_kept"
 N_TOKENS = 48
 TEMPERATURE = 0.8
 
@@ -26,14 +29,21 @@ def own_text(run: SessionRun, layer: int) -> None:
             )
         )
         return
-    st.session_state.setdefault("own_text", _("The cat sat on the mat. Кошка сидела на коврике. x = 42"))
-    text = st.text_area(
-        _("Type a sentence; the model routes it as it is now."),
+    if not st.session_state.get(
+        "own_text"
+    ):  # the field was not on the page until now, or holds what the reader has emptied
+        example = _("The cat sat on the mat. Кошка сидела на коврике. x = 42")
+        st.session_state["own_text"] = st.session_state.get(KEPT, example)
+    typed = st.text_area(
+        _("Type a sentence of at most {n} characters; the model routes it as it is now.").format(n=LONGEST),
         key="own_text",
-        max_chars=LONGEST,
         height=80,
-        on_change=lambda: setattr(run, "continuation", None),
+        on_change=_typed,
+        args=(run,),
     )
+    text = (typed or "")[:LONGEST]
+    if typed and len(typed) > LONGEST:
+        st.caption(":orange[▲] " + in_words(too_long(typed, LONGEST)))
     causal = type(run.config.router).facts.causal
     st.button(
         _("Let the model write on"),
@@ -47,12 +57,12 @@ def own_text(run: SessionRun, layer: int) -> None:
     traces = _routed(run, text)
     if not traces:
         return
-    if run.continuation is not None:
-        st.caption(
-            _("The first {n} tokens are yours; the rest was written by the model at step {step}.").format(
-                n=run.continuation.prompt_tokens, step=traces[0].step
-            )
-        )
+    written = run.continuation
+    if written is not None:
+        with st.container(key="written"):
+            said = _("**The model wrote this, at step {step}:** {text}")
+            st.markdown(said.format(step=traces[0].step, text=f":blue-background[{inert(written.text, 2000)}]"))
+            st.caption(_("In the picture its tokens stand out; yours, the first {n}, are pale.").format(n=written.prompt_tokens))  # fmt: skip
     routing_view(
         traces,
         layer=min(layer, len(traces) - 1),
@@ -60,6 +70,7 @@ def own_text(run: SessionRun, layer: int) -> None:
         height=320,
         labels=translated(_),
         group_name=_,
+        lit=None if written is None else range(written.prompt_tokens, traces[0].n_tokens),
     )
 
 
@@ -76,6 +87,12 @@ def _routed(run: SessionRun, text: str) -> list[RoutingTrace]:
     return routed or []
 
 
+def _typed(run: SessionRun) -> None:
+    """Keep the text: what a field holds ends with the field, when another tab is looked at."""
+    run.continuation = None
+    st.session_state[KEPT] = st.session_state["own_text"]
+
+
 def _continue(run: SessionRun) -> None:
-    text = st.session_state["own_text"]
+    text = st.session_state["own_text"][:LONGEST]
     run.continuation = run.ask(lambda engine: engine.continue_text(run.run_id, text, N_TOKENS, TEMPERATURE))

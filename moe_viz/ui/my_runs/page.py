@@ -193,10 +193,11 @@ def _menu(run: KeptRun, own: bool) -> None:
     st.text_input(
         _("Name"),
         value=clean(run.name),
-        max_chars=LONGEST_NAME,
+        help=_("At most {n} characters.").format(n=LONGEST_NAME),
         placeholder=title(run.config),
         key=f"name_{run.run}",
-        on_change=lambda: _do(lambda: engine().rename(run.run, st.session_state[f"name_{run.run}"])),
+        on_change=_rename,
+        args=(run.run,),
     )
     st.toggle(
         _("Pin: keep it when room is made for others"),
@@ -274,8 +275,14 @@ def _open(run: KeptRun) -> None:
     lease(run.run)
 
 
+def _rename(run_id: str) -> None:
+    name = st.session_state[f"name_{run_id}"]
+    if _do(lambda: engine().rename(run_id, name)) and len(name) > LONGEST_NAME:
+        notices.say(notices.too_long(name, LONGEST_NAME))
+
+
 def _do(act: Callable[[], None]) -> bool:
-    """Whether the engine did it; otherwise a toast says why not."""
+    """Whether the engine did it; otherwise a notice says why not."""
     try:
         act()
     except EngineError as error:

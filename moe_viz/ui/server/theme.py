@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from moe_viz.ui.server import streamlit_patches
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.i18n import _, language
 
 CSS = """
 <style>
@@ -21,6 +21,11 @@ CSS = """
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
+@media (max-width: 768px) {
+  [data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: flex; }
+  .st-key-within_reach .stSelectbox { flex: 1 1 9rem; }
+  .st-key-within_reach .stSlider { flex: 1 1 9rem; padding-inline: 0.5rem; }
+}
 @media (max-width: 640px) {
   .st-key-head .st-key-story { min-height: 6.7rem; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
@@ -33,6 +38,7 @@ CSS = """
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
 .st-key-remember { display: none; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: none; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-connection) { position: absolute; }
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
 [data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
@@ -49,6 +55,16 @@ button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span,
 </style>
 """
 """White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""
+
+
+UPLOADER = """
+<style>
+.stFileUploader section button p, .stFileUploader [data-testid="stFileUploaderDropzoneInstructions"] span {{ font-size: 0; }}
+.stFileUploader section button p::after {{ content: {upload}; font-size: 1rem; }}
+.stFileUploader [data-testid="stFileUploaderDropzoneInstructions"] span::after {{ content: {drop}; font-size: 0.875rem; }}
+</style>
+"""
+"""Streamlit writes its file field in English alone; what may be sent is told by the field's help."""
 
 
 TABLES = """
@@ -73,6 +89,8 @@ def apply() -> None:
         # A link to this very page was the first thing asked of a fresh server: Streamlit then takes the folder `pages` for its old kind of
         # multipage app and runs the page alone, until something has called st.navigation.
         st.rerun()
+    if language() != "en":
+        st.html(UPLOADER.format(upload=json.dumps(_("Choose a file")), drop=json.dumps(_("or drop it here"))))
     st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
     with st.container(key="script"):
         st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)

@@ -21,6 +21,7 @@ from moe_viz.ui.widgets.escape import inert
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import table_twin
 from moe_viz.ui.widgets.words import in_words
 
@@ -40,6 +41,7 @@ def draw() -> None:
 def controls() -> None:
     """The knob, its second value, how many pairs, and the buttons."""
     found = session_twins()
+    within_reach(found, found.base, lambda *_turned: None, ())
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")

@@ -43,8 +43,9 @@ def show(word: str, value: Any) -> str:
     return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
 
 
-def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
-    """Draw the control of one knob. `turn(word)` is called after the reader changed it."""
+def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str | None = None) -> None:
+    """Draw the control of one knob. `turn(word)` is called after the reader changed it; key: of the widget, where it is not the word."""
+    key = key or word
     info = config.fields()[word]
     value = config.flat()[word]
     extra = info.json_schema_extra or {}
@@ -52,8 +53,8 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None]) -> None:
     if extra.get("unit") and word != "speed":
         label = f"{label} ({_(extra['unit'])})"
     options = _options(word, config, value, extra.get("stops"))
-    common = {"key": word, "help": text, "on_change": turn, "args": (word,)}
-    st.session_state[word] = value
+    common = {"key": key, "help": text, "on_change": turn, "args": (word,)}
+    st.session_state[key] = value
     if choices(info) == [False, True]:
         st.toggle(label, **common)
     elif word in ("task", "router") or choices(info) is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from moe_viz.engine.protocol import EngineError
+from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.widgets.words import in_words
 
@@ -47,6 +48,12 @@ def notices() -> Notices:
 def say(notice: EngineError | Sentence | str) -> None:
     """Have something told in the reader's language where the page has its line."""
     notices().say(in_words(notice))
+
+
+def too_long(text: str, longest: int) -> Sentence:
+    """What is said of a text that is longer than what is used of it. Fields take it all, and say so: one with a limit ignores a paste."""
+    said = N_("Only the first {n} characters are used; the last {more} of yours are left out.")
+    return Sentence(said, n=longest, more=len(text) - longest)
 
 
 def line() -> None:

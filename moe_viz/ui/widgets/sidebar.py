@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
 from moe_viz.spec import RunConfig, coarse_grained, fine_grained
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, words
 from moe_viz.ui.widgets.tables import lazy
 
 FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
 """The controls in view, in reading order."""
+REACHED = ("router", "k")
+"""Those above the picture on a phone."""
 
 
 def rail(run: SessionRun) -> None:
     """Draw the whole rail for the session's run."""
+    within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         _buttons(run)
         for word in first(run.config):
@@ -25,6 +30,20 @@ def rail(run: SessionRun) -> None:
         with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
             if is_open:
                 _more(run)
+
+
+def within_reach(
+    run: Watched[Any], config: RunConfig, turn: Callable[[str, Any], Any], shown: Sequence[str] = REACHED
+) -> None:
+    """On a phone, where the sidebar is folded away: play, step, gate and k above the picture. Wider pages have them beside it."""
+    with st.container(key="within_reach", horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        icon = ":material/pause:" if run.playing else ":material/play_arrow:"
+        label = _("Pause") if run.playing else _("Play")
+        st.button(label, icon=icon, key="reach_play", type="primary", on_click=run.toggle)
+        st.button(_("Step"), icon=":material/skip_next:", key="reach_step", on_click=run.step_once)
+        for word in shown:
+            if word in config.fields():
+                control(word, config, lambda word: turn(word, st.session_state[f"reach_{word}"]), f"reach_{word}")
 
 
 def _more(run: SessionRun) -> None:

@@ -173,3 +173,15 @@ def test_settings_in_words_are_short_and_name_what_differs():
     said = my_runs.words(RunConfig(task="clusters", lr=0.5, d_model=32, batch_tokens=64, n_layers=2).flat())
     assert "32" in said and "64" in said and my_runs.words({"task": "gone"}) == ""
     assert my_runs.ago(-5) == my_runs.ago(59) == "saved just now" and my_runs.ago(7200) == "saved 2 h ago"
+
+
+def test_an_over_long_name_is_cut_and_it_is_said(engine):
+    mine = engine.open(small(), playing=False)
+    at = page(RUNS, known={mine: True})
+    at.session_state[f"menu_{mine}"] = True
+    at.run()
+    field = at.text_input(key=f"name_{mine}")
+    assert field.proto.max_chars == 0 and "60" in field.help
+    field.set_value("n" * 75).run()
+    assert engine.describe([mine])[0].name == "n" * 60
+    assert any("60" in said and "15" in said for _when, said in at.session_state["notices"].lines)

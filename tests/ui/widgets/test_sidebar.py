@@ -1,0 +1,28 @@
+"""What stands above the picture on a phone does what the folded sidebar would do."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def page():
+    import streamlit as st
+
+    from moe_viz.spec import RunConfig
+    from moe_viz.ui.session.run import SessionRun
+    from moe_viz.ui.widgets.sidebar import rail
+
+    if "run" not in st.session_state:
+        st.session_state["run"] = SessionRun(RunConfig(task="clusters", router="topk"))
+    rail(st.session_state["run"])
+
+
+def test_play_step_gate_and_k_act_from_above_the_picture():
+    at = AppTest.from_function(page).run()
+    run = at.session_state["run"]
+    at.select_slider(key="reach_k").set_value(1).run()
+    assert run.config.router.k == 1 and at.select_slider(key="k").value == 1, "both controls show the same value"
+    at.selectbox(key="reach_router").set_value("deepseek_v3").run()
+    assert run.config.router.name == "deepseek_v3" and at.selectbox(key="router").value == "deepseek_v3"
+    at.button(key="reach_play").click().run()
+    assert not run.playing and at.button(key="reach_play").label == "Play"
+    at.selectbox(key="router").set_value("expert_choice").run()
+    assert not [slider for slider in at.select_slider if slider.key == "reach_k"], "this gate has no k"
