@@ -36,6 +36,7 @@ class Line:
     rate: float | None = None
     passed: int = 0
     _frozen: bool = False
+    _cut: bool = False
     _stop: bool = False
     _ways: list[_Way] = field(default_factory=list)
 
@@ -61,8 +62,18 @@ class Line:
     def thaw(self) -> None:
         self._frozen = False
 
+    def cut(self) -> None:
+        """Close every connection, with all that is on its way; new ones go through again."""
+        self._cut = True
+        while self._cut:
+            time.sleep(0.005)
+
     def _run(self) -> None:
         while not self._stop:
+            if self._cut:
+                for way in list(self._ways):
+                    self._close(way)
+                self._cut = self._frozen = False
             if self._frozen:
                 time.sleep(0.01)
                 continue
