@@ -6,13 +6,14 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 import streamlit as st
 
 from moe_viz.ui.server import front_page, lifecycle, passphrase
-from moe_viz.ui.session import run_cookie
+from moe_viz.ui.session import address, run_cookie
 from moe_viz.ui.widgets.i18n import _, picker
 
 if __name__ != "__main__":
     app = st.App(__file__, **lifecycle.started_by_streamlit())  # `streamlit run` looks for this very call
 else:
     st.set_page_config(page_title="moe_viz", page_icon=str(front_page.ICON), layout="wide")
+    address.follow_language()
     page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),

@@ -17,14 +17,15 @@ from moe_viz.records.collapse import ledger
 from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.collapse.outcome import in_short, outcome
-from moe_viz.ui.collapse.run import SceneRun, scene_run
+from moe_viz.ui.collapse.run import SceneRun, address_of, arrive, scene_run
 from moe_viz.ui.server import theme
+from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
-from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.words import in_words
@@ -34,13 +35,15 @@ SECONDS = 0.25
 
 def draw() -> None:
     """Collapse and rescue: a real run is driven into collapse and brought back, and the page says what was measured."""
-    run = scene_run()
+    run = arrive()
     theme.apply()
     rail(run)
     st.markdown("#### " + _("Collapse and rescue"))
     acts(run)
+    explain_problems(run.problems)
     live(run)
     explanation()
+    address.write(address_of(run))
 
 
 def rail(run: SceneRun) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from itertools import zip_longest
+from typing import ClassVar
 
 import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch
 from moe_viz.records.metrics import is_rescued
-from moe_viz.spec import RunConfig, change, changed
-from moe_viz.ui.session.run import SessionRun
+from moe_viz.spec import RunConfig, change
+from moe_viz.ui.session import address
+from moe_viz.ui.session.permalink import decode, encode, run_of
+from moe_viz.ui.session.run import SessionRun, difference
+from moe_viz.ui.session.run_cookie import is_id
+from moe_viz.ui.session.watched import lease
+from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "scene_run"
+MOST_ACTS = 20
 SPEED = 10.0
 """Steps per second at the start: a collapse takes a few seconds instead of a tenth of one."""
 
@@ -40,17 +48,21 @@ class SceneRun(SessionRun):
     log: list[Entry] = field(default_factory=list)
     opening: Act | None = None
     """The act with which the run begins once the training process is there."""
+    recalled: list[tuple[Act, int, int]] = field(default_factory=list)
+    """Acts that were played on the run before this page: each with the epoch and the step at which it began."""
     _seen: tuple[int, int] | None = None
     kept: ClassVar[bool] = False
 
     def read(self, engine: Engine) -> Update:
         """The newest picture, and every row since the last look, by which the newest act is measured."""
+        if self.recalled:
+            self._recall(engine)
         since = engine.read(self.run_id, self._seen)
         if len(since.history):
             self._seen = (int(since.history["epoch"].iloc[-1]), int(since.history["step"].iloc[-1]))
         newest = engine.read(self.run_id)
         if self.opening is not None:
-            self._note(self.opening, newest)
+            self._note(self.opening, newest.epoch, newest.snapshot.step)
             self.opening = None
         if self.log:
             self.log[-1].watch.feed(since.history)
@@ -60,6 +72,7 @@ class SceneRun(SessionRun):
         """A run that takes this one's place begins the story anew."""
         super().forget()
         self.log.clear()
+        self.recalled.clear()
         self._seen, self.config, self.opening = None, self._begins(self.scene.healthy), self.scene.healthy
 
     def play_act(self, act: Act) -> None:
@@ -76,7 +89,7 @@ class SceneRun(SessionRun):
             self.turn(**act.knobs)
         if (update := self.ask(lambda engine: engine.read(self.run_id))) is not None:
             self.notices.extend(self.told(update))
-            self._note(act, update)
+            self._note(act, update.epoch, update.snapshot.step)
         self.play(True)
 
     def choose(self, scene: str, buffers: bool, seed: int) -> None:
@@ -105,28 +118,82 @@ class SceneRun(SessionRun):
     def _begins(self, act: Act) -> RunConfig:
         return self.scene.start(act, self.seed, self.buffers, speed=self.config.speed)
 
-    def _note(self, act: Act, update: Update) -> None:
+    def _recall(self, engine: Engine) -> None:
+        """Measure again what was measured before, from the run's own history."""
+        rows = engine.all_rows(self.run_id)
+        ends = [(epoch, start) for _act, epoch, start in self.recalled[1:]]
+        for (act, epoch, start), end in zip_longest(self.recalled, ends):
+            self._note(act, epoch, start)
+            past = rows if end is None else rows[(rows["epoch"] < end[0]) | (rows["step"] <= end[1])]
+            self.log[-1].watch.feed(past)
+        self.recalled = []
+
+    def _note(self, act: Act, epoch: int, step: int) -> None:
         before = self.log[-1].watch if self.log else None
         n_experts = self.config.n_experts
         needed = (
             before is not None and before.dead is not None and not is_rescued(before.dead, before.max_load, n_experts)
         )
-        start = 0 if act.restart else update.snapshot.step
-        self.log.append(Entry(Watch(act, update.epoch, start, n_experts), needed))
-
-
-def difference(old: RunConfig, new: RunConfig) -> dict[str, Any]:
-    """The knobs that lead from one config to another of the same task; all of the router's, where that is another one."""
-    words = changed(old, new)
-    if "router" in words:
-        words |= type(new.router).model_fields.keys() - {"name"}
-    return {word: value for word, value in new.flat().items() if word in words}
+        self.log.append(Entry(Watch(act, epoch, 0 if act.restart else step, n_experts), needed))
 
 
 def scene_run() -> SceneRun:
-    """The session's run of this page; the first call makes it."""
+    """The session's run of this page; the first call makes it, as the page's address says."""
     if STATE not in st.session_state:
-        scene = SCENES["clusters"]
-        config = scene.start(scene.healthy, speed=SPEED)
-        st.session_state[STATE] = SceneRun(config=config, opening=scene.healthy)
+        st.session_state[STATE] = from_address(address.read())
     return st.session_state[STATE]
+
+
+def arrive() -> SceneRun:
+    """The same for a page that begins to be drawn: after Back or Forward it is as the address says.
+
+    An act cannot be unplayed: the one before it is played again.
+    """
+    run, params = scene_run(), address.gone_to()
+    if params is None:
+        return run
+    wanted = from_address(params)
+    if wanted.scene != run.scene or wanted.run_id not in (None, run.run_id):
+        run.leave()
+        st.session_state[STATE] = wanted
+    elif wanted.recalled and [act for act, _epoch, _start in wanted.recalled[-1:]] != [
+        entry.act for entry in run.log[-1:]
+    ]:
+        run.buffers = wanted.buffers
+        run.play_act(wanted.recalled[-1][0])
+    else:
+        run.buffers = wanted.buffers
+        run.turn(**difference(run.config, wanted.config))
+    return st.session_state[STATE]
+
+
+def from_address(params: Mapping[str, str]) -> SceneRun:
+    """The story that an address asks for, from its beginning, or the very run that it names with the acts played on it."""
+    scene, buffers = SCENES.get(params.get("scene", ""), SCENES["clusters"]), params.get("buffers") == "1"
+    if "scene" not in params:
+        return SceneRun(config=scene.start(scene.healthy, speed=SPEED), opening=scene.healthy)
+    config, problems = decode(params, _)
+    run_id, acts = run_of(params), _acts(scene, params.get("acts", ""))
+    if run_id is not None and is_id(run_id) and acts:
+        lease(run_id)
+        return SceneRun(config, run_id, scene=scene, buffers=buffers, seed=config.seed, recalled=acts)
+    run = SceneRun(config, problems=problems, scene=scene, buffers=buffers, seed=config.seed, opening=scene.healthy)
+    run.forget()
+    return run
+
+
+def address_of(run: SceneRun) -> dict[str, str]:
+    """The words of the address that brings this back."""
+    acts = [f"{entry.act.name}-{entry.watch.epoch}-{entry.watch.start}" for entry in run.log[-MOST_ACTS:]]
+    own = {"scene": run.scene.name, "buffers": run.buffers, "acts": ".".join(acts)}
+    return encode(run.config, language(), run.run_id, **own)
+
+
+def _acts(scene: Scene, text: str) -> list[tuple[Act, int, int]]:
+    known = {act.name: act for act in (scene.healthy, scene.collapse, *scene.rescues)}
+    parts = (part.rsplit("-", 2) for part in text.split(".")[:MOST_ACTS])
+    return [
+        (known[part[0]], int(part[1]), int(part[2]))
+        for part in parts
+        if len(part) == 3 and part[0] in known and all(number.isdecimal() for number in part[1:])
+    ]

@@ -24,7 +24,7 @@ from moe_viz.ui.experts.specialise import (
 )
 from moe_viz.ui.experts.study import Study, study
 from moe_viz.ui.server.theme import apply as apply_theme
-from moe_viz.ui.session.run import SessionRun, current, write_link
+from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -37,7 +37,7 @@ PROGRESS = 0.1
 
 def draw() -> None:
     """Experts: what they specialise in, and how much of it the router has learned."""
-    run = current()
+    run = arrive()
     apply_theme()
     rail(run)
     explain_link(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ from moe_viz.records.gate_map import GateMap, dead_owners, regions, to_frame
 from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import RunConfig, plain
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.permalink import NOT_KNOBS, decode
-from moe_viz.ui.session.run import SessionRun, from_link, write_link
+from moe_viz.ui.session.permalink import NOT_KNOBS, Problem, decode
+from moe_viz.ui.session.run import SessionRun, follow, session_run, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_stack, for_charts
@@ -40,7 +41,7 @@ RESOLUTIONS = ((8, 64), (16, 48), (64, 32))
 
 def draw() -> None:
     """Gate map: the plane in the colours of the experts that own it, while borders move; paint other data with the mouse."""
-    run = plane_run()
+    run = follow(STATE, PlaneRun, _read)
     theme.apply()
     rail(run)
     explain_link(run)
@@ -85,11 +86,12 @@ class PlaneRun(SessionRun):
 
 def plane_run() -> PlaneRun:
     """The session's run of this page; the first call makes it, from the link if that says anything."""
-    if STATE not in st.session_state:
-        params = {word: text for word, text in st.query_params.to_dict().items() if word not in NOT_KNOBS}
-        config, found = decode({**params, "task": "plane"}, _) if params else (RunConfig(**START), [])
-        st.session_state[STATE] = from_link(PlaneRun, config, found)
-    return st.session_state[STATE]
+    return session_run(STATE, PlaneRun, _read)
+
+
+def _read(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
+    knobs = {word: text for word, text in params.items() if word not in NOT_KNOBS}
+    return decode({**knobs, "task": "plane"}, _) if knobs else (RunConfig(**START), [])
 
 
 def rail(run: PlaneRun) -> None:

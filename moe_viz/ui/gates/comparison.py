@@ -5,6 +5,7 @@ One base config holds what they share (task, seed, experts, balance, speed, k, c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,11 @@ from moe_viz.engine.protocol import Engine, Update
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change, changed, needs_restart, plain
 from moe_viz.spec.describe import optional
 from moe_viz.spec.routers import TokenChoice
+from moe_viz.ui.session import address
+from moe_viz.ui.session.permalink import decode, encode
+from moe_viz.ui.session.run import difference
 from moe_viz.ui.session.run_group import RunGroup
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "comparison"
 MOST = 4
@@ -99,10 +103,48 @@ class Comparison(RunGroup):
 
 
 def comparison() -> Comparison:
-    """The session's comparison, made on the first call."""
+    """The session's comparison, made on the first call, as the page's address says."""
     if STATE not in st.session_state:
-        st.session_state[STATE] = Comparison()
+        st.session_state[STATE] = from_address(address.read())
     return st.session_state[STATE]
+
+
+def arrive() -> Comparison:
+    """The same for a page that begins to be drawn: after Back or Forward it is as the address says, or the very runs that this names."""
+    found, params = comparison(), address.gone_to()
+    if params is None:
+        return found
+    wanted = from_address(params)
+    if wanted.routers == found.routers and wanted.run_ids in ([], found.run_ids):
+        for word, value in difference(found.base, wanted.base).items():
+            found.turn(word, value)
+        return found
+    found.leave()
+    st.session_state[STATE] = wanted
+    return wanted
+
+
+def from_address(params: dict[str, str]) -> Comparison:
+    """The comparison that an address asks for; words that cannot be used are reported."""
+    found = Comparison()
+    if not params.keys() - {"lang"}:
+        return found
+    found.base, found.problems = decode(params | {"router": found.base.router.name}, _)
+    named = [router for router in params.get("routers", "").split(".") if router in ROUTER_OPTIONS]
+    found.routers = list(dict.fromkeys(named))[:MOST] or found.routers
+    try:
+        for word in TRIALS:
+            found.offers(word)
+        found.go_on_with(params)
+    except ValueError as error:  # knobs that do not fit all of the routers, or that leave a shared one no choice
+        return Comparison(notices=[plain(error, _)])
+    return found
+
+
+def write_address(found: Comparison, part: str) -> None:
+    """Keep the address bar in step. part: of the page."""
+    own = {"routers": ".".join(found.routers), "part": part}
+    address.write(encode(found.base, language(), found.run_ids, **own))
 
 
 def labels(routers: list[str]) -> list[str]:

@@ -16,15 +16,16 @@ from moe_viz.records.differences import ROWS, values, written
 from moe_viz.records.for_readers import history_table, routing_rows
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
-from moe_viz.ui.gates.comparison import MOST, Comparison, comparison, labels
+from moe_viz.ui.gates.comparison import MOST, Comparison, arrive, comparison, labels, write_address
 from moe_viz.ui.gates.gallery import gallery
 from moe_viz.ui.server import theme
+from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, show
-from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.words import in_words
@@ -44,12 +45,15 @@ def draw() -> None:
     """Gates: every router on a card, and up to four of them trained side by side."""
     theme.apply()
     st.html("<style>.st-key-part { margin-top: 0.9rem; }</style>")
-    found = comparison()
+    found = arrive()
+    parts = {"compare": _("Compare live"), "gallery": _("All gates")}
+    asked = address.gone_to() or (address.read() if "part" not in st.session_state else {})
+    if "part" not in st.session_state or asked:
+        st.session_state["part"] = asked.get("part") if asked.get("part") in parts else "compare"
     part = st.segmented_control(
         _("Part"),
-        ["compare", "gallery"],
-        default="compare",
-        format_func={"compare": _("Compare live"), "gallery": _("All gates")}.get,
+        list(parts),
+        format_func=parts.get,
         key="part",
         label_visibility="collapsed",
         required=True,
@@ -58,7 +62,9 @@ def draw() -> None:
         gallery(found)
     else:
         rail(found)
+        explain_problems(found.problems)
         live(found)
+    write_address(found, part)
 
 
 def rail(found: Comparison) -> None:

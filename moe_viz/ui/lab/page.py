@@ -11,7 +11,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.lab import tabs
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import recorded
-from moe_viz.ui.session.run import SessionRun, current, write_link
+from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.i18n import _
@@ -32,7 +32,7 @@ STOPPED = ("diverged", "failed")
 
 def draw() -> None:
     """The lab: a real Mixture-of-Experts trains while its knobs are turned."""
-    run = current()
+    run = arrive()
     theme.apply()
     rail(run)
     explain_link(run)

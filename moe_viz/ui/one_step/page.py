@@ -15,7 +15,7 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.page_state import of_run
-from moe_viz.ui.session.run import SessionRun, current, write_link
+from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.download import take
 from moe_viz.ui.widgets.i18n import _
@@ -29,7 +29,7 @@ SECONDS = 2.0
 
 def draw() -> None:
     """One step: the next training step of the lab's run in slow motion, as one token meets it."""
-    run = current()
+    run = arrive()
     theme.apply()
     rail(run)
     st.markdown("#### " + _("One step in slow motion"))

@@ -1,4 +1,4 @@
-"""The HTML that Streamlit's frontend starts in, with our name, our icon, and where the server is.
+"""The HTML that Streamlit's frontend starts in, with our name, our icon, where the server is, and how its history is kept.
 
 Streamlit's own page carries its icon and name until the first run of the script has been drawn, and looks for the server below the page's own
 address first (`/gates/_stcore/health`): two answers 404 and one more round trip at every start on a page other than the lab.
@@ -26,6 +26,9 @@ WHERE = """<script>
 </script>"""
 """Works below any path, also one that a proxy takes away: what is left of the address without the page's name."""
 
+HISTORY = paths.ASSETS / "history.js"
+"""Stands in the page itself: it has to be there before the frontend writes its first address."""
+
 
 def pages() -> list[str]:
     """Names of the pages in the address, the lab's included."""
@@ -35,9 +38,11 @@ def pages() -> list[str]:
 def html(prefix: str = "") -> str:
     """The page, for a server below this path prefix ("" or "/moe"). Raises ValueError where Streamlit's page is not as it was tried."""
     icon = "data:image/svg+xml;base64," + base64.b64encode(ICON.read_bytes()).decode()
+    where = WHERE % (json.dumps(pages()), json.dumps(prefix))
+    history = f"<script>\n{HISTORY.read_text(encoding='utf-8')}</script>"
     changes = {
         'href="./favicon.png"': f'href="{icon}"',
-        "<title>Streamlit</title>": f"<title>moe_viz</title>\n    {WHERE % (json.dumps(pages()), json.dumps(prefix))}",
+        "<title>Streamlit</title>": f"<title>moe_viz</title>\n    {where}\n    {history}",
     }
     found = streamlit_patches.index_html()
     for old, new in changes.items():

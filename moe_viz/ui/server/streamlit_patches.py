@@ -160,6 +160,12 @@ def in_a_part() -> bool:
     return bool(context and context.fragment_ids_this_run)
 
 
+def went_through_history() -> bool:
+    """Whether the page is being drawn because its reader went Back or Forward to its address."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
+
+
 def set_timer(seconds: float) -> None:
     """Give the fragment that is being drawn another timer in the browser, as `st.fragment(run_every=...)` does, but without drawing the page anew."""
     message = ForwardMsg()

@@ -6,7 +6,7 @@ a word that cannot be used leaves its knob at the default and is reported with i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -17,12 +17,16 @@ from pydantic import ValidationError
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.describe import Translate, allowed, read, write
+from moe_viz.ui.session.run_cookie import is_id
 from moe_viz.ui.widgets.escape import clean
 
 VERSION = "1"
 RUN = "run"
 """The word for a run's id. The settings stand beside it: should the run be gone, a new one begins with them."""
-NOT_KNOBS = ("v", "lang", "page", RUN)
+OWN = ("routers", "part", "differs", "second", "pairs", "scene", "buffers", "acts")
+"""Words of pages that train runs of their own, beside the knobs of these runs."""
+NOT_KNOBS = ("v", "lang", "page", RUN, *OWN)
+MOST_RUNS = 10
 LONGEST = 100
 """Characters of a bad value that are shown back."""
 MOST_WORDS = 100
@@ -39,10 +43,16 @@ class Problem:
     used: str = ""
 
 
-def encode(config: RunConfig, language: str = "en", run: str | None = None) -> dict[str, str]:
-    """The query parameters of a run's settings, in a fixed order; with `run`, its id, those of the run itself."""
-    settings = {word: write(value) for word, value in config.flat().items()}
-    return {"v": VERSION, **settings, "lang": language, **({RUN: run} if run else {})}
+def encode(
+    config: RunConfig, language: str = "en", run: str | Sequence[str] | None = None, **own: Any
+) -> dict[str, str]:
+    """The query parameters of a run's settings, in a fixed order; with `run`, its id or the ids of several, those of the runs themselves.
+
+    own: words of `OWN`.
+    """
+    settings = {word: write(value) for word, value in config.flat().items()} | {w: write(v) for w, v in own.items()}
+    runs = run if isinstance(run, str) or run is None else ".".join(run)
+    return {"v": VERSION, **settings, "lang": language, **({RUN: runs} if runs else {})}
 
 
 def address(config: RunConfig, language: str = "en", run: str | None = None) -> str:
@@ -56,6 +66,16 @@ def address(config: RunConfig, language: str = "en", run: str | None = None) -> 
 def run_of(params: Mapping[str, str]) -> str | None:
     """The id of the run that a link names, None where it names none."""
     return params.get(RUN, "")[:LONGEST] or None
+
+
+def runs_of(params: Mapping[str, str]) -> list[str]:
+    """The ids of the runs that a link names."""
+    return [run for run in params.get(RUN, "").split(".", MOST_RUNS)[:MOST_RUNS] if is_id(run)]
+
+
+def is_of_others(params: Mapping[str, str]) -> bool:
+    """Whether a link is to a page that trains runs of its own, so that its settings are not those of the lab."""
+    return not params.keys().isdisjoint(OWN)
 
 
 def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunConfig, list[Problem]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import streamlit as st
 
 from moe_viz.engine.protocol import Continuation, Engine, Update
-from moe_viz.spec import RunConfig, change, needs_restart, plain
+from moe_viz.spec import RunConfig, change, changed, needs_restart, plain
 from moe_viz.spec.chosen import Chosen, besides
-from moe_viz.ui.session.permalink import Problem, decode, encode, run_of
+from moe_viz.ui.session import address
+from moe_viz.ui.session.permalink import Problem, decode, encode, is_of_others, run_of
 from moe_viz.ui.session.run_cookie import is_id, remembered
 from moe_viz.ui.session.watched import GONE, Notice, Watched, lease
 from moe_viz.ui.widgets.i18n import _, language
@@ -18,6 +20,7 @@ from moe_viz.ui.widgets.knobs import show
 
 STATE = "lab_run"
 Run = TypeVar("Run", bound="SessionRun")
+Read = Callable[[Mapping[str, str]], tuple[RunConfig, list[Problem]]]
 
 
 @dataclass
@@ -116,14 +119,53 @@ class SessionRun(Watched[Update]):
 
 def current() -> SessionRun:
     """The session's run; the first call makes it from the link that opened the page."""
-    if STATE not in st.session_state:
-        st.session_state[STATE] = from_link(SessionRun, *decode(st.query_params.to_dict(), _))
-    return st.session_state[STATE]
+    return session_run(STATE, SessionRun, _read_lab)
 
 
-def from_link(kind: type[Run], config: RunConfig, problems: list[Problem]) -> Run:
-    """A session's run with these settings, or the very run that the page's address names."""
-    run_id = run_of(st.query_params.to_dict())
+def arrive() -> SessionRun:
+    """The session's run for a page that begins to be drawn: after Back or Forward it is as the address says (see `follow`)."""
+    return follow(STATE, SessionRun, _read_lab)
+
+
+def _read_lab(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
+    return decode(params, _)
+
+
+def session_run(state: str, kind: type[Run], read: Read) -> Run:
+    """The session's run that is kept under `state`; the first call makes it, as the page's address says.
+
+    read: the settings that an address asks for, and what of it could not be used.
+    """
+    if state not in st.session_state:
+        params = address.read()
+        st.session_state[state] = from_link(kind, read, {} if is_of_others(params) else params)
+    return st.session_state[state]
+
+
+def follow(state: str, kind: type[Run], read: Read) -> Run:
+    """The same; where the reader went Back or Forward, it has the settings of the address, or is the very run that this names."""
+    run, params = session_run(state, kind, read), address.gone_to()
+    if params is None:
+        return run
+    if run_of(params) not in (None, run.run_id):
+        st.session_state[state] = from_link(kind, read, params)
+    elif knobs := difference(run.config, read(params)[0]):
+        run.turn(**knobs)
+    return st.session_state[state]
+
+
+def difference(old: RunConfig, new: RunConfig) -> dict[str, Any]:
+    """The knobs that lead from one config to another; all of the task's or router's, where that is another one."""
+    words = changed(old, new)
+    for part, options in (("task", new.task), ("router", new.router)):
+        if part in words:
+            words |= type(options).model_fields.keys() - {"name"}
+    return {word: value for word, value in new.flat().items() if word in words}
+
+
+def from_link(kind: type[Run], read: Read, params: Mapping[str, str]) -> Run:
+    """A session's run with the settings of a link, or the very run that it names."""
+    (config, problems), run_id = read(params), run_of(params)
     if run_id is None:
         return kind(config=config, problems=problems)
     if not is_id(run_id):
@@ -138,6 +180,4 @@ def from_link(kind: type[Run], config: RunConfig, problems: list[Problem]) -> Ru
 def write_link(run: SessionRun | None = None) -> None:
     """Keep the address bar in step: the run's id, so that a reload finds it, and its settings."""
     run = run or current()
-    params = encode(run.config, language(), run.run_id if run.kept else None)
-    if st.query_params.to_dict() != params:
-        st.query_params.from_dict(params)
+    address.write(encode(run.config, language(), run.run_id))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.spec import RunConfig
-from moe_viz.ui.session.watched import Notice, Watched
+from moe_viz.ui.session.permalink import Problem, runs_of
+from moe_viz.ui.session.watched import Notice, Watched, lease
 
 
 @dataclass
 class RunGroup(Watched[list[Update]]):
-    """Runs that advance together: one play, pause, step or reset moves all. run_ids: empty until the engine has opened them."""
+    """Runs that advance together: one play, pause, step or reset moves all. run_ids: empty until the engine has opened them, or those of
+    the address."""
 
     run_ids: list[str] = field(default_factory=list, kw_only=True)
+    problems: list[Problem] = field(default_factory=list, kw_only=True)
+    """What of the address could not be used."""
 
     @property
     @abstractmethod
@@ -30,6 +35,11 @@ class RunGroup(Watched[list[Update]]):
         """Which runs these are, and which (re)start of them."""
         return self.first, self.latest[0].epoch if self.latest else -1
 
+    def take(self, look: list[Update]) -> None:
+        """Others may have stopped them, or started them again."""
+        if look[0].playing != self.playing:
+            self.playing, self.changed = look[0].playing, True
+
     def begin(self, engine: Engine, owner: str) -> None:
         self.run_ids = engine.open_group(self.configs, playing=self.playing, owner=owner)
 
@@ -41,3 +51,10 @@ class RunGroup(Watched[list[Update]]):
 
     def forget(self) -> None:
         self.run_ids = []
+
+    def go_on_with(self, params: Mapping[str, str]) -> None:
+        """Watch the runs that an address names, if there are as many as there are settings for."""
+        run_ids = runs_of(params)
+        if run_ids and len(run_ids) == len(self.configs):
+            self.run_ids = run_ids
+            lease(run_ids[0])

@@ -57,7 +57,7 @@ class Watched(ABC, Generic[T]):
     _opening: bool = field(default=False, kw_only=True, repr=False)
     _told: str | None = field(default=None, kw_only=True, repr=False)
     kept: ClassVar[bool] = False
-    """Whether the browser remembers such runs, and their id stands in the address."""
+    """Whether the browser remembers such runs as its own."""
 
     # -- what a kind of runs says of itself ----------------------------------------------------------------------------------
 

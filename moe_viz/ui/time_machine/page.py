@@ -18,7 +18,7 @@ from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.run import current
+from moe_viz.ui.session.run import arrive, current, write_link
 from moe_viz.ui.time_machine.compare import compare, fork
 from moe_viz.ui.time_machine.sources import Machine, Source, branch_source, lab_source, machine
 from moe_viz.ui.widgets import refresh
@@ -40,11 +40,13 @@ Strips = list[tuple[str, charts.VegaChart, str]]
 
 def draw() -> None:
     """Time machine: play a run back and forth, compare two of its moments, and branch off from one with a changed knob."""
+    run = arrive()
     theme.apply()
     live()
     compare()
     with st.sidebar:
         fork()
+    write_link(run)
 
 
 def live() -> None:

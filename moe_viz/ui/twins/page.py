@@ -12,15 +12,16 @@ from moe_viz.records.for_readers import routing_rows
 from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui.server import theme
+from moe_viz.ui.session import address
 from moe_viz.ui.twins.gaps import gaps, losses, names
-from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, lab_config, session_twins
+from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, address_of, arrive, lab_config, session_twins
 from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.escape import inert
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
-from moe_viz.ui.widgets.messages import tell
+from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import table_twin
 from moe_viz.ui.widgets.words import in_words
@@ -33,9 +34,12 @@ SECONDS_PAUSED = 4.0
 
 def draw() -> None:
     """Twin runs: the same seed and data, one knob different, trained in lock-step."""
+    found = arrive()
     theme.apply()
     controls()
+    explain_problems(found.problems)
     live()
+    address.write(address_of(found))
 
 
 def controls() -> None:

@@ -7,6 +7,7 @@ parting is exact; then the runs train freely.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,14 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records import twins
-from moe_viz.spec import RunConfig, change
+from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import RunConfig, change, plain
+from moe_viz.spec.describe import read
+from moe_viz.ui.session import address
+from moe_viz.ui.session.permalink import decode, encode, is_of_others
 from moe_viz.ui.session.run import current
 from moe_viz.ui.session.run_group import RunGroup
+from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "twins"
 MOST_PAIRS = 5
@@ -42,6 +48,8 @@ class Twins(RunGroup):
     word: str = "balance_coef"
     value: Any = 0.0
     n_pairs: int = 3
+    recalls: bool = False
+    """The runs are from before this page: where the first pair parted is still to be looked up."""
     parting: twins.Parting | None = None
     alike_until: int | None = None
     trouble: str = ""
@@ -88,7 +96,7 @@ class Twins(RunGroup):
 
     def forget(self) -> None:
         super().forget()
-        self.parting, self.alike_until, self.trouble = None, None, ""
+        self.parting, self.alike_until, self.trouble, self.recalls = None, None, "", False
 
     def begin(self, engine: Engine, owner: str) -> None:
         self.run_ids = engine.open_group(self.configs, playing=False, owner=owner)
@@ -98,12 +106,34 @@ class Twins(RunGroup):
 
     def read(self, engine: Engine) -> list[Update]:
         """Search for the parting where there is still something to search for, then look at all."""
+        if self.recalls:
+            self._recall(engine)
         if self.playing and self.searching:
             self._search(engine)
         look = engine.read_group(self.run_ids)
         if self.parting is None and not self.trouble:
             self._compare(look[:2])
         return look
+
+    def _recall(self, engine: Engine) -> None:
+        """Where the first pair parted, by the moments that both have kept; a search that was going on goes on."""
+        pair = engine.read_group(self.run_ids[:2])
+        one, two = (
+            {step for epoch, step in engine.keyframe_steps(run_id) if epoch == look.epoch}
+            for run_id, look in zip(self.run_ids, pair)
+        )
+        for step in sorted(one & two) if not self.identical else ():
+            moments = [engine.keyframe(run_id, step, look.epoch) for run_id, look in zip(self.run_ids, pair)]
+            self._look(*moments, step)
+            if self.parting is not None or self.trouble:
+                break
+        if self.parting is None and not self.trouble:
+            self._compare(pair)
+        self.recalls, self.playing = False, self.searching or pair[0].playing
+
+    def take(self, look: list[Update]) -> None:
+        if not self.searching:  # meanwhile the page itself makes each step
+            super().take(look)
 
     def play(self, playing: bool) -> None:
         if self.searching:  # the page itself makes each step, so nothing has to be told to the engine
@@ -133,13 +163,16 @@ class Twins(RunGroup):
 
     def _compare(self, pair: list[Update]) -> None:
         one, two = (update.snapshot for update in pair)
+        self._look(one.traces, two.traces, one.step)
+
+    def _look(self, one: list[RoutingTrace], two: list[RoutingTrace], step: int) -> None:
         try:
-            self.parting = twins.parting(one.traces, two.traces, since=self.alike_until)
+            self.parting = twins.parting(one, two, since=self.alike_until)
         except ValueError as error:
             self.trouble = str(error)
             return
         if self.parting is None:
-            self.alike_until = one.step
+            self.alike_until = step
 
 
 def lab_config() -> RunConfig:
@@ -148,10 +181,45 @@ def lab_config() -> RunConfig:
 
 
 def session_twins() -> Twins:
-    """The session's twins, made on the first call from the lab's config."""
+    """The session's twins, made on the first call: as the page's address says, else from the lab's config."""
     if STATE not in st.session_state:
+        st.session_state[STATE] = from_address(address.read())
+    return st.session_state[STATE]
+
+
+def arrive() -> Twins:
+    """The same for a page that begins to be drawn: after Back or Forward they are as the address says, or the very runs that this names."""
+    found, params = session_twins(), address.gone_to()
+    if params is None or (params == address_of(found)):
+        return found
+    found.leave()
+    st.session_state[STATE] = from_address(params)
+    return st.session_state[STATE]
+
+
+def from_address(params: Mapping[str, str]) -> Twins:
+    """The twins that an address asks for; words that cannot be used are reported."""
+    if not is_of_others(params):
         found = Twins(lab_config())
         if found.identical:
             found.value = 0.1
-        st.session_state[STATE] = found
-    return st.session_state[STATE]
+        return found
+    base, problems = decode(params, _)
+    found = Twins(base, problems=problems)
+    try:
+        if (word := params.get("differs")) in found.words():
+            found.value = change(base, **{word: read(params.get("second", ""))}).flat()[word]
+            found.word = word
+        pairs = params.get("pairs", "")
+        found.n_pairs = int(pairs) if pairs in map(str, range(1, MOST_PAIRS + 1)) else found.n_pairs
+        found.go_on_with(params)
+    except ValueError as error:
+        return Twins(base, value=base.flat()["balance_coef"], problems=problems, notices=[plain(error, _)])
+    found.recalls = bool(found.run_ids)
+    return found
+
+
+def address_of(found: Twins) -> dict[str, str]:
+    """The words of the address that brings these twins back."""
+    own = {"differs": found.word, "second": found.value, "pairs": found.n_pairs}
+    return encode(found.base, language(), found.run_ids, **own)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.protocol import Full
+from moe_viz.ui.session.permalink import Problem
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets import notices
@@ -55,7 +56,7 @@ def place_in_line(full: Full) -> str:
 def explain_link(run: SessionRun) -> None:
     """Tell what a link has opened: a run that others have, too, or less than it says."""
     _explain_sharing(run)
-    _explain_problems(run)
+    explain_problems(run.problems)
 
 
 def _explain_sharing(run: SessionRun) -> None:
@@ -72,16 +73,16 @@ def _explain_sharing(run: SessionRun) -> None:
         st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing, type="tertiary")
 
 
-def _explain_problems(run: SessionRun) -> None:
+def explain_problems(problems: list[Problem]) -> None:
     """Tell about the link's problems until the reader dismisses them. Values are shown as code, so that nothing in them is interpreted."""
-    if not run.problems:
+    if not problems:
         return
     with st.container(key="link_problems", border=True):
         st.markdown(_("**Part of this link could not be used.** Everything else is as the link says."))
-        for problem in run.problems:
+        for problem in problems:
             if problem.rule:
                 text = _("{word} = {value} is not allowed ({word} can be: {rule}). Used instead: {used}.")
             else:
                 text = _("{word} = {value} is not a knob of this task and gate; it was left out.")
             st.text("• " + text.format(word=problem.word, value=problem.value, rule=problem.rule, used=problem.used))
-        st.button(_("Got it"), key="dismiss_problems", on_click=run.problems.clear)
+        st.button(_("Got it"), key="dismiss_problems", on_click=problems.clear)
