@@ -230,7 +230,7 @@ def change(config: RunConfig, **knobs: Any) -> RunConfig:
             key: value for key, value in flat.items() if key in type(config.router).model_fields or key == "router"
         }
         flat = {**router, **{key: flat[key] for key in ("n_experts", "seed", "speed", "device")}}
-    elif knobs.get("router", flat["router"]) != flat["router"]:
+    if knobs.get("router", flat["router"]) != flat["router"]:
         kept = {key: value for key, value in flat.items() if key not in type(config.router).model_fields}
         flat = kept | {key: flat[key] for key in CARRIED if key in flat and _allows({**kept, **knobs}, key, flat[key])}
     if "renormalize" not in knobs and (knobs.get("k", flat.get("k")) == 1) != (flat.get("k") == 1):

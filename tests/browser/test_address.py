@@ -44,7 +44,7 @@ def choose(page, key, value):
 
 
 def test_back_undoes_one_knob_at_a_time_and_then_leaves_the_page(address, page):
-    page.goto(f"{address}/?task=clusters&router=topk&k=1&n_experts=4&seed=4&speed=5")
+    page.goto(f"{address}/?task=clusters&router=topk&k=2&n_experts=4&seed=4&speed=5")
     first = wait_for(page, run=True)
     wait_for_step(page, 1)
     assert entries(page) == 2, "about:blank and the lab: nothing that the page writes by itself is an entry"
@@ -67,18 +67,18 @@ def test_back_undoes_one_knob_at_a_time_and_then_leaves_the_page(address, page):
 
 
 def test_a_dragged_slider_is_one_entry_of_the_history(address, page):
-    page.goto(f"{address}/?task=clusters&router=topk&k=1&n_experts=4&seed=4&speed=5")
+    page.goto(f"{address}/?task=clusters&router=topk&k=2&n_experts=6&seed=4&speed=5")
     wait_for(page, run=True)
     slider = page.locator(".st-key-k input[type=range]")
     slider.focus()
     slider.press("ArrowRight")
-    wait_for(page, k="2")
-    slider.press("ArrowRight")
     wait_for(page, k="3")
+    slider.press("ArrowRight")
+    wait_for(page, k="4")
     assert entries(page) == 3
     page.go_back()
-    wait_for(page, k="1")
-    expect(page.locator(".st-key-shown_k")).to_contain_text("k = 1", timeout=SLOW)
+    wait_for(page, k="2")
+    expect(page.locator(".st-key-shown_k")).to_contain_text("k = 2", timeout=SLOW)
 
 
 def test_gates_come_back_after_a_reload_and_after_back(address, page):
@@ -115,7 +115,6 @@ def test_a_story_of_collapse_comes_back_with_its_acts_after_a_reload_and_back_pl
     page.goto(f"{address}/collapse")
     first = wait_for(page, run=True, acts="healthy-0-0")
     page.locator(".st-key-play_collapse button").click()
-    second = wait_for(page, acts=True)
     page.wait_for_function("new URLSearchParams(location.search).get('acts').startsWith('collapse')", timeout=SLOW)
     second = words(page)
     before = wait_for_step(page, 4)

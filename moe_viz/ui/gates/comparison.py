@@ -5,7 +5,6 @@ One base config holds what they share (task, seed, experts, balance, speed, k, c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 

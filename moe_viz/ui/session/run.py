@@ -155,11 +155,12 @@ def follow(state: str, kind: type[Run], read: Read) -> Run:
 
 
 def difference(old: RunConfig, new: RunConfig) -> dict[str, Any]:
-    """The knobs that lead from one config to another; all of the task's or router's, where that is another one."""
+    """The knobs that lead from one config to another: all of the router's where that is another one, every one for another task."""
     words = changed(old, new)
-    for part, options in (("task", new.task), ("router", new.router)):
-        if part in words:
-            words |= type(options).model_fields.keys() - {"name"}
+    if "task" in words:
+        return new.flat()
+    if "router" in words:
+        words |= type(new.router).model_fields.keys() - {"name"}
     return {word: value for word, value in new.flat().items() if word in words}
 
 
