@@ -103,9 +103,11 @@ def test_back_after_another_choice_of_gates_goes_on_with_the_runs_before(browser
     assert back.poll() is not None and back.run_ids == runs
 
 
-def test_twins_come_back_with_where_they_parted(browser):
+def test_twins_come_back_with_where_they_parted(browser, monkeypatch):
+    monkeypatch.setattr(twins, "SEARCH_S", 60.0)  # to its end
     before = twins.Twins(CLUSTERS, word="balance_coef", value=0.5, n_pairs=1)
     before.poll()
+    assert not before.searching
     browser.address = twins.address_of(before)
     after = twins.session_twins()
     assert after.poll() is not None
