@@ -29,9 +29,9 @@ ARROW = 1.5
 
 
 def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
-    """Bars side by side for each expert (table of `records.collapse.ledger`): its share of tokens, of gradient, of its router row's gradient."""
+    """Bars side by side for each expert (table of `records.collapse.ledger`): its share of routes, of gradient, of its router row's gradient."""
     names = {
-        "tokens": translate(N_("tokens")),
+        "tokens": translate(N_("routes")),
         "expert_gradient": translate(N_("gradient")),
         "row_gradient": translate(N_("router row’s gradient")),
     }
@@ -77,7 +77,7 @@ def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
         "field": "load",
         "type": "quantitative",
         "scale": {"domain": [0, 1]},
-        "axis": {"title": translate(N_("load f: share of the tokens")), "format": "%", "grid": False, "tickCount": 5},
+        "axis": {"title": translate(N_("load f: share of routes")), "format": "%", "grid": False, "tickCount": 5},
     }
     p = {"type": "quantitative", "scale": {"domain": [0, 1], "clamp": True}, "axis": {"title": translate(N_("mean probability P")), "format": "%", "grid": False, "tickCount": 5}}  # fmt: skip
     # two fixed windows, so that moments can be compared: around the fair share, or everything

@@ -63,11 +63,16 @@ class VegaChart:
 
 
 def load_over_time(
-    history: pd.DataFrame, layer: int, n_experts: int, translate: Translate = str, last: int | None = None
+    history: pd.DataFrame,
+    layer: int,
+    n_experts: int,
+    translate: Translate = str,
+    last: int | None = None,
+    batch: str = MEAN_OF_ROUTES,
 ) -> VegaChart:
     """Stacked shares of the routes asked of each expert of one layer. The dashed lines (beyond
     eight experts: ticks at the left) are where the borders lie when all are even, 1/E each.
-    last: the newest step of all charts that are compared with this one, so that all draw the same steps.
+    last: the newest step of all charts that are compared with this one, so that all draw the same steps;  batch: what stands below the title.
     """
     names = [f"expert {i + 1}" for i in range(n_experts)]
     columns = {f"load.{layer}.{i}": name for i, name in enumerate(names)}
@@ -117,7 +122,7 @@ def load_over_time(
         even["encoding"] |= {"x": {"value": 0}, "x2": {"value": 6}}
     title = translate(N_("Load per expert"))
     layers = [bands, *([even] if fair else []), numbers]
-    spec = _strip(layers, title, translate, MEAN_OF_ROUTES)
+    spec = _strip(layers, title, translate, batch)
     return VegaChart(spec, _rows(history, columns, max(50, min(MAX_POINTS, MAX_CELLS // n_experts)), last))
 
 
@@ -125,11 +130,12 @@ def _key_of_experts(n_experts: int, translate: Translate) -> dict[str, Any] | No
     """Which colour is which expert: also for bands that are too narrow for a number. Beyond two rounds of colours it would be taller than the strip."""
     if not 1 < n_experts <= 2 * len(COLORS):
         return None
+    columns = {"expr": f"min({n_experts}, max(1, floor((width - 40) / 32)))"}
     look = {"orient": "top", "titleOrient": "left", "symbolType": "square", "symbolSize": 70, "offset": 0}
     return {
         **look,
         "title": translate(N_("expert")),
-        "columns": n_experts,
+        "columns": columns,
         "columnPadding": 6,
         "labelFontSize": 11,
         "titleFontSize": 11,

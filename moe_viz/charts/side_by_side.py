@@ -5,6 +5,7 @@ As in `live.py`, values travel as data beside a spec that depends only on what i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -133,7 +134,7 @@ def differences(
 ) -> VegaChart:
     """The same as `overlay`, as differences from the first run, which is the line at 0: what near-equal curves hide from one another.
 
-    Each curve has its run's name at its newest point.
+    Each curve has its run's name on it.
     """
     first, *others = histories
     scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
@@ -144,9 +145,15 @@ def differences(
     spec["title"]["text"] = translate(N_("{title}: difference from {first}")).format(title=title, first=first)
     curves = spec["layer"][0]
     curves["transform"][0]["fold"] = others  # colours and legend keep the first run: it is the line at 0
+    # the first name stands at the newest point, the next to the left of it: names of curves that meet do not cover one another
     newest = [
-        {"joinaggregate": [{"op": "max", "field": "step", "as": "last"}], "groupby": ["series"]},
-        {"filter": "datum.step === datum.last"},
+        {"joinaggregate": [{"op": op, "field": "step", "as": op} for op in ("min", "max")]},
+        {
+            "calculate": f"abs(datum.step - datum.max + (datum.max - datum.min) * 0.24 * indexof({json.dumps(others)}, datum.series))",
+            "as": "off",
+        },
+        {"joinaggregate": [{"op": "min", "field": "off", "as": "least"}], "groupby": ["series"]},
+        {"filter": "datum.off === datum.least"},
     ]
     names = {
         "transform": [*curves["transform"], *newest],

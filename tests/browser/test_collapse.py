@@ -80,7 +80,7 @@ def test_the_ledger_shows_the_runs_own_gradients(page):
     trainer = Trainer(POINTS.start(POINTS.healthy, device="cpu"))
     trainer.run(step)
     measured = trainer.snapshot().metrics
-    for of, name in (("tokens", "load"), ("gradient", "grad_share"), ("router row’s gradient", "router_grad_share")):
+    for of, name in (("routes", "load"), ("gradient", "grad_share"), ("router row’s gradient", "router_grad_share")):
         shown = [float(re.search(r"share: ([\d.]+)%", bar)[1]) / 100 for bar in bars if f"of: {of};" in bar + ";"]
         assert shown == pytest.approx(measured[name][0], abs=1e-4), of
 

@@ -169,7 +169,7 @@ def _pictures(run: SceneRun, shown: Update) -> None:
     left, right = st.columns(2)
     with left:
         chart = pictures.ledger_bars(ledger(moment.metrics, layer), _)
-        draw_chart(chart, "ledger", _("For each expert its share of the tokens, of the gradient of its weights, and of its router row's gradient."))  # fmt: skip
+        draw_chart(chart, "ledger", _("For each expert its share of the routes, of the gradient of its weights, and of its router row's gradient."))  # fmt: skip
         st.caption(
             _("The loop: an expert with many tokens gets much gradient, gets better, and its router row is pulled towards still more tokens. An expert without tokens gets none for its weights and cannot catch up; what its router row still gets comes from the gates of the others. Shares of the norm of the real gradient, mean of the last {n} steps; dashed: even.").format(n=WINDOW)
         )  # fmt: skip

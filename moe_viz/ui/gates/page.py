@@ -10,7 +10,7 @@ import streamlit as st
 
 from moe_viz.charts import live as charts
 from moe_viz.charts import side_by_side
-from moe_viz.charts.dress import DROPLESS
+from moe_viz.charts.dress import DROPLESS, MEAN
 from moe_viz.engine.protocol import Update
 from moe_viz.records.differences import ROWS, values, written
 from moe_viz.records.for_readers import history_table, routing_rows
@@ -152,7 +152,7 @@ def _panels(found: Comparison) -> None:
                     st.error(in_words(update.snapshot.message))
             if not update.history.empty:
                 draw_chart(
-                    charts.load_over_time(update.history, found.layer, n_experts, _),
+                    charts.load_over_time(update.history, found.layer, n_experts, _, batch=MEAN),
                     f"load_{router}",
                     _("Share of the routes asked of each expert, over the steps."),
                 )
