@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moe_viz.records.differences import ROWS, expert_calls, values, written
+from moe_viz.records.differences import ROWS, Row, expert_calls, values, written
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 
@@ -55,3 +55,8 @@ def test_values_take_one_layer_and_leave_blank_what_is_not_there():
 )
 def test_written(name, value, reference, text):
     assert written(BY_NAME[name], value, reference) == text
+
+
+def test_negative_numbers_have_one_minus_everywhere():
+    row = Row("x", "x", ".2f")
+    assert written(row, -1.5) == "−1.50" and written(row, -1.5, -1.0) == "−1.50 (−0.50)"

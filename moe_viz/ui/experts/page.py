@@ -162,8 +162,8 @@ def _switch_off(seen: Study, layer: int) -> None:
         with st.container(key=f"most_needed_{side.which}"):
             st.markdown(
                 _("Most needed: expert {expert} on {domain}, {change} ± {error} (standard error over sequences). The layer's other experts change this domain by {others} ± {sd}.").format(
-                    expert=int(most["expert"]), domain=_(most["domain"]), change=f"{most['change']:+.3f}", error=f"{most['error']:.3f}",
-                    others=f"{most['others']:+.3f}", sd=f"{most['others_sd']:.3f}",
+                    expert=int(most["expert"]), domain=_(most["domain"]), change=f"{most['change']:+.3f}".replace("-", "−"), error=f"{most['error']:.3f}",
+                    others=f"{most['others']:+.3f}".replace("-", "−"), sd=f"{most['others_sd']:.3f}",
                 )
             )  # fmt: skip
     if shuffled:
