@@ -151,7 +151,7 @@ function drawMarks(bar, data) {
   bar.marks.replaceChildren(
     ...data.steps.map((step) => put("kept", step)),
     ...data.checkpoints.map((step) => put("checkpoint", step, "◆")),
-    ...data.events.map((step) => put("event", step, "▾")),
+    ...data.events.map((step) => put("event", step, "▼")),
     ...pins.map(([name, step]) => put("pin", step, name)),
   );
 }

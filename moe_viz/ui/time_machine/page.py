@@ -106,7 +106,7 @@ def _draw() -> None:
     _picture(found, source, shown, traces)
     _strips(stack)
     if shown.script is not None:
-        with lazy(_("What was done in this run (▾ on the track)"), "moment_done", ":material/tune:") as is_open:
+        with lazy(_("What was done in this run (▼ on the track)"), "moment_done", ":material/tune:") as is_open:
             if is_open:
                 show_done(shown.script, "moment_done_table")
     _take(found, source, shown, branch, traces)
