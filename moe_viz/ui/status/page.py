@@ -15,6 +15,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.server import theme
 from moe_viz.ui.server.streamlit_patches import open_pages
+from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.i18n import _
 
 SECONDS = 2.0
@@ -41,7 +42,7 @@ def draw() -> None:
 
 def live() -> None:
     """Draw the page and keep it ticking."""
-    st.fragment(_tick, run_every=SECONDS)()
+    refresh.ticking(_tick, SECONDS)
 
 
 def _tick() -> None:

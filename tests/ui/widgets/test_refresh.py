@@ -9,6 +9,7 @@ import pytest
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.protocol import EngineError
 from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, Crowd, drawing
+from tests.test_house import ROOT
 
 
 class Clock:
@@ -136,3 +137,10 @@ def test_drawing_is_still_one_at_a_time():
         thread.start()
         assert not inside.wait(0.05)
     assert inside.wait(5)
+
+
+def test_every_page_that_shows_what_goes_on_ticks_here_so_that_it_can_say_how_old_it_is():
+    own = {
+        path.parent.name for path in (ROOT / "moe_viz/ui").rglob("page.py") if "run_every" in path.read_text("utf-8")
+    }
+    assert own <= {"my_runs"}, "it only waits, twice at most"
