@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moe_viz.records.codec import LABELS, Frame, Packed, pack, unpack
+from moe_viz.records.thinning import first_measured, stride_for
 from moe_viz.records.trace import RoutingTrace
 
 WIDTH = 10
@@ -101,7 +102,9 @@ class Keyframes:
         return Keyframe(frame.epoch, frame.step, [unpack(p, frame.step, self._batches[p.batch]) for p in frame.layers])
 
     def first_choices(self, layer: int, epoch: int, limit: int = 64) -> tuple[list[int], np.ndarray]:
-        """Steps of at most `limit` keyframes of one epoch, evenly chosen with both ends, and the tokens' first experts: [S, T] int16, -1 = none.
+        """Steps of at most `limit` keyframes of one epoch, both ends among them, and the tokens' first experts: [S, T] int16, -1 = none.
+
+        Chosen by step numbers alone (the first of each stretch of steps), so that a curve of them keeps its points as the run ages.
 
         Keyframes of another probe batch than the newest are left out. Raises ValueError where there is no such layer.
         """
@@ -112,7 +115,7 @@ class Keyframes:
             raise ValueError(f"layer {layer} is not one of the {len(frames[-1].layers)} layers of the run")
         newest = frames[-1].layers[layer].batch
         frames = [frame for frame in frames if frame.layers[layer].batch == newest]
-        picked = np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
+        picked = _of_each_stretch(np.array([frame.step for frame in frames]), limit)
         traces = [unpack(frames[i].layers[layer], frames[i].step, self._batches[newest]) for i in picked]
         none = np.full(traces[0].n_tokens, -1, np.int16)
         return [frames[i].step for i in picked], np.stack(
@@ -245,6 +248,16 @@ class Keyframes:
             here = Frame(epoch, step, [])
             self._frames.append(here)
         here.layers.append(packed)
+
+
+def _of_each_stretch(steps: np.ndarray, limit: int) -> np.ndarray:
+    """Indices of at most `limit` (at least 3) of rising steps: the first of all, the first of each stretch, and the newest."""
+    if len(steps) <= 1:
+        return np.arange(len(steps))
+    stride = stride_for(int(steps[-1]), max(limit - 2, 1))
+    keep = first_measured(np.zeros(len(steps), int), steps, np.ones(len(steps), bool), stride)
+    keep[-1] = True
+    return np.flatnonzero(keep)
 
 
 def _capacity(capacity: int | None) -> int:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from moe_viz.records.history import History
+from moe_viz.records.keyframes import Keyframes
 from moe_viz.records.thinning import MOST_SPARSE, SPARSE, dense_limit, stride_for
+from tests.records.traces import seeded_trace
 
 COLUMNS = ["loss", *SPARSE]
 
@@ -83,3 +85,15 @@ def test_a_grid_is_part_of_every_finer_one_and_fits(limit):
     for last in (1, 7, 200, 201, 10_000):
         stride = stride_for(last, dense_limit(limit))
         assert stride & (stride - 1) == 0 and (last - 1) // stride + 1 <= limit
+
+
+def test_first_choices_over_the_run_keep_their_moments_as_it_ages():
+    """The fluctuation curve of a run at step 400 has no moment that it had not at step 300, but the newer ones."""
+    frames, before = Keyframes(), set()
+    for step in range(0, 3000, 7):
+        frames.add(0, step, [seeded_trace(step % 5, n=16)])
+        if step in (301, 399, 1197, 2996):
+            steps, choices = frames.first_choices(0, 0, limit=64)
+            assert steps[0] == 0 and steps[-1] == step and len(steps) == len(choices) <= 64
+            assert not before or {s for s in steps if s <= max(before)} <= before
+            before = set(steps) | set(range(max(steps), step + 1))
