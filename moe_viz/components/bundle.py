@@ -15,25 +15,46 @@ from moe_viz import paths
 
 ASSETS = paths.ASSETS / "components"
 
-_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\.(?:/|\./\w+/)(\w+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
-_COMMENT = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[\s\S]*?\*/[ \t]*\n", re.MULTILINE)
-_INDENT = re.compile(r"^[ \t]+|^\s*\n", re.MULTILINE)
+# What may stand over a statement's head and is none: comments and quoted text, template literals with their lines included.
+_TEXT = r"//[^\n]*|/\*[\s\S]*?\*/|`(?:\\[\s\S]|[^`\\])*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+_IMPORT = r'^import \{(?P<names>[^}]*)\} from "\.(?:/|\./\w+/)(?P<module>\w+)\.js";'
+_EXPORT = r"^export (?=(?:const|let|var|class|(?:async )?function\*?) (?P<export>\w+))"
+_ENTRY = r"^export (?=default )"
+_OTHER = r"^(?:import|export)\b[^\n]*"
+_STATEMENT = re.compile(
+    f"(?P<import>{_IMPORT})|(?P<named>{_EXPORT})|(?P<entry>{_ENTRY})|(?P<other>{_OTHER})|{_TEXT}", re.MULTILINE
+)
 
 
 def bundle(folder: str, modules: list[str]) -> str:
     """One script out of `assets/components/<folder>/<module>.js`, each listed after those that it imports, the entry last.
 
-    "../other/module" is a module of another folder.
+    "../other/module" is a module of another folder.  An exported `let` is handed out as it is when its module has run.
+    Raises ValueError, naming file and line, for a form of import or export that is not understood here.
     """
-    *parts, entry = [_IMPORT.sub(r"const \1 = module_\2;\n", _read(folder, f"{name}.js")) for name in modules]
-    scopes = []
-    for name, part in zip(modules, parts):
-        exports = ", ".join(_EXPORT.findall(part))
-        scopes.append(
-            f"const module_{name.rpartition('/')[2]} = (() => {{\n{_EXPORT.sub('', part)}return {{ {exports} }};\n}})();\n"
-        )
-    return "".join([*scopes, entry])
+    texts = [_join(f"{name}.js", _read(folder, f"{name}.js")) for name in modules]
+    scopes = [
+        f"const module_{name.rpartition('/')[2]} = (() => {{\n{text}return {{ {', '.join(exports)} }};\n}})();\n"
+        for name, (text, exports) in zip(modules[:-1], texts)
+    ]
+    return "".join([*scopes, texts[-1][0]])
+
+
+def _join(name: str, text: str) -> tuple[str, list[str]]:
+    """A module's text with its imports taken from the scopes before it and without `export`, and the names it exports."""
+    exports = []
+
+    def replaced(found: re.Match) -> str:
+        if found["import"]:
+            return f"const {{{found['names'].replace(' as ', ': ')}}} = module_{found['module']};"
+        if found["named"] is not None:
+            exports.append(found["export"])
+            return ""
+        if found["other"]:
+            raise ValueError(f"{name}: {found['other']}: this form is not bundled; see components/bundle.py")
+        return found.group()
+
+    return _STATEMENT.sub(replaced, text), exports
 
 
 def view_script(folder: str, modules: list[str]) -> tuple[str, str]:
@@ -54,5 +75,4 @@ def as_bytes(data: dict[str, Any]) -> bytes:
 
 
 def _read(folder: str, name: str) -> str:
-    """A file without indentation and without comments on lines of their own."""
-    return _INDENT.sub("", _COMMENT.sub("", (ASSETS / folder / name).read_text(encoding="utf-8")))
+    return (ASSETS / folder / name).read_text(encoding="utf-8")

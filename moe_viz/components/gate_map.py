@@ -47,7 +47,8 @@ LABELS: dict[str, str] = {
     "empty": N_("Nothing is painted yet: the run keeps its data."),
 }
 
-_MODULES = ["../routing/theme", "../routing/signs", "field", "regions", "plane", "paint", "view"]
+_SHARED = ["words", "theme", "signs", "mount"]
+_MODULES = [f"../shared/{name}" for name in _SHARED] + ["field", "regions", "plane", "paint", "view"]
 _VERSION, _SOURCE = view_script("gate_map", _MODULES)
 _mount = st.components.v2.component(
     "moe_viz_gate_map", js=loader(), html='<div class="mv" style="min-height: 34rem"></div>'

@@ -20,7 +20,9 @@ from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
-_MODULES = ["model", "theme", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "input", "signs", "view"]
+_SHARED = ["words", "theme", "signs", "mount"]
+_OWN = ["model", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "input", "view"]
+_MODULES = [f"../shared/{name}" for name in _SHARED] + _OWN
 
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.

@@ -1,6 +1,6 @@
 // The map as numbers: what a payload says of every place, and the moving picture between two payloads. Where the owner is the most
 // probable expert, both payloads' probabilities are mixed and read between the places of the grid, so borders are lines that glide.
-import { parse } from "../routing/theme.js";
+import { parse } from "../shared/theme.js";
 
 const SIDE = 208;
 // Opacity of an owner of probability 0 and of 1: with many experts an even gate would else be invisible.

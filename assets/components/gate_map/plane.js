@@ -1,6 +1,6 @@
 // Draws the plane: the field, the predicted classes' borders, the points in their shapes, the experts' numbers, the cursor.
 import { ownerAt } from "./field.js";
-import { fit, inkOn, parse, rgba } from "../routing/theme.js";
+import { fit, inkOn, parse, rgba } from "../shared/theme.js";
 
 export function draw(view, ctx) {
   const size = view.size;

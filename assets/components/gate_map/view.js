@@ -1,34 +1,26 @@
 // The gate map: builds its parts once, feeds them each new payload, lets borders glide, and follows pointer, keys and brush.
-import { sign } from "../routing/signs.js";
-import { element, fit, paintChip, parse, readTheme, rgba } from "../routing/theme.js";
+import { sign } from "../shared/signs.js";
+import { element, fit, paintChip, parse, readTheme, rgba } from "../shared/theme.js";
 import { decode, fieldOf, makeField, paintField, probability } from "./field.js";
 import { regions } from "./regions.js";
 import { canvasContext, draw, drawPoint } from "./plane.js";
+import { mount } from "../shared/mount.js";
+import { decimal, percent, put, say } from "../shared/words.js";
 import { clear, makePaint, settle, start, stop, touch } from "./paint.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
 const TWEEN = 230;
 const MOST_BARS = 10;
-const views = new WeakMap();
+
+const mounted = mount(make, receive);
 
 export default function gateMap(component) {
-  const root = component.parentElement.querySelector(".mv");
-  let view = views.get(root);
-  if (!view) views.set(root, (view = make(root)));
-  view.send = component.setStateValue;
-  receive(view, component.data);
-  // Streamlit also calls this for an update that the next one overtook; then the element is still on the page and stays alive.
-  return () => requestAnimationFrame(() => {
-    if (root.isConnected) return;
-    view.watch.disconnect();
-    cancelAnimationFrame(view.frame);
-    views.delete(root);
-  });
+  return mounted(component);
 }
 
 function make(root) {
   const view = { root, model: null, from: null, points: [], parts: [], oldParts: [], cursor: null, answers: false, size: 0, frame: 0, share: 1 };
-  const put = (parent, tag, name) => {
+  const add = (parent, tag, name) => {
     const node = element(tag, name);
     if (tag === "button") node.type = "button";
     parent.append(node);
@@ -37,25 +29,29 @@ function make(root) {
   view.paint = makePaint(view);
   root.removeAttribute("style");
   root.replaceChildren(element("style", "", STYLE));
-  const bar = put(root, "div", "bar"), body = put(root, "div", "body");
+  const bar = add(root, "div", "bar"), body = add(root, "div", "body");
   bar.dataset.picture = "no";
-  view.paintSwitch = put(bar, "button", "paint");
-  view.answersSwitch = put(bar, "button", "answers");
-  view.tools = put(bar, "div", "tools");
-  view.stage = put(body, "div", "stage");
-  view.canvas = put(view.stage, "canvas", "");
+  view.paintSwitch = add(bar, "button", "paint");
+  view.answersSwitch = add(bar, "button", "answers");
+  view.tools = add(bar, "div", "tools");
+  view.stage = add(body, "div", "stage");
+  view.canvas = add(view.stage, "canvas", "");
   view.canvas.setAttribute("role", "img");
   view.canvas.picture = (ctx) => view.model && draw(view, ctx);
   view.stage.tabIndex = 0;
   view.stage.setAttribute("role", "group");
-  view.panel = put(body, "div", "panel");
-  view.legend = put(root, "div", "legend");
-  view.note = put(root, "div", "note");
-  view.live = put(root, "div", "live");
+  view.panel = add(body, "div", "panel");
+  view.legend = add(root, "div", "legend");
+  view.note = add(root, "div", "note");
+  view.live = add(root, "div", "live");
   view.live.setAttribute("aria-live", "polite");
   listen(view);
-  view.watch = new ResizeObserver(() => view.model && layout(view));
-  view.watch.observe(body);
+  const watch = new ResizeObserver(() => view.model && layout(view));
+  watch.observe(body);
+  view.stop = () => {
+    watch.disconnect();
+    cancelAnimationFrame(view.frame);
+  };
   return view;
 }
 
@@ -173,12 +169,6 @@ function redraw(view) {
   if (view.model && view.size) draw(view, canvasContext(view));
 }
 
-function say(view, name, values = {}) {
-  return view.words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
-}
-
-const percent = (p) => `${(100 * p).toFixed(1)} %`;
-
 // What the gate says at the cursor: the owner, the predicted class, a bar for each expert.
 function panel(view) {
   const { model: m, cursor } = view;
@@ -189,7 +179,7 @@ function panel(view) {
     return;
   }
   const field = fieldOf(m, cursor.x, cursor.y), owner = m.owner[field], answer = m.prediction[field];
-  const place = say(view, "place", { x: cursor.x.toFixed(2), y: cursor.y.toFixed(2) });
+  const place = say(view, "place", { x: decimal(cursor.x, 2), y: decimal(cursor.y, 2) });
   const whose = owner ? say(view, "expert", { n: owner }) : say(view, "nobody");
   const predicts = answer ? say(view, "predicts", { letter: view.letters[answer - 1] }) : say(view, "predicts_nothing");
   const all = [...Array(m.E).keys()].map((e) => [e, probability(m, e, field)]);
@@ -221,13 +211,13 @@ function barOf(view, e, p, owns) {
 
 function words(view) {
   const { paint } = view, classes = [...view.letters];
-  view.paintSwitch.textContent = say(view, "paint");
+  put(view.paintSwitch, say(view, "paint"));
   view.paintSwitch.setAttribute("aria-pressed", String(paint.on));
-  view.answersSwitch.textContent = say(view, "answers");
+  put(view.answersSwitch, say(view, "answers"));
   view.answersSwitch.setAttribute("aria-pressed", String(view.answers));
   view.stage.classList.toggle("painting", paint.on);
   const note = paint.full ? say(view, "full", { most: view.most }) : paint.own.length ? say(view, "painting") : say(view, "empty");
-  view.note.textContent = paint.on ? note : "";
+  put(view.note, paint.on ? note : "");
   const wanted = JSON.stringify([view.words, paint.on, paint.tool, view.points, view.answers, view.theme.dark]);
   if (wanted === view.said_words) return;
   view.said_words = wanted;

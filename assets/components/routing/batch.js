@@ -1,8 +1,9 @@
 // The probe batch on the left: text as one focusable span per token, images as tiles of patches, or points in the plane.
 // The spans carry text and focus only; tints, outlines and hatching are drawn on a canvas beneath them, so that a tween
 // repaints one layer instead of restyling hundreds of elements.
-import { drawPattern, element, fit, patternOf, solid } from "./theme.js";
-import { glyph, nameOf, say } from "./model.js";
+import { drawPattern, element, fit, patternOf, solid } from "../shared/theme.js";
+import { glyph, nameOf } from "./model.js";
+import { say } from "../shared/words.js";
 import { bitmap, borders, columnsOf, countFrom, outline, sizeTiles } from "./tiles.js";
 
 export function makeBatch(view) {

@@ -1,5 +1,5 @@
 // Beams from the token in question to its slots (or, for an expert, from all its tokens), on a canvas over both panels.
-import { element, fit, rgba } from "./theme.js";
+import { element, fit, rgba } from "../shared/theme.js";
 import { routesOf, tokenOf } from "./model.js";
 
 export function makeBeams(view) {

@@ -1,6 +1,7 @@
 // The card beside the token or expert in question: where it is, every gate as a bar, slot or drop, in words.
-import { element, paintChip, rgba } from "./theme.js";
-import { describeRoute, nameOf, percent, routesOf, say, tokensOf } from "./model.js";
+import { element, paintChip, rgba } from "../shared/theme.js";
+import { describeRoute, nameOf, routesOf, tokensOf } from "./model.js";
+import { percent, say } from "../shared/words.js";
 
 const MOST = 8, MOST_NARROW = 4;
 

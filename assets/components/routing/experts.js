@@ -1,8 +1,9 @@
 // The experts on the right: one row each, its buffer filled by the kept routes in slot order, overflow crossed out beyond
 // the buffer's end. Without a capacity the row is a bar of its load with the fair share marked.
 // Cells fill column by column, so that the filled length stays proportional to the load at any number of lines.
-import { drawPattern, element, fit, paintChip, patternOf, rgba, solid } from "./theme.js";
-import { describeExpert, percent, say, tokenOf } from "./model.js";
+import { drawPattern, element, fit, paintChip, patternOf, rgba, solid } from "../shared/theme.js";
+import { describeExpert, tokenOf } from "./model.js";
+import { percent, say } from "../shared/words.js";
 
 const STEPS = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 

@@ -1,7 +1,8 @@
 // Gate probabilities as a score: tokens run along the line in reading order, one row per expert beneath them, and wrap like
 // text. One hue for the probability on the fixed domain 0 to 1; a coloured outline marks a chosen expert, a cross a dropped route.
-import { element, fit, rgba, solid } from "./theme.js";
-import { glyph, say } from "./model.js";
+import { element, fit, rgba, solid } from "../shared/theme.js";
+import { glyph } from "./model.js";
+import { say } from "../shared/words.js";
 
 const HEAD = 42, GAP = 10, SPACE = 10, LEFT = 30;
 

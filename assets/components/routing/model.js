@@ -2,6 +2,8 @@
 // buffer listed in slot order. Pure data, no drawing. Axes: T tokens, K routes per token, E experts; route r belongs
 // to token floor(r / K).
 
+import { percent, say } from "../shared/words.js";
+
 export function decode(data) {
   const T = data.n_tokens, E = data.n_experts, K = data.k;
   const m = {
@@ -90,16 +92,6 @@ export function glyph(text) {
 
 function signs(text) {
   return text.replace(/\r\n|\n|\r/g, "⏎").replace(/\t/g, "⇥").replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
-}
-
-export function say(m, word, values = {}) {
-  return (m.words[word] ?? word).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
-}
-
-export function percent(x) {
-  if (!Number.isFinite(x)) return "–";
-  const p = x * 100;
-  return `${p >= 99.95 || p === 0 ? p.toFixed(0) : p.toFixed(1)} %`;
 }
 
 export function nameOf(m, t) {

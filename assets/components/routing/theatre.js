@@ -1,7 +1,7 @@
 // The capacity theatre: every route flies from its token to its expert, slot after slot, in the order in which the drop policy
 // served that expert; when the buffer is full the rest turn away beyond its end. The order is the trace's own slot order:
 // rank n of every expert takes off at the same moment.
-import { element, fit, rgba } from "./theme.js";
+import { element, fit, rgba } from "../shared/theme.js";
 import { tokenOf } from "./model.js";
 
 const FLIGHT = 520, SHORTEST = 1400, LONGEST = 5000, PER_RANK = 70, LARGEST = 26;

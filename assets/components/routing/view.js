@@ -1,33 +1,26 @@
 // The routing view: builds its parts once, feeds them each new payload, and links hover, focus, tap and keys between them.
-// Streamlit calls the default export on every update; all state lives in one record per mounted element.
+// All state lives in one record per mounted element.
 import { makeBatch } from "./batch.js";
 import { makeBeams } from "./beams.js";
 import { makeCard } from "./card.js";
 import { makeExperts } from "./experts.js";
 import { makeGrid } from "./grid.js";
 import { listen } from "./input.js";
-import { decode, say, tokensOf } from "./model.js";
+import { decode, tokensOf } from "./model.js";
+import { put, say } from "../shared/words.js";
 import { makeTheatre } from "./theatre.js";
-import { sign } from "./signs.js";
-import { element, palette, readTheme } from "./theme.js";
+import { sign } from "../shared/signs.js";
+import { element, palette, readTheme } from "../shared/theme.js";
 import { holdPictures } from "./tiles.js";
+import { mount } from "../shared/mount.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
 const TWEEN = 260;
-const views = new WeakMap();
+
+const mounted = mount(make, receive);
 
 export default function routingView(component) {
-  const root = component.parentElement.querySelector(".mv");
-  let view = views.get(root);
-  if (!view) views.set(root, (view = make(root)));
-  view.send = component.setStateValue;
-  receive(view, component.data);
-  // Streamlit also calls this for an update that the next one overtook; then the element is still on the page and stays alive.
-  return () => requestAnimationFrame(() => {
-    if (root.isConnected) return;
-    view.stop();
-    views.delete(root);
-  });
+  return mounted(component);
 }
 
 function make(root) {
@@ -149,7 +142,7 @@ function forgetMissing(view) {
 }
 
 function words(view, data) {
-  const m = view.model, put = (node, text) => node.textContent !== text && (node.textContent = text);
+  const m = view.model;
   put(view.tabs[0], say(m, "tab_batch"));
   put(view.tabs[1], say(m, "tab_grid"));
   put(view.switch, say(m, "numbers"));
