@@ -14,6 +14,10 @@ from typing import Any
 from moe_viz import paths
 
 ASSETS = paths.ASSETS / "components"
+SHARED = ["../picture/ink", "../picture/walk"] + [
+    f"../shared/{name}" for name in ("words", "theme", "signs", "mount", "paper")
+]
+"""The modules that canvas views have in common, in the order of `bundle`."""
 
 # What may stand over a statement's head and is none: comments and quoted text, template literals with their lines included.
 _TEXT = r"//[^\n]*|/\*[\s\S]*?\*/|`(?:\\[\s\S]|[^`\\])*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
@@ -58,8 +62,8 @@ def _join(name: str, text: str) -> tuple[str, list[str]]:
 
 
 def view_script(folder: str, modules: list[str]) -> tuple[str, str]:
-    """Version and source of a view: its modules with `STYLE`, the text of `<folder>.css`, in scope. The version is a hash of the source."""
-    style = json.dumps(_read(folder, f"{folder}.css"), ensure_ascii=False)
+    """Version and source of a view: its modules with `STYLE`, the text of `shared/view.css` and `<folder>.css`, in scope. The version is a hash of the source."""
+    style = json.dumps(_read("shared", "view.css") + _read(folder, f"{folder}.css"), ensure_ascii=False)
     source = f"const STYLE = {style};\n{bundle(folder, modules)}"
     return hashlib.sha256(source.encode()).hexdigest()[:12], source
 

@@ -15,14 +15,14 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
-from moe_viz.components.bundle import as_bytes, loader, view_script
+from moe_viz.components.bundle import SHARED, as_bytes, loader, view_script
 from moe_viz.components.events import finite
 from moe_viz.records.gate_map import GateMap
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.points import GRID, LETTERS, MOST_POINTS, N_CLASSES, decode_points, encode_points
 
 LABELS: dict[str, str] = {
-    "title": N_("Gate map"),
+    "title": N_("Gate map, step {step}, layer {layer}"),
     "expert": N_("Expert {n}"),
     "nobody": N_("No expert"),
     "place": N_("x {x}, y {y}"),
@@ -47,11 +47,10 @@ LABELS: dict[str, str] = {
     "empty": N_("Nothing is painted yet: the run keeps its data."),
 }
 
-_SHARED = ["words", "theme", "signs", "mount"]
-_MODULES = [f"../shared/{name}" for name in _SHARED] + ["field", "regions", "plane", "paint", "view"]
+_MODULES = [*SHARED, "field", "regions", "plane", "paint", "view"]
 _VERSION, _SOURCE = view_script("gate_map", _MODULES)
 _mount = st.components.v2.component(
-    "moe_viz_gate_map", js=loader(), html='<div class="mv" style="min-height: 34rem"></div>'
+    "moe_viz_gate_map", js=loader(), html='<div class="mv notranslate" translate="no" style="min-height: 34rem"></div>'
 )
 
 

@@ -16,7 +16,9 @@ from moe_viz.spec.knobs import N_
 
 LABELS = {"none": N_("There is no picture on this page now.")}
 _VERSION, _SOURCE = view_script("picture", ["ink", "walk", "file", "view"])
-_mount = st.components.v2.component("moe_viz_picture", js=loader(), html='<div class="mv"></div>')
+_mount = st.components.v2.component(
+    "moe_viz_picture", js=loader(), html='<div class="mv notranslate" translate="no"></div>'
+)
 
 
 def picture_list(about: Mapping[str, Any], name: str, *, key: str, labels: Mapping[str, str] | None = None) -> None:

@@ -23,7 +23,7 @@ LABELS = {
     "stop": N_("Stop"),
 }
 _HTML = (
-    '<div class="scrub"><div class="row"><button type="button" class="back"></button>'
+    '<div class="scrub notranslate" translate="no"><div class="row"><button type="button" class="back"></button>'
     '<button type="button" class="forth"></button><output></output></div>'
     '<div class="track"><div class="marks" aria-hidden="true"></div><input type="range" step="1"></div></div>'
 )

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from sklearn.datasets import load_digits
 
+from moe_viz.records.gate_map import GateMap
 from moe_viz.records.trace import RoutingTrace
 
 TEXTS = {
@@ -72,6 +73,19 @@ def make_trace(
     return RoutingTrace(
         step=100 + moment, layer=0, router="topk", capacity=capacity, tokens=tokens, group=group, sequence=sequence, position=position,
         expert=expert.astype(np.int16), weight=weight.astype(np.float32), kept=kept, slot=slot, probs=probs.astype(np.float32),
+    )  # fmt: skip
+
+
+def make_map(moment: int = 0, n_experts: int = 6, resolution: int = 32) -> GateMap:
+    """A gate map of sectors around the centre, turned by `moment`."""
+    at = (np.arange(resolution) + 0.5) * 2 / resolution - 1
+    angle = np.arctan2(at[:, None], at[None, :]) + 0.05 * moment
+    logits = 3 * np.cos(angle[..., None] - 2 * np.pi * np.arange(n_experts) / n_experts)
+    probs = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    owner, points = probs.argmax(2).astype(np.int16), make_points(40).astype(np.float32) / 2
+    return GateMap(
+        step=100 + moment, epoch=0, layer=0, router="topk", owner=owner, probs=probs.astype(np.float32), prediction=owner % 2, points=points,
+        classes=(np.arange(40) % 2).astype(np.int16), held_out_owner=owner[0, :4], held_out_correct=np.array([True] * 4), batch_dependent=False,
     )  # fmt: skip
 
 

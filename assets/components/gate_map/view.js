@@ -5,7 +5,8 @@ import { decode, fieldOf, makeField, paintField, probability } from "./field.js"
 import { regions } from "./regions.js";
 import { canvasContext, draw, drawPoint } from "./plane.js";
 import { mount } from "../shared/mount.js";
-import { decimal, percent, put, say } from "../shared/words.js";
+import { onPaper } from "../shared/paper.js";
+import { decimal, percent, put, say, whole } from "../shared/words.js";
 import { clear, makePaint, settle, start, stop, touch } from "./paint.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
@@ -31,6 +32,7 @@ function make(root) {
   root.replaceChildren(element("style", "", STYLE));
   const bar = add(root, "div", "bar"), body = add(root, "div", "body");
   bar.dataset.picture = "no";
+  view.facts = add(bar, "span", "facts");
   view.paintSwitch = add(bar, "button", "paint");
   view.answersSwitch = add(bar, "button", "answers");
   view.tools = add(bar, "div", "tools");
@@ -48,9 +50,11 @@ function make(root) {
   listen(view);
   const watch = new ResizeObserver(() => view.model && layout(view));
   watch.observe(body);
+  view.paper = onPaper(view, () => forPaper(view));
   view.stop = () => {
     watch.disconnect();
     cancelAnimationFrame(view.frame);
+    view.paper.stop();
   };
   return view;
 }
@@ -139,11 +143,27 @@ function receive(view, data) {
   view.canvas.setAttribute("aria-label", data.summary);
   view.stage.setAttribute("aria-label", data.labels.cursor);
   view.root.dataset.step = data.step;
-  view.root.dataset.title = data.labels.title;
+  view.root.dataset.title = say(view, "title", { step: whole(data.step), layer: data.layer + 1 });
+  put(view.facts, view.root.dataset.title);
   words(view);
   layout(view);
   glide(view, data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches && view.from !== null);
   panel(view);
+  view.paper.redraw();
+}
+
+// At rest and in the colours of paper. Returns the way back.
+function forPaper(view) {
+  const dress = () => {
+    view.theme = readTheme(view.root);
+    view.from = null;
+    words(view);
+    layout(view);
+    glide(view, false);
+    panel(view);
+  };
+  dress();
+  return dress;
 }
 
 function layout(view) {
@@ -218,7 +238,7 @@ function words(view) {
   view.stage.classList.toggle("painting", paint.on);
   const note = paint.full ? say(view, "full", { most: view.most }) : paint.own.length ? say(view, "painting") : say(view, "empty");
   put(view.note, paint.on ? note : "");
-  const wanted = JSON.stringify([view.words, paint.on, paint.tool, view.points, view.answers, view.theme.dark]);
+  const wanted = JSON.stringify([view.words, paint.on, paint.tool, view.points, view.answers, view.theme]);
   if (wanted === view.said_words) return;
   view.said_words = wanted;
   view.tools.replaceChildren(...(paint.on ? toolsOf(view, classes) : []));

@@ -14,7 +14,7 @@ export default function pictures(component) {
   list.found = found;
   if (wanted === list.drawn) return;
   list.drawn = wanted;
-  root.className = "mv pictures";
+  root.className = "mv pictures notranslate";
   root.removeAttribute("style");
   root.replaceChildren(styled(), ...(found.length ? found.map((one, i) => row(root, list, one.title, i)) : [document.createTextNode(list.data.labels.none)]));
 }

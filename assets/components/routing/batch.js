@@ -1,7 +1,7 @@
 // The probe batch on the left: text as one focusable span per token, images as tiles of patches, or points in the plane.
 // The spans carry text and focus only; tints, outlines and hatching are drawn on a canvas beneath them, so that a tween
 // repaints one layer instead of restyling hundreds of elements.
-import { drawPattern, element, fit, patternOf, solid } from "../shared/theme.js";
+import { drawPattern, element, fit, lostToken, patternOf, solid } from "../shared/theme.js";
 import { glyph, nameOf } from "./model.js";
 import { say } from "../shared/words.js";
 import { bitmap, borders, columnsOf, countFrom, outline, sizeTiles } from "./tiles.js";
@@ -23,7 +23,7 @@ export function makeBatch(view) {
     if (b.stale) build(b, m);
     b.shape = shape;
     for (let t = 0; t < m.T; t++) b.stale = refreshSpan(b.spans[t], m, t, view.numbers) || b.stale;
-    const summary = say(m, "batch", { tokens: m.T, dropped: m.droppedTokens });
+    const summary = say(m, "batch", { source: say(m, "source"), tokens: m.T, dropped: m.droppedTokens });
     if (list.getAttribute("aria-label") !== summary) list.setAttribute("aria-label", summary);
     aim(b, m, view);
   };
@@ -32,6 +32,7 @@ export function makeBatch(view) {
   b.draw = (u) => paint(b, view, u);
   b.retint = () => view.model && aim(b, view.model, view);
   b.rect = (t) => b.rects[t];
+  b.bottoms = () => (b.tiles?.length ? b.tiles : b.rects).map((r) => r.y + r.h);
   return b;
 }
 
@@ -47,7 +48,7 @@ function build(b, m) {
       block = element("div", "sequence");
       block.setAttribute("role", "group");
       const label = m.groups[m.group[first]] || "";
-      block.setAttribute("aria-label", label || say(m, "batch", { tokens: m.T, dropped: m.droppedTokens }));
+      block.setAttribute("aria-label", label || say(m, "batch", { source: say(m, "source"), tokens: m.T, dropped: m.droppedTokens }));
       const caption = element("div", "group", m.kind === "text" && m.group[first] === group ? "" : label);
       line = element("div", "line");
       if (m.kind === "image") {
@@ -177,19 +178,20 @@ function paintAll(ctx, b, view) {
 function drawToken(ctx, b, view, t) {
   const m = view.model, r = b.rects[t], at = NUMBERS * t, c = b.current;
   const colour = solid(c[at], c[at + 1], c[at + 2]), weight = c[at + 3], presence = c[at + 4];
-  if (m.kind === "point") drawPoint(ctx, view, r, colour, weight, presence, m.state[t]);
+  const state = m.state[t], image = m.kind === "image";
+  if (state === "dropped" || state === "unrouted") {
+    const box = m.kind === "point" ? { x: r.x + r.w / 2 - 6, y: r.y + r.h / 2 - 6, w: 12, h: 12 } : { ...r, w: r.w - (image ? 0 : 1) };
+    lostToken(ctx, box.x, box.y, box.w, box.h, image ? [255, 255, 255] : view.theme.text, presence, state === "dropped");
+  } else if (m.kind === "point") drawPoint(ctx, view, r, colour, weight, presence);
   else {
-    const image = m.kind === "image", w = r.w - (image ? 0 : 1), h = r.h;
-    if (m.state[t] === "dropped" || m.state[t] === "unrouted") drawLost(ctx, view, r.x, r.y, w, h, presence, m.state[t]);
-    else {
-      ctx.fillStyle = colour;
-      ctx.globalAlpha = view.theme.tint * weight * presence * (image ? 0.7 : 1);  // the picture must shine through
-      ctx.fillRect(r.x, r.y, w, h);
-      drawPattern(ctx, patternOf(m.owner[t], view.look), r.x, r.y, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
-      ctx.globalAlpha = presence;
-      if (image) outline(ctx, r.x, r.y, w, h, colour, m.state[t], b.borders[t]);
-      else underline(ctx, r.x, r.y + h - 3, w, colour, m.state[t]);
-    }
+    const w = r.w - (image ? 0 : 1), h = r.h;
+    ctx.fillStyle = colour;
+    ctx.globalAlpha = view.theme.tint * weight * presence * (image ? 0.7 : 1);  // the picture must shine through
+    ctx.fillRect(r.x, r.y, w, h);
+    drawPattern(ctx, patternOf(m.owner[t], view.look), r.x, r.y, w, h - 3, view.colour(m.owner[t]), 0.55 * presence);
+    ctx.globalAlpha = presence;
+    if (image) outline(ctx, r.x, r.y, w, h, colour, state, b.borders[t]);
+    else underline(ctx, r.x, r.y + h - 3, w, colour, state);
   }
   ctx.globalAlpha = 1;
 }
@@ -200,29 +202,13 @@ function underline(ctx, x, y, w, colour, state) {
   else ctx.fillRect(x, y, w, 3);
 }
 
-function drawLost(ctx, view, x, y, w, h, presence, state) {
-  const ink = view.model.kind === "image" ? [255, 255, 255] : view.theme.text;
-  drawPattern(ctx, state === "dropped" ? "backdiagonal" : "dots", x, y, w, h, ink, 0.3 * presence);
-  ctx.globalAlpha = 0.75 * presence;
-  ctx.setLineDash([3, 2]);
-  ctx.strokeStyle = solid(...ink);
-  ctx.lineWidth = 1;
-  ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
-  ctx.setLineDash([]);
-}
-
-function drawPoint(ctx, view, r, colour, weight, presence, state) {
-  const x = r.x + r.w / 2, y = r.y + r.h / 2, held = state === "kept" || state === "partial";
+function drawPoint(ctx, view, r, colour, weight, presence) {
   ctx.beginPath();
-  if (held) ctx.arc(x, y, 5.5, 0, 2 * Math.PI);
-  else {
-    ctx.moveTo(x - 4, y - 4); ctx.lineTo(x + 4, y + 4);
-    ctx.moveTo(x + 4, y - 4); ctx.lineTo(x - 4, y + 4);
-  }
+  ctx.arc(r.x + r.w / 2, r.y + r.h / 2, 5.5, 0, 2 * Math.PI);
   ctx.fillStyle = colour;
   ctx.globalAlpha = (0.25 + 0.6 * weight) * presence;
-  if (held) ctx.fill();
-  ctx.strokeStyle = held ? colour : solid(...view.theme.text);
+  ctx.fill();
+  ctx.strokeStyle = colour;
   ctx.globalAlpha = presence;
   ctx.lineWidth = 1.5;
   ctx.stroke();

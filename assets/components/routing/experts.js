@@ -1,11 +1,14 @@
-// The experts on the right: one row each, its buffer filled by the kept routes in slot order, overflow crossed out beyond
-// the buffer's end. Without a capacity the row is a bar of its load with the fair share marked.
+// The experts on the right: one row each, its buffer filled by the kept routes in slot order, overflow beyond the buffer's end: one
+// cell and one cross per dropped route, in the same cells as the slots, so that all lengths of the picture can be compared.
+// Without a capacity the row is a bar of its load with the fair share marked.
 // Cells fill column by column, so that the filled length stays proportional to the load at any number of lines.
-import { drawPattern, element, fit, paintChip, patternOf, rgba, solid } from "../shared/theme.js";
+import { cross, drawPattern, element, fit, paintChip, patternOf, rgba, solid } from "../shared/theme.js";
 import { describeExpert, tokenOf } from "./model.js";
 import { percent, say } from "../shared/words.js";
 
 const STEPS = [1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+const APART = 8;  // pixels between a buffer's end and its overflow
+const LEAST_CROSS = 5;  // pixels of a cell that still shows a cross; smaller ones share a pattern of crosses
 
 export function makeExperts(view) {
   const node = element("div", "experts"), inner = element("div", "rows");
@@ -38,13 +41,14 @@ export function makeExperts(view) {
     x.whole = true;
   };
   x.draw = (u) => paint(x, view, u);
+  x.bottoms = () => (x.boxes || []).map((row) => row.y + row.h);
   x.cell = (r) => cellOf(x, view.model, r);
   x.routeAt = (px, py) => routeAt(x, view.model, px, py);
   return x;
 }
 
-// The bar's full length in multiples of the fair share: fixed steps, taken back only well below the next smaller one,
-// so that the scale does not breathe with every batch.
+// A row's full length in multiples of the fair share, overflow included: fixed steps, taken back only well below the next smaller
+// one, so that the scale does not breathe with every batch.
 function chooseScale(m, before) {
   const fair = m.total / m.E || 1, need = Math.max(Math.max(...m.load, 0) / fair, m.peak);
   const fits = STEPS.find((s) => s >= need) ?? need;
@@ -93,23 +97,22 @@ function measure(x, m) {
   x.stale = false;
 }
 
-// Cell size of each row: as many lines as make cells nearest to square.
+// Cell size, the same in all rows: as many lines as make cells nearest to square. A row has room for its buffer and for the largest load.
 function place(x, m) {
   if (!x.boxes || x.boxes.length !== m.E) return;
-  const bounded = m.C !== null;
-  const cells = bounded ? m.C : Math.max(1, (x.scale * m.total) / m.E);
-  const share = bounded ? (m.total > m.C * m.E || m.lost.some((l) => l.length) || x.hadLoss ? 0.74 : 0.98) : 0.98;
-  x.hadLoss = share === 0.74;
+  const bounded = m.C !== null, reach = Math.max(1, (x.scale * m.total) / m.E);
+  const cells = bounded ? m.C : reach, beyond = bounded ? Math.max(0, reach - m.C) : 0;
   x.geometry = x.boxes.map((box) => {
-    const pad = box.h > 26 ? 5 : 2, h = Math.max(6, Math.min(box.h - 2 * pad, 44)), length = box.w * share;
+    const pad = box.h > 26 ? 5 : 2, h = Math.max(6, Math.min(box.h - 2 * pad, 44)), length = box.w * 0.98 - (beyond ? APART : 0);
+    const across = (n) => Math.ceil(cells / n) + Math.ceil(beyond / n);
     let lines = 1, best = 0;
     for (let n = 1; n <= Math.max(1, Math.floor(h / 5)); n++) {
-      const side = Math.min(length / Math.ceil(cells / n), h / n, 18);
+      const side = Math.min(length / across(n), h / n, 18);
       if (side > best + 0.01) { best = side; lines = n; }
     }
     const columns = Math.ceil(cells / lines);
-    const w = bounded ? Math.min(length / columns, 26) : length / (cells / lines), ch = Math.min(h / lines, Math.max(w * 1.6, 12));
-    return { x: box.x, y: box.y + (box.h - ch * lines) / 2, w, h: ch, lines, columns, end: box.x + columns * w, right: box.x + box.w, mid: box.y + box.h / 2 };
+    const w = bounded ? Math.min(length / across(lines), 26) : length / (cells / lines), ch = Math.min(h / lines, Math.max(w * 1.6, 12));
+    return { x: box.x, y: box.y + (box.h - ch * lines) / 2, w, h: ch, lines, columns, end: box.x + columns * w };
   });
 }
 
@@ -117,11 +120,8 @@ function box(g, i) {
   return { x: g.x + Math.floor(i / g.lines) * g.w, y: g.y + (i % g.lines) * g.h, w: g.w, h: g.h };
 }
 
-// Where overflow is drawn: beyond the buffer, one cross per route as far as there is room.
 function lostBox(g, i) {
-  const step = 11, rows = Math.max(1, Math.floor((g.lines * g.h) / step));
-  const column = Math.min(Math.floor(i / rows), Math.floor((g.right - g.end - 8) / step) - 1);
-  return { x: g.end + 8 + column * step, y: g.mid - (rows * step) / 2 + (i % rows) * step, w: step, h: step };
+  return box({ ...g, x: g.end + APART }, i);
 }
 
 function cellOf(x, m, r) {
@@ -134,12 +134,10 @@ function routeAt(x, m, px, py) {
   for (let e = 0; e < m.E; e++) {
     const g = x.geometry[e];
     if (!g || py < g.y || py > g.y + g.lines * g.h || px < g.x) continue;
-    const i = Math.floor((px - g.x) / g.w) * g.lines + Math.floor((py - g.y) / g.h);
-    if (px < g.end && i < m.held[e].length) return m.held[e][i];
-    for (let l = 0; l < m.lost[e].length; l++) {
-      const c = lostBox(g, l);
-      if (px >= c.x && px <= c.x + c.w && py >= c.y && py <= c.y + c.h) return m.lost[e][l];
-    }
+    const inside = px < g.end, from = inside ? g.x : g.end + APART, routes = inside ? m.held[e] : m.lost[e];
+    if (px < from) continue;
+    const i = Math.floor((px - from) / g.w) * g.lines + Math.min(g.lines - 1, Math.floor((py - g.y) / g.h));
+    if (i < routes.length) return routes[i];
   }
   return -1;
 }
@@ -189,22 +187,24 @@ function paintRow(ctx, x, view, e, lit) {
   if (count && (!lit || m.held[e].some((r) => lit.has(tokenOf(m, r))))) {
     drawPattern(ctx, patternOf(e, view.look), g.x, g.y, Math.ceil(count / g.lines) * g.w, g.lines * g.h, view.theme.text, 0.22);
   }
-  ctx.lineWidth = 1.4;
-  // Those for which there is no room share the last places; the row's remark counts them all.
-  for (let l = 0; l < Math.min(x.override ? x.override.lost[e] : m.lost[e].length, lostRoom(g)); l++) {
-    const c = lostBox(g, l);
-    const present = lit && !lit.has(tokenOf(m, m.lost[e][l])) ? 0.25 : 0.85;
-    ctx.strokeStyle = rgba(view.theme.text, present);
-    ctx.beginPath();
-    ctx.moveTo(c.x + 2, c.y + 2); ctx.lineTo(c.x + 8, c.y + 8);
-    ctx.moveTo(c.x + 8, c.y + 2); ctx.lineTo(c.x + 2, c.y + 8);
-    ctx.stroke();
-  }
+  paintLost(ctx, x, view, e, lit, gap, gapY);
 }
 
-function lostRoom(g) {
-  const step = 11, rows = Math.max(1, Math.floor((g.lines * g.h) / step));
-  return rows * Math.max(1, Math.floor((g.right - g.end - 8) / step));
+function paintLost(ctx, x, view, e, lit, gap, gapY) {
+  const m = view.model, g = x.geometry[e], text = view.theme.text, count = x.override ? x.override.lost[e] : m.lost[e].length;
+  const w = Math.max(1, g.w - gap), h = Math.max(1, g.h - gapY), crossed = w >= LEAST_CROSS && h >= LEAST_CROSS, arm = Math.min(w, h, 10) / 2 - 1;
+  ctx.lineWidth = w < 8 || h < 8 ? 1.1 : 1.4;
+  for (let l = 0; l < count; l++) {
+    const c = lostBox(g, l), present = lit && !lit.has(tokenOf(m, m.lost[e][l])) ? 0.25 : 0.85;
+    if (crossed) cross(ctx, c.x + w / 2, c.y + h / 2, arm, rgba(text, present));
+    else {
+      ctx.fillStyle = rgba(text, 0.12 + 0.3 * present);
+      ctx.fillRect(c.x, c.y, w, h);
+    }
+  }
+  if (crossed || !count || (lit && !m.lost[e].some((r) => lit.has(tokenOf(m, r))))) return;
+  const start = lostBox(g, 0);
+  drawPattern(ctx, "cross", start.x, start.y, Math.ceil(count / g.lines) * g.w - gap, g.lines * g.h - gapY, text, 0.5);
 }
 
 function paintFair(ctx, x, view, row) {

@@ -24,6 +24,7 @@ export function makeGrid(view) {
     g.stale = false;
   };
   g.at = (px, py) => cellAt(g, view.model, px, py);
+  g.bottoms = () => g.columns.map((c) => c.y + HEAD + view.model.E * g.row);
   g.rect = (t) => g.columns[t] && { x: g.columns[t].x, y: g.columns[t].y, w: g.cell, h: HEAD + view.model.E * g.row };
   return g;
 }

@@ -7,12 +7,14 @@ import { makeExperts } from "./experts.js";
 import { makeGrid } from "./grid.js";
 import { listen } from "./input.js";
 import { decode, tokensOf } from "./model.js";
-import { put, say } from "../shared/words.js";
+import { put, say, whole } from "../shared/words.js";
+import { makeMore } from "./more.js";
 import { makeTheatre } from "./theatre.js";
 import { sign } from "../shared/signs.js";
 import { element, palette, readTheme } from "../shared/theme.js";
 import { holdPictures } from "./tiles.js";
 import { mount } from "../shared/mount.js";
+import { onPaper } from "../shared/paper.js";
 
 /* global STYLE: the stylesheet, put in scope by the bundle */
 const TWEEN = 260;
@@ -37,6 +39,12 @@ function make(root) {
   view.grid = makeGrid(view);
   view.beams = makeBeams(view);
   view.card = makeCard(view);
+  const hints = [
+    makeMore(view, view.batch.node, view.batch.bottoms),
+    makeMore(view, view.experts.node, view.experts.bottoms),
+    makeMore(view, view.grid.node, view.grid.bottoms),
+  ];
+  view.more = () => hints.forEach((update) => update());
   view.theatre = makeTheatre(view);
   frame(view);
   control(view);
@@ -48,10 +56,12 @@ function make(root) {
   watch.observe(view.grid.node);
   document.fonts?.ready.then(() => relayout(view));
   root.whole = () => unfold(view);
+  view.paper = onPaper(view, () => forPaper(view));
   view.stop = () => {
     watch.disconnect();
     cancelAnimationFrame(view.frame);
     view.theatre.stop();
+    view.paper.stop();
   };
   return view;
 }
@@ -128,7 +138,9 @@ function receive(view, data) {
   mark(view);
   run(view);
   view.replay.hidden = !(data.theatre && view.motion && view.model.total);
+  view.more();
   if (data.theatre && stepped) view.theatre.start();
+  view.paper.redraw();
 }
 
 function valid(view, chosen) {
@@ -149,18 +161,18 @@ function words(view, data) {
   put(view.replay, say(m, "replay"));
   put(view.badge, data.recorded ? say(m, "recorded") : "");
   const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
-  put(view.facts, `${say(m, "layer", { n: m.layer + 1 })} · ${size}`);
+  put(view.facts, `${say(m, "title", { source: say(m, "source"), step: whole(m.step), layer: m.layer + 1 })} · ${size}`);
   view.root.dataset.title = [say(m, view.tab === "batch" ? "tab_batch" : "tab_grid"), data.title, view.facts.textContent, view.badge.textContent].filter(Boolean).join(" · ");
   view.root.dataset.step = m.step;
   const keys = view.tab === "batch"
-    ? [["weight", "legend_weight"]].concat(m.C === null ? (m.total ? [["fair", "fair"]] : []) : [["dropped", "legend_dropped"]]).concat(m.C !== null && m.K > 1 ? [["partial", "legend_partial"]] : [])
+    ? [["weight", "legend_weight"]].concat(m.total ? [["share", "legend_share"]] : []).concat(m.C === null ? (m.total ? [["fair", "fair"]] : []) : [["route", "legend_route"], ["dropped", "legend_dropped"]]).concat(m.C !== null && m.K > 1 ? [["partial", "legend_partial"]] : [])
     : [["scale", "legend_grid"], ["chosen", "legend_chosen"], ["cross", "legend_chosen_dropped"]];
-  const wanted = JSON.stringify([keys, m.total === 0, m.words.legend_weight, view.theme]);
+  const wanted = JSON.stringify([keys, m.total, m.words.legend_weight, view.theme]);
   if (view.legendFor === wanted) return;
   view.legendFor = wanted;
   view.legend.replaceChildren(...keys.map(([kind, word]) => {
     const item = element("span", "key");
-    item.append(sign(kind, view.theme), document.createTextNode(say(m, word)));
+    item.append(kind === "share" ? element("span", "", "%") : sign(kind, view.theme), document.createTextNode(say(m, word, { total: whole(m.total) })));
     return item;
   }));
   if (!m.total && m.T) view.legend.prepend(element("span", "key strong", say(m, "no_routes_at_all")));
@@ -171,6 +183,7 @@ function relayout(view) {
   view.batch.layout();
   view.experts.layout();
   view.grid.layout();
+  view.more();
   paint(view, 1);
 }
 
@@ -180,9 +193,10 @@ function unfold(view) {
   const panels = [view.batch.node, view.experts.node, view.grid.node].filter((node) => node.clientHeight);
   const nodes = [view.body, ...panels, ...panels.map((node) => node.firstElementChild)];
   const before = nodes.map((node) => [node, node.style.cssText, node.scrollTop]);
-  for (const node of panels) {
-    const inner = node.firstElementChild, height = node.scrollHeight;
-    inner.style.width = `${inner.getBoundingClientRect().width}px`;
+  // All are measured before any is changed: a panel that grows would stretch the one beside it.
+  const sizes = panels.map((node) => [node, node.scrollHeight, node.firstElementChild.getBoundingClientRect()]);
+  for (const [node, height, inner] of sizes) {
+    Object.assign(node.firstElementChild.style, { width: `${inner.width}px`, minHeight: `${inner.height}px` });
     Object.assign(node.style, { height: `${height}px`, maxHeight: "none", overflow: "visible", alignSelf: "start" });
   }
   view.body.style.height = "auto";
@@ -190,6 +204,31 @@ function unfold(view) {
     node.style.cssText = style;
     node.scrollTop = top;
   });
+}
+
+// At rest, in the colours of paper, with the experts' numbers, which also tell them apart in grey; what is pinned stays. Returns the way back.
+function forPaper(view) {
+  const { hover, focus, numbers } = view, replaying = view.root.dataset.replaying;
+  const dress = (with_numbers) => {
+    view.theme = readTheme(view.root);
+    view.root.classList.toggle("numbers", with_numbers);
+    words(view, view.data);
+    view.batch.retint();
+    view.experts.retint();
+    view.grid.retint();
+    relayout(view);
+    mark(view);
+  };
+  cancelAnimationFrame(view.frame);
+  if (replaying) view.theatre.stop();
+  view.hover = view.focus = null;
+  dress(true);
+  const fold = unfold(view);
+  return () => {
+    fold();
+    Object.assign(view, { hover, focus });
+    dress(numbers);
+  };
 }
 
 // One animation at a time: a new payload starts from whatever is on screen.

@@ -1,7 +1,7 @@
 // The little signs of the legends, drawn with the same strokes as the pictures they explain.
-import { drawPattern, element, fit, rgba } from "./theme.js";
+import { cross, element, fit, lostToken, rgba } from "./theme.js";
 
-const H = 12, WIDTH = { fair: 6, chosen: 15, cross: 15 };
+const H = 12, WIDTH = { fair: 6, chosen: 15, cross: 15, route: 12 };
 
 export function sign(kind, theme) {
   const canvas = element("canvas", "sign"), width = WIDTH[kind] || 26;
@@ -15,9 +15,10 @@ const SIGNS = {
   weight: (ctx, w, theme) => scale(ctx, w, theme, 0.05, 0.6),
   scale: (ctx, w, theme) => scale(ctx, w, theme, 0.05, 0.85),
   strength: (ctx, w, theme) => scale(ctx, w, theme, 0.18, 0.8),
-  dropped: (ctx, w, theme) => {
-    drawPattern(ctx, "backdiagonal", 0, 0, w, H, theme.text, 0.35);
-    line(ctx, theme, [3, 2], 1, () => ctx.rect(0.5, 0.5, w - 1, H - 1));
+  dropped: (ctx, w, theme) => lostToken(ctx, 0, 0, w, H, theme.text, 1, true),
+  route: (ctx, w, theme) => {
+    ctx.lineWidth = 1.4;
+    cross(ctx, w / 2, H / 2, 4, theme.ink);
   },
   partial: (ctx, w, theme) => line(ctx, theme, [3, 3], 3, () => path(ctx, 0, H - 2, w, H - 2)),
   fair: (ctx, w, theme) => line(ctx, theme, [2, 3], 1, () => path(ctx, 2.5, 0, 2.5, H)),

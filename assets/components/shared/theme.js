@@ -123,6 +123,27 @@ function line(ctx, x1, y1, x2, y2) {
   ctx.stroke();
 }
 
+// The sign of a dropped route, wherever one is drawn.
+export function cross(ctx, x, y, arm, colour) {
+  ctx.strokeStyle = colour;
+  ctx.beginPath();
+  ctx.moveTo(x - arm, y - arm); ctx.lineTo(x + arm, y + arm);
+  ctx.moveTo(x + arm, y - arm); ctx.lineTo(x - arm, y + arm);
+  ctx.stroke();
+}
+
+// The sign of a token that no expert has: hatched if it was dropped, dotted if no expert asked for it, in a dashed frame.
+export function lostToken(ctx, x, y, w, h, ink, presence, dropped) {
+  drawPattern(ctx, dropped ? "backdiagonal" : "dots", x, y, w, h, ink, 0.3 * presence);
+  ctx.globalAlpha = 0.75 * presence;
+  ctx.setLineDash([3, 2]);
+  ctx.strokeStyle = solid(...ink);
+  ctx.lineWidth = 1;
+  ctx.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
+  ctx.setLineDash([]);
+  ctx.globalAlpha = 1;
+}
+
 // A canvas that fits its CSS box at the screen's resolution; returns its context scaled to CSS pixels.
 export function fit(canvas, width, height) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);

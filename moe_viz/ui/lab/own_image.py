@@ -59,7 +59,7 @@ def own_image(run: SessionRun, layer: int) -> None:
         key="own_image_routing",
         images=image[None],
         height=340,
-        labels=translated(_),
+        labels=translated(_) | {"source": _("Your picture")},
         group_name=_,
     )
     with st.expander(_("As a table"), key="own_image_table"):

@@ -68,7 +68,7 @@ def own_text(run: SessionRun, layer: int) -> None:
         layer=min(layer, len(traces) - 1),
         key="own_routing",
         height=320,
-        labels=translated(_),
+        labels=translated(_) | {"source": _("Your text")},
         group_name=_,
         lit=None if written is None else range(written.prompt_tokens, traces[0].n_tokens),
     )
