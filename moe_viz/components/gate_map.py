@@ -22,6 +22,7 @@ from moe_viz.spec.knobs import N_
 from moe_viz.spec.points import GRID, LETTERS, MOST_POINTS, N_CLASSES, decode_points, encode_points
 
 LABELS: dict[str, str] = {
+    "name": N_("Gate map"),
     "title": N_("Gate map, step {step}, layer {layer}"),
     "expert": N_("Expert {n}"),
     "nobody": N_("No expert"),

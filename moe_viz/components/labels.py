@@ -49,6 +49,7 @@ LABELS: dict[str, str] = {
     "legend_chosen": N_("chosen"),
     "legend_chosen_dropped": N_("chosen, then dropped"),
     "grid": N_("Gate probability of each token (column) for each expert (row)"),
+    "layer": N_("Layer {n}"),
     "more": N_("+ {n} more"),
     "empty": N_("There are no tokens to show."),
 }

@@ -181,6 +181,13 @@ def test_the_title_names_batch_step_and_layer_and_shares_name_their_whole(demo, 
     expect(page.locator(".place")).to_contain_text("x \u22120.")
 
 
+def test_the_list_of_pictures_does_not_change_under_the_reader_with_every_step(demo, page):
+    show(page, demo, "tick=0.4")
+    step, name = page.locator(".mv").evaluate("n => [n.dataset.step, n.dataset.title]")
+    expect(page.locator(".mv")).not_to_have_attribute("data-step", step)
+    assert page.locator(".mv").get_attribute("data-title") == name
+
+
 PAPER = """() => {
   const root = document.querySelector('[data-testid=stBidiComponentIsolated]').shadowRoot.querySelector('.mv'), sheet = root.querySelector('.paper');
   const box = (n) => { const b = n.getBoundingClientRect(); return { x: b.x, y: b.y, w: b.width, h: b.height, fill: n.getAttribute('fill'), text: n.textContent } };

@@ -143,8 +143,9 @@ function receive(view, data) {
   view.canvas.setAttribute("aria-label", data.summary);
   view.stage.setAttribute("aria-label", data.labels.cursor);
   view.root.dataset.step = data.step;
-  view.root.dataset.title = say(view, "title", { step: whole(data.step), layer: data.layer + 1 });
-  put(view.facts, view.root.dataset.title);
+  view.root.dataset.title = say(view, "name");
+  view.root.dataset.heading = say(view, "title", { step: whole(data.step), layer: data.layer + 1 });
+  put(view.facts, view.root.dataset.heading);
   words(view);
   layout(view);
   glide(view, data.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches && view.from !== null);

@@ -162,7 +162,10 @@ function words(view, data) {
   put(view.badge, data.recorded ? say(m, "recorded") : "");
   const size = say(m, m.C === null ? "experts_dropless" : "experts_capacity", { experts: m.E, capacity: m.C });
   put(view.facts, `${say(m, "title", { source: say(m, "source"), step: whole(m.step), layer: m.layer + 1 })} · ${size}`);
-  view.root.dataset.title = [say(m, view.tab === "batch" ? "tab_batch" : "tab_grid"), data.title, view.facts.textContent, view.badge.textContent].filter(Boolean).join(" · ");
+  const named = (...rest) => [say(m, view.tab === "batch" ? "tab_batch" : "tab_grid"), data.title, ...rest, view.badge.textContent].filter(Boolean).join(" · ");
+  // The name in a list of pictures must not change with every step; what is printed says the step.
+  view.root.dataset.title = named(say(m, "source"), say(m, "layer", { n: m.layer + 1 }), size);
+  view.root.dataset.heading = named(view.facts.textContent);
   view.root.dataset.step = m.step;
   const keys = view.tab === "batch"
     ? [["weight", "legend_weight"]].concat(m.total ? [["share", "legend_share"]] : []).concat(m.C === null ? (m.total ? [["fair", "fair"]] : []) : [["route", "legend_route"], ["dropped", "legend_dropped"]]).concat(m.C !== null && m.K > 1 ? [["partial", "legend_partial"]] : [])

@@ -47,7 +47,7 @@ function draw(root) {
   const box = root.getBoundingClientRect(), style = getComputedStyle(root);
   const scene = { x: box.left, y: box.top, defs: new Map(), parts: [], fonts: new Set(), raster: false };
   walk(root, scene);
-  const title = root.dataset.title, font = { "font-family": style.fontFamily.replaceAll('"', "'"), "font-size": 16, "font-weight": 600 };
+  const title = root.dataset.heading, font = { "font-family": style.fontFamily.replaceAll('"', "'"), "font-size": 16, "font-weight": 600 };
   const size = { width: Math.ceil(box.width), height: Math.ceil(box.height) };
   const source = `<svg xmlns="http://www.w3.org/2000/svg" class="paper" role="img"${attributes({ "aria-label": title, viewBox: `0 0 ${size.width} ${size.height}`, ...size })}>
 <defs>${[...scene.defs.values()].join("")}</defs><rect width="100%" height="100%"${attributes(paint("fill", LIGHT["--st-background-color"]))}/>${scene.parts.join("")}<text${attributes({ y: HEAD, ...font, ...paint("fill", style.color) })}>${escape(title)}</text></svg>`;
