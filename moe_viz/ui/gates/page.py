@@ -117,7 +117,9 @@ def _tick() -> None:
 
 
 def _head(found: Comparison) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="still_head"
+    ):
         with st.container(key="story"):
             st.markdown(_("Same seed, same data, same start: only the gate differs."))
         with st.container(key="live_step", width="content"):

@@ -112,7 +112,9 @@ def _head() -> None:
     if view.story is not None and (update.snapshot.step <= view.story.step) != view.is_next:
         view.is_next = not view.is_next
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="still_head"
+    ):
         gate = _(ROUTER_OPTIONS[run.config.router.name].facts.title)
         with st.container(key="story"):
             st.markdown(_("Your lab run: {gate}, {n} experts.").format(gate=gate, n=run.config.n_experts))

@@ -22,12 +22,11 @@ CSS = """
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
 @media (max-width: 768px) {
-  [data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: flex; }
   .st-key-within_reach .stSelectbox { flex: 1 1 9rem; }
   .st-key-within_reach .stSlider { flex: 1 1 9rem; padding-inline: 0.5rem; }
 }
 @media (max-width: 640px) {
-  .st-key-head .st-key-story { min-height: 6.7rem; }
+  .st-key-head .st-key-story { min-height: 6.7rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-notices { min-height: 2.6rem; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
@@ -38,7 +37,7 @@ CSS = """
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
 .st-key-remember { display: none; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: none; }
+@media (min-width: 769px) { [data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: none; } }
 [data-testid="stLayoutWrapper"]:has(> .st-key-connection) { position: absolute; }
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
 [data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }

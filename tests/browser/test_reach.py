@@ -1,0 +1,48 @@
+"""What a finger and a keyboard need: the first controls above the picture on a phone, a visible focus, targets of 24 px, a head that stays."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import NARROW, browser_page, wait_for_step
+
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+SLOW = 60_000
+
+
+def test_on_a_phone_play_step_gate_and_k_are_in_reach_and_the_head_stays(address):
+    with browser_page(NARROW) as page:
+        page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=full")
+        for key in ("reach_play", "reach_step", "reach_router", "reach_k"):
+            expect(page.locator(f".st-key-{key}")).to_be_visible(timeout=SLOW)
+            box = page.locator(f".st-key-{key}").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"]
+        wait_for_step(page, 1)
+        places = set()
+        for at_least in (20, 60, 120, 200):
+            wait_for_step(page, at_least)
+            places.add(
+                page.locator(".st-key-about").evaluate("e => Math.round(e.getBoundingClientRect().top + scrollY)")
+            )
+        assert len(places) == 1, f"the head has moved what stands below it: {places}"
+        page.locator(".st-key-reach_play button").click()
+        expect(page.locator(".st-key-reach_play")).to_contain_text("Play", timeout=SLOW)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        expect(page.locator(".st-key-reach_play")).to_be_hidden(timeout=SLOW)
+
+
+def test_focus_in_the_navigation_is_seen_and_crosses_can_be_hit(address):
+    with browser_page() as page:
+        page.goto(f"{address}/gates")
+        cross = page.locator(".stMultiSelect button[aria-label^='Remove']").first
+        cross.wait_for(timeout=SLOW)
+        box = cross.bounding_box()
+        assert box["width"] >= 24 and box["height"] >= 24
+        page.keyboard.press("Tab")
+        link = page.get_by_role("link", name="Experts")
+        link.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        outline = link.evaluate(
+            "e => { const s = getComputedStyle(e); return [s.outlineStyle, parseFloat(s.outlineWidth)] }"
+        )
+        assert outline[0] == "solid" and outline[1] >= 2, outline
