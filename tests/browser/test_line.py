@@ -117,7 +117,7 @@ def test_under_a_translator_every_sentence_is_that_of_its_step(address, page):
     step = wait_for_step(page, 10)
     page.evaluate(TRANSLATE)
     assert page.locator("header font").count(), "the translator has been at work"
-    assert not page.locator(".st-key-live_part font, [data-testid=stSidebar] font").count()
+    assert not page.locator(".st-key-live_part font, [data-testid=stSidebar] font, .st-key-within_reach font").count()
     loss = page.locator(".st-key-loss_now").inner_text()
     assert wait_for_step(page, step + 10) > step
     assert page.locator(".st-key-loss_now").inner_text() != loss

@@ -104,5 +104,6 @@ function write(element, text) {
 // away from the page, which then goes on writing into the ones that nobody sees, beside others that it has made anew.
 function keepLanguage(root) {
   const host = root.getRootNode().host ?? root;
-  for (const part of [host.closest(".st-key-live_part"), document.querySelector('[data-testid="stSidebar"]')]) part?.setAttribute("translate", "no");
+  const controls = document.querySelectorAll('[data-testid="stSidebar"], .st-key-within_reach');
+  for (const part of [host.closest(".st-key-live_part"), ...controls]) part?.setAttribute("translate", "no");
 }
