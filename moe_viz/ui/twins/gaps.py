@@ -63,10 +63,10 @@ def gaps(found: Twins) -> list[VegaChart]:
         st.info(
             _("One pair has no interval: whatever gap it shows may be the luck of its seed. Choose more pairs to know.")
         )
-    left, right = st.columns([1, 2])
+    left, right = st.container(), st.container()  # the table needs the whole width: its last column is what it says
     with left:
         measured = [column for column in titles if column in set(table["column"])]
-        column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric")
+        column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric", width=360)
         chart = gap_over_time(
             maths.gap(found.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
         )
