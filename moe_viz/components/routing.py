@@ -20,7 +20,7 @@ from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
-_OWN = ["model", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "more", "input", "view"]
+_OWN = ["model", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "more", "unfold", "input", "view"]
 _MODULES = SHARED + _OWN
 
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until

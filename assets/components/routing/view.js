@@ -10,6 +10,7 @@ import { decode, tokensOf } from "./model.js";
 import { put, say, whole } from "../shared/words.js";
 import { makeMore } from "./more.js";
 import { makeTheatre } from "./theatre.js";
+import { unfold } from "./unfold.js";
 import { sign } from "../shared/signs.js";
 import { element, palette, readTheme } from "../shared/theme.js";
 import { holdPictures } from "./tiles.js";
@@ -188,25 +189,6 @@ function relayout(view) {
   view.grid.layout();
   view.more();
   paint(view, 1);
-}
-
-// For a file, panels that scroll show all they hold, every place and width inside them as on screen. Returns the way back; whoever takes
-// it before the next frame changes nothing that the reader sees.
-function unfold(view) {
-  const panels = [view.batch.node, view.experts.node, view.grid.node].filter((node) => node.clientHeight);
-  const nodes = [view.body, ...panels, ...panels.map((node) => node.firstElementChild)];
-  const before = nodes.map((node) => [node, node.style.cssText, node.scrollTop]);
-  // All are measured before any is changed: a panel that grows would stretch the one beside it.
-  const sizes = panels.map((node) => [node, node.scrollHeight, node.firstElementChild.getBoundingClientRect()]);
-  for (const [node, height, inner] of sizes) {
-    Object.assign(node.firstElementChild.style, { width: `${inner.width}px`, minHeight: `${inner.height}px` });
-    Object.assign(node.style, { height: `${height}px`, maxHeight: "none", overflow: "visible", alignSelf: "start" });
-  }
-  view.body.style.height = "auto";
-  return () => before.forEach(([node, style, top]) => {
-    node.style.cssText = style;
-    node.scrollTop = top;
-  });
 }
 
 // At rest, in the colours of paper, with the experts' numbers, which also tell them apart in grey; what is pinned stays. Returns the way back.
