@@ -69,6 +69,7 @@ def test_back_undoes_one_knob_at_a_time_and_then_leaves_the_page(address, page):
 def test_a_dragged_slider_is_one_entry_of_the_history(address, page):
     page.goto(f"{address}/?task=clusters&router=topk&k=2&n_experts=6&seed=4&speed=5")
     wait_for(page, run=True)
+    wait_for_step(page, 2)
     slider = page.locator(".st-key-k input[type=range]")
     slider.focus()
     slider.press("ArrowRight")

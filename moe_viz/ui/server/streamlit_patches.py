@@ -244,6 +244,10 @@ class Desk:
         if request is not None:
             with self._hand:
                 reported = {widget.id: widget.SerializeToString() for widget in request.widget_states.widgets}
+                if (
+                    request.is_history_navigation
+                ):  # it tells of few of the widgets, and those drawn for it are still to reach the browser
+                    reported = self._reported | reported
                 if request.is_auto_rerun:
                     self._say_only_what_is_new(request.widget_states, runner)
                 elif runner is not None and not request.fragment_id:

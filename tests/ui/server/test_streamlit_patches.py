@@ -133,6 +133,20 @@ def test_a_tick_that_is_behind_does_not_turn_back_what_the_script_has_set():
     asyncio.run(seen())
 
 
+def test_a_tick_that_is_behind_does_not_turn_back_what_back_has_undone():
+    desk, knob = Desk(), WidgetState(id="k", int_value=3)
+
+    def asked(*widgets, **how):
+        request = ClientState(widget_states=WidgetStates(widgets=widgets), page_script_hash="lab", **how)
+        assert desk.ask(request, None)
+        return [widget.id for widget in request.widget_states.widgets]
+
+    asked(knob)
+    asked(is_history_navigation=True)  # the browser tells of no widget of the page, which it empties
+    assert asked(knob, fragment_id="f", is_auto_rerun=True) == []
+    assert asked(WidgetState(id="k", int_value=4), fragment_id="f", is_auto_rerun=True) == ["k"]
+
+
 async def clicks(rounds: int, guarded: bool = True):
     """What did not count (widget, counts expected, counts seen) in so many rounds of a press and a turned knob; and tracebacks shown."""
     chance = random.Random(0)
