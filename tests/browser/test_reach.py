@@ -12,10 +12,13 @@ SLOW = 60_000
 def test_on_a_phone_play_step_gate_and_k_are_in_reach_and_the_head_stays(address):
     with browser_page(NARROW) as page:
         page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=full")
+        page.locator(".st-key-reach_more button").click()
         for key in ("reach_play", "reach_step", "reach_router", "reach_k"):
             expect(page.locator(f".st-key-{key}")).to_be_visible(timeout=SLOW)
             box = page.locator(f".st-key-{key}").bounding_box()
             assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"]
+        page.keyboard.press("Escape")
+        expect(page.locator(".st-key-reach_k")).to_be_hidden(timeout=SLOW)
         wait_for_step(page, 1)
         places = set()
         for at_least in (20, 60, 120, 200):

@@ -96,7 +96,7 @@ def _read(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
 
 def rail(run: PlaneRun) -> None:
     """Pace, data, gate."""
-    within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
+    reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
@@ -105,7 +105,7 @@ def rail(run: PlaneRun) -> None:
             st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset)
         fields = run.config.fields()
         for word in FIRST:
-            if word in fields:
+            if word in fields and word not in reached:
                 control(word, run.config, _turn)
         st.link_button(_("Open in the lab"), lab_link(run.config.flat()), icon=":material/science:")
 

@@ -69,7 +69,7 @@ def draw() -> None:
 
 def rail(found: Comparison) -> None:
     """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
-    within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
+    reached = within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
     with st.sidebar:
         with st.container(horizontal=True, gap="xsmall", key="buttons"):
             label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
@@ -87,7 +87,7 @@ def rail(found: Comparison) -> None:
             help=_("All start from the same seed and see the same data, one step each in turn."),
         )
         for word in SHARED:
-            if found.offers(word):
+            if found.offers(word) and word not in reached:
                 control(word, found.base, lambda changed: found.turn(changed, st.session_state[changed]))
 
 

@@ -22,10 +22,10 @@ REACHED = ("router", "k")
 
 def rail(run: SessionRun) -> None:
     """Draw the whole rail for the session's run."""
-    within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
+    reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         _buttons(run)
-        for word in first(run.config):
+        for word in [word for word in first(run.config) if word not in reached]:
             control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
         with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
             if is_open:
@@ -34,16 +34,28 @@ def rail(run: SessionRun) -> None:
 
 def within_reach(
     run: Watched[Any], config: RunConfig, turn: Callable[[str, Any], Any], shown: Sequence[str] = REACHED
-) -> None:
-    """On a phone, where the sidebar is folded away: play, step, gate and k above the picture. Wider pages have them beside it."""
+) -> list[str]:
+    """On a phone, where the sidebar is folded away: play, step, gate and k above the picture. Wider pages have them beside it.
+
+    Returns the words whose controls stand here now: there is only ever one control of a word, since a second one would repeat the old
+    value in the request that carries the new one, and so turn it back.
+    """
+    shown = [word for word in shown if word in config.fields()]
     with st.container(key="within_reach", horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         icon = ":material/pause:" if run.playing else ":material/play_arrow:"
         label = _("Pause") if run.playing else _("Play")
         st.button(label, icon=icon, key="reach_play", type="primary", on_click=run.toggle)
         st.button(_("Step"), icon=":material/skip_next:", key="reach_step", on_click=run.step_once)
-        for word in shown:
-            if word in config.fields():
+        if not shown:
+            return []
+        label = _("Gate and k") if "router" in shown else "k"
+        fold = st.popover(label, icon=":material/tune:", key="reach_more", on_change="rerun")
+        if not fold.open:
+            return []
+        with fold:
+            for word in shown:
                 control(word, config, lambda word: turn(word, st.session_state[f"reach_{word}"]), f"reach_{word}")
+    return shown
 
 
 def _more(run: SessionRun) -> None:
