@@ -165,7 +165,7 @@ def test_snapshot_is_made_when_read_and_once_per_step(make, clock):
 def test_history_is_incremental_and_bounded(make, clock):
     host = make()
     run = host.open(config())
-    serve(host, clock, 4.5, [run])
+    serve(host, clock, 3, [run])
     first = host.read(run)
     assert 100 <= len(first.history) <= 200 and first.history.step.iloc[-1] == first.snapshot.step
     host.step_once(run)

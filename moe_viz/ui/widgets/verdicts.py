@@ -8,6 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from moe_viz.engine.protocol import Update
+from moe_viz.records.metrics import WINDOW
 from moe_viz.records.narration import Story
 from moe_viz.records.verdict import Verdicts, in_trouble
 from moe_viz.ui.widgets.i18n import _
@@ -39,8 +40,12 @@ def layer_names(told: list[Story], shown: int) -> Callable[[int], str]:
 
 
 def sentence(story: Story, n_layers: int) -> None:
-    """The sentence about the layer that is shown, its severity as a mark in front, and the rule that chose it on demand."""
-    where = f"**{_('Layer {n}').format(n=story.layer + 1)}.** " if n_layers > 1 and story.layer is not None else ""
+    """The sentence about the layer that is shown, of which steps it speaks, its severity as a mark in front, and the rule that chose it on demand."""
+    parts = [_("Layer {n}").format(n=story.layer + 1)] if n_layers > 1 and story.layer is not None else []
+    if "{share}" in story.template:  # a number that the picture beside it, of one batch, does not have
+        parts.append(_("mean of the last {n} training steps").format(n=WINDOW))
+    where = ", ".join(parts)
+    where = f"**{where[:1].upper()}{where[1:]}.** " if where else ""
     st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))
 
 

@@ -1,0 +1,34 @@
+"""The sentence above a picture says of which steps its shares are: the picture is one batch, so the two numbers differ."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from moe_viz.records.narration import Story
+
+SCRIPT = """
+import streamlit as st
+from moe_viz.ui.widgets.verdicts import sentence
+sentence(st.session_state["story"], st.session_state["n_layers"])
+"""
+
+
+def shown(template, n_layers, **values):
+    at = AppTest.from_string(SCRIPT)
+    at.session_state["story"] = Story("kind", template, values, "good", "why", 1)
+    at.session_state["n_layers"] = n_layers
+    at.run()
+    assert not at.exception
+    return at.markdown[0].value
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "begins"),
+    [(2, "**Layer 2, mean of the last 10 training steps.** "), (1, "**Mean of the last 10 training steps.** ")],
+)
+def test_a_share_says_of_which_steps_it_is_the_mean(n_layers, begins):
+    assert begins + "The busiest takes 19 %" in shown("The busiest takes {share}", n_layers, share=0.19)
+
+
+def test_a_sentence_without_a_share_says_its_layer_only():
+    assert "**Layer 2.** Training begins" in shown("Training begins", 2)
+    assert shown("Training begins", 1).endswith(" Training begins")
