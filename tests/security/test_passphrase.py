@@ -42,7 +42,7 @@ def locked(monkeypatch):
         raise AssertionError("the engine was touched before the passphrase was given")
 
     monkeypatch.setattr("moe_viz.engine.client.engine", touched)
-    for name in ("session.run", "gates.comparison"):
+    for name in ("session.watched", "my_runs.page"):
         monkeypatch.setattr(f"moe_viz.ui.{name}.engine", touched)
 
 

@@ -22,11 +22,12 @@ CSS = """
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
 @media (max-width: 768px) {
+  .stMainBlockContainer { padding-top: 4.6rem; }
   .st-key-within_reach .stSelectbox { flex: 1 1 9rem; }
   .st-key-within_reach .stSlider { flex: 1 1 9rem; padding-inline: 0.5rem; }
 }
 @media (max-width: 640px) {
-  .st-key-head .st-key-story { min-height: 6.7rem; justify-content: flex-start; }
+  .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-notices { min-height: 2.6rem; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }

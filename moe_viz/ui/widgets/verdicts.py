@@ -43,7 +43,7 @@ def sentence(story: Story, n_layers: int) -> None:
     """The sentence about the layer that is shown, of which steps it speaks, its severity as a mark in front, and the rule that chose it on demand."""
     parts = [_("Layer {n}").format(n=story.layer + 1)] if n_layers > 1 and story.layer is not None else []
     if "{share}" in story.template:  # a number that the picture beside it, of one batch, does not have
-        parts.append(_("mean of the last {n} training steps").format(n=WINDOW))
+        parts.append(_("last {n} steps").format(n=WINDOW))
     where = ", ".join(parts)
     where = f"**{where[:1].upper()}{where[1:]}.** " if where else ""
     st.markdown(f"{SIGNS[story.severity]} {where}{story.text(_)}", help=story.reason(_))

@@ -23,7 +23,7 @@ def shown(template, n_layers, **values):
 
 @pytest.mark.parametrize(
     ("n_layers", "begins"),
-    [(2, "**Layer 2, mean of the last 10 training steps.** "), (1, "**Mean of the last 10 training steps.** ")],
+    [(2, "**Layer 2, last 10 steps.** "), (1, "**Last 10 steps.** ")],
 )
 def test_a_share_says_of_which_steps_it_is_the_mean(n_layers, begins):
     assert begins + "The busiest takes 19 %" in shown("The busiest takes {share}", n_layers, share=0.19)
