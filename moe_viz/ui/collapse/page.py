@@ -23,6 +23,7 @@ from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -50,10 +51,7 @@ def rail(run: SceneRun) -> None:
     """Pace, scene, buffers, seed."""
     within_reach(run, run.config, lambda word, value: run.turn(**{word: value}), ())
     with st.sidebar:
-        with st.container(horizontal=True, gap="xsmall", key="buttons"):
-            label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
-            st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
-            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once)
+        transport(run)
         control("speed", run.config, lambda word: run.turn(**{word: st.session_state[word]}))
         st.session_state["scene"], st.session_state["buffers"] = run.scene.name, run.buffers
         st.selectbox(_("Scene"), list(SCENES), format_func=lambda name: _(SCENES[name].title), key="scene", on_change=_chosen)  # fmt: skip
@@ -138,11 +136,8 @@ def _tick() -> None:
 
 def _head(run: SceneRun, shown: Update) -> None:
     """What is going on in one sentence, the step, and the log of what was switched when."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
-        with st.container(key="story"):
-            st.markdown(outcome(run.log[-1]) if run.log else "")
-        with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=shown.snapshot.step))
+    with head(shown.snapshot.step):
+        st.markdown(outcome(run.log[-1]) if run.log else "")
     with st.container(key="scene_log", gap=None):
         for number, entry in enumerate(run.log, 1):
             line = _("**{number}** · step {step}: {title}").format(
@@ -151,17 +146,7 @@ def _head(run: SceneRun, shown: Update) -> None:
             st.caption(f"{line} — {in_short(entry)}")
     n_layers = len(shown.snapshot.traces)
     run.layer = min(run.layer, n_layers - 1)
-    if n_layers > 1:
-        picked = st.segmented_control(
-            _("Layer"),
-            range(n_layers),
-            default=run.layer,
-            format_func=lambda n: _("Layer {n}").format(n=n + 1),
-            key="scene_layer",
-            label_visibility="collapsed",
-            required=True,
-        )
-        run.layer = run.layer if picked is None else picked
+    run.layer = layer_picker("scene_layer", run.layer, n_layers)
 
 
 def _pictures(run: SceneRun, shown: Update) -> None:

@@ -26,6 +26,7 @@ from moe_viz.ui.experts.study import Study, study
 from moe_viz.ui.server.theme import apply as apply_theme
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
@@ -95,7 +96,7 @@ def _layer(run: SessionRun, seen: Study) -> int:
         return 0
     st.session_state.setdefault("experts_layer", min(run.layer, n_layers - 1))
     st.session_state["experts_layer"] = min(st.session_state["experts_layer"] or 0, n_layers - 1)
-    return st.segmented_control(_("Layer"), range(n_layers), format_func=lambda n: _("Layer {n}").format(n=n + 1),
+    return st.segmented_control(_("Layer"), range(n_layers), format_func=layer_name,
                                 key="experts_layer", label_visibility="collapsed", required=True)  # fmt: skip
 
 

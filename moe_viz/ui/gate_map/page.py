@@ -22,6 +22,7 @@ from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_stack, for_charts
 from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, take
+from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -98,11 +99,7 @@ def rail(run: PlaneRun) -> None:
     """Pace, data, gate."""
     reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
-        with st.container(horizontal=True, gap="xsmall", key="buttons"):
-            label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
-            st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
-            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=run.step_once)
-            st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=run.reset)
+        transport(run, restart=run.reset)
         fields = run.config.fields()
         for word in FIRST:
             if word in fields and word not in reached:
@@ -153,26 +150,13 @@ def _head(run: PlaneRun, shown: Update) -> None:
     run.layer = shown_layer("plane_layer", run.layer, n_layers)
     told = stories("gate_map", run.run_id, shown)
     accuracy = moment.metrics.get("task_metric")
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
-        with st.container(key="story"):
-            sentence(told[run.layer], n_layers)
-        with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=moment.step))
+    with head(moment.step):
+        sentence(told[run.layer], n_layers)
     with st.container(key="accuracy_now"):
         st.caption(
             _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}")
         )
-    if n_layers > 1:
-        picked = st.segmented_control(
-            _("Layer"),
-            range(n_layers),
-            default=run.layer,
-            format_func=layer_names(told, run.layer),
-            key="plane_layer",
-            label_visibility="collapsed",
-            required=True,
-        )
-        run.layer = run.layer if picked is None else picked
+    run.layer = layer_picker("plane_layer", run.layer, n_layers, layer_names(told, run.layer))
 
 
 def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:

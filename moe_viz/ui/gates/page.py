@@ -23,6 +23,7 @@ from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, show
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -71,11 +72,7 @@ def rail(found: Comparison) -> None:
     """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
     reached = within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
     with st.sidebar:
-        with st.container(horizontal=True, gap="xsmall", key="buttons"):
-            label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
-            st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
-            st.button(_("Step"), icon=":material/skip_next:", key="step_once", on_click=found.step_once)
-            st.button(_("Reset"), icon=":material/restart_alt:", key="reset", on_click=found.reset)
+        transport(found, restart=found.reset)
         st.session_state["routers"] = found.routers
         st.multiselect(
             _("Gates to compare (up to {n})").format(n=MOST),
@@ -117,26 +114,9 @@ def _tick() -> None:
 
 
 def _head(found: Comparison) -> None:
-    with st.container(
-        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="still_head"
-    ):
-        with st.container(key="story"):
-            st.markdown(_("Same seed, same data, same start: only the gate differs."))
-        with st.container(key="live_step", width="content"):
-            steps = [update.snapshot.step for update in found.latest or ()]
-            st.markdown(_("step {step}").format(step=max(steps)) if steps else _("starting…"))
-    n_layers = found.base.n_layers
-    if n_layers > 1:
-        picked = st.segmented_control(
-            _("Layer"),
-            range(n_layers),
-            default=0,
-            format_func=lambda n: _("Layer {n}").format(n=n + 1),
-            key="compared_layer",
-            label_visibility="collapsed",
-            required=True,
-        )
-        found.layer = picked or 0
+    with head(max((update.snapshot.step for update in found.latest or ()), default=None), key="still_head"):
+        st.markdown(_("Same seed, same data, same start: only the gate differs."))
+    found.layer = layer_picker("compared_layer", found.layer, found.base.n_layers)
 
 
 def _panels(found: Comparison) -> None:

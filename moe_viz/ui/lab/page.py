@@ -14,6 +14,7 @@ from moe_viz.ui.session.recorded import recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
+from moe_viz.ui.widgets.header import head, layer_picker
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
@@ -76,26 +77,13 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     run.layer = shown_layer("layer", run.layer, n_layers)
     is_own = is_live or run.latest is not None
     told = stories("lab", run.run_id, shown) if is_own else []
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
-        with st.container(key="story"):
-            if is_own:
-                sentence(told[run.layer], n_layers)
-            else:
-                st.markdown(_("This is a recorded run, while your own model starts."))
-        with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=moment.step) if is_own else _("starting…"))
+    with head(moment.step if is_own else None):
+        if is_own:
+            sentence(told[run.layer], n_layers)
+        else:
+            st.markdown(_("This is a recorded run, while your own model starts."))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
-        if n_layers > 1:
-            picked = st.segmented_control(
-                _("Layer"),
-                range(n_layers),
-                default=run.layer,
-                format_func=layer_names(told, run.layer),
-                key="layer",
-                label_visibility="collapsed",
-                required=True,
-            )
-            run.layer = run.layer if picked is None else picked
+        run.layer = layer_picker("layer", run.layer, n_layers, layer_names(told, run.layer))
         with st.container(key="shown_k", width="content"):
             st.caption(_about(moment.config))
         with st.container(key="loss_now", width="content"):

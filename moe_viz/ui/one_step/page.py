@@ -18,6 +18,8 @@ from moe_viz.ui.session.page_state import of_run
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.download import take
+from moe_viz.ui.widgets.header import head as head_line
+from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.sidebar import rail
@@ -112,14 +114,9 @@ def _head() -> None:
     if view.story is not None and (update.snapshot.step <= view.story.step) != view.is_next:
         view.is_next = not view.is_next
         st.rerun()
-    with st.container(
-        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="still_head"
-    ):
+    with head_line(update.snapshot.step, key="still_head"):
         gate = _(ROUTER_OPTIONS[run.config.router.name].facts.title)
-        with st.container(key="story"):
-            st.markdown(_("Your lab run: {gate}, {n} experts.").format(gate=gate, n=run.config.n_experts))
-        with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=update.snapshot.step))
+        st.markdown(_("Your lab run: {gate}, {n} experts.").format(gate=gate, n=run.config.n_experts))
 
 
 def chooser(run: SessionRun) -> None:
@@ -164,7 +161,7 @@ def chooser(run: SessionRun) -> None:
                 _("Layer"),
                 range(run.config.n_layers),
                 key="step_layer",
-                format_func=lambda n: _("Layer {n}").format(n=n + 1),
+                format_func=layer_name,
                 required=True,
                 on_change=lambda: take_apart(layer=st.session_state["step_layer"] or 0),
             )

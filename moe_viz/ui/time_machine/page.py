@@ -25,6 +25,7 @@ from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_chart, dropless
 from moe_viz.ui.widgets.download import recorded_metrics, take
+from moe_viz.ui.widgets.header import layer_picker
 from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.script import show_done
@@ -146,20 +147,10 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
 
 
 def _which(found: Machine, source: Source, branch: Source | None) -> None:
-    n_layers = len(source.update.snapshot.traces)
-    if n_layers > 1:
-        picked = st.segmented_control(
-            _("Layer"),
-            range(n_layers),
-            default=found.layer,
-            format_func=lambda n: _("Layer {n}").format(n=n + 1),
-            key="moment_layer",
-            label_visibility="collapsed",
-            required=True,
-        )
-        if picked is not None and picked != found.layer:
-            found.layer = picked
-            st.rerun()
+    picked = layer_picker("moment_layer", found.layer, len(source.update.snapshot.traces))
+    if picked != found.layer:
+        found.layer = picked
+        st.rerun()
     if branch is not None:
         names = {False: _("Original"), True: _("Branch")}
         st.segmented_control(

@@ -19,6 +19,7 @@ from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.escape import inert
+from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -47,10 +48,7 @@ def controls() -> None:
     found = session_twins()
     within_reach(found, found.base, lambda *_turned: None, ())
     with st.sidebar:
-        with st.container(horizontal=True, gap="xsmall", key="buttons"):
-            label, icon = (_("Pause"), ":material/pause:") if found.playing else (_("Play"), ":material/play_arrow:")
-            st.button(label, icon=icon, key="play", type="primary", on_click=found.toggle)
-            st.button(_("Start again"), icon=":material/restart_alt:", key="reset", on_click=found.choose)
+        transport(found, step=False, restart=found.choose, restart_label=_("Start again"))
         words = found.words()
         st.session_state["twin_word"] = found.word
         st.selectbox(
@@ -137,27 +135,14 @@ def _tick() -> None:
 
 def _head(found: Twins) -> None:
     one, two = (update.snapshot for update in found.latest[:2])
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head"):
-        with st.container(key="story"):
-            st.markdown(_parting(found))
-        with st.container(key="live_step", width="content"):
-            st.markdown(_("step {step}").format(step=max(one.step, two.step)))
+    with head(max(one.step, two.step)):
+        st.markdown(_parting(found))
     for name, snapshot in ((_("First twin"), one), (_("Second twin"), two)):
         if snapshot.state in ("diverged", "failed"):
             st.error(f"{name}: {in_words(snapshot.message)}", icon=":material/error:")
     n_layers = min(len(one.traces), len(two.traces))
     found.layer = min(found.layer, n_layers - 1)
-    if n_layers > 1:
-        picked = st.segmented_control(
-            _("Layer"),
-            range(n_layers),
-            default=found.layer,
-            format_func=lambda n: _("Layer {n}").format(n=n + 1),
-            key="twin_layer",
-            label_visibility="collapsed",
-            required=True,
-        )
-        found.layer = picked or 0
+    found.layer = layer_picker("twin_layer", found.layer, n_layers)
 
 
 def _parting(found: Twins) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 from moe_viz.spec import RunConfig, coarse_grained, fine_grained
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
+from moe_viz.ui.widgets.header import transport
 from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, words
 from moe_viz.ui.widgets.tables import lazy
@@ -24,7 +25,7 @@ def rail(run: SessionRun) -> None:
     """Draw the whole rail for the session's run."""
     reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
-        _buttons(run)
+        transport(run, restart=run.reset)
         for word in [word for word in first(run.config) if word not in reached]:
             control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
         with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
@@ -118,26 +119,6 @@ def first(config: RunConfig) -> list[str]:
     if "drop_policy" in fields and config.router.capacity_factor is not None:
         wanted.insert(wanted.index("capacity_factor") + 1, "drop_policy")
     return wanted
-
-
-def _buttons(run: SessionRun) -> None:
-    with st.container(horizontal=True, gap="xsmall", key="buttons"):
-        label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
-        st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
-        st.button(
-            _("Step"),
-            icon=":material/skip_next:",
-            key="step_once",
-            on_click=run.step_once,
-            help=_("One training step."),
-        )
-        st.button(
-            _("Reset"),
-            icon=":material/restart_alt:",
-            key="reset",
-            on_click=run.reset,
-            help=_("Start again from step 0."),
-        )
 
 
 def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:
