@@ -5,9 +5,9 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 
 import streamlit as st
 
+from moe_viz.ui.i18n import _, picker
 from moe_viz.ui.server import front_page, lifecycle, passphrase
 from moe_viz.ui.session import address, run_cookie
-from moe_viz.ui.widgets.i18n import _, picker
 
 if __name__ != "__main__":
     app = st.App(__file__, **lifecycle.started_by_streamlit())  # `streamlit run` looks for this very call

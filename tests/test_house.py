@@ -187,3 +187,31 @@ def test_each_room_says_what_it_is_for_what_it_may_import_and_what_it_must_not_k
     if room.parent == PACKAGE:
         listed = re.search(r"May import: (.*?)\. Must not know", text).group(1)
         assert set(re.findall(r"`(\w+)`", listed)) == ALLOWED[room.name], room
+
+
+SHARED = {
+    "i18n": set(),
+    "escape": {"i18n"},
+    "words": {"i18n", "escape"},
+    "server/in_flight": set(),
+    "server/streamlit_patches": {"server/in_flight"},
+    "session": {"i18n", "escape", "words", "server/streamlit_patches"},
+    "server": {"i18n", "escape", "words", "session", "server/in_flight", "server/streamlit_patches"},
+    "widgets": {"i18n", "escape", "words", "session", "server", "server/in_flight", "server/streamlit_patches"},
+}
+"""What pages share -> the other parts of it that it may import. A page may import all of them, and no other page."""
+
+
+def part_of_ui(module):
+    """The part of `SHARED`, or the page, that a module below `moe_viz.ui` belongs to."""
+    inside = "/".join(module.split(".")[2:4])
+    return inside if inside in SHARED else inside.split("/")[0]
+
+
+def test_arrows_inside_the_pages_point_one_way():
+    for path in sources("ui"):
+        part = part_of_ui(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        # what is imported from a module is listed with its name, too: the shorter one says no more, and may be only the folder
+        used = {part_of_ui(name) for name in imports(path) if name.startswith("moe_viz.ui.") and name.count(".") > 2}
+        extra = used - SHARED.get(part, SHARED.keys()) - {part}
+        assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}"

@@ -21,11 +21,11 @@ from moe_viz.spec.points import decode_points
 from moe_viz.spec.sentence import Sentence
 from moe_viz.tasks.picture import read_picture
 from moe_viz.training import Trainer
+from moe_viz.ui.escape import clean, inert
 from moe_viz.ui.gate_map.page import PlaneRun
 from moe_viz.ui.session.permalink import decode, encode
 from moe_viz.ui.time_machine.sources import Machine
-from moe_viz.ui.widgets.escape import clean, inert
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 from tests.components.traces import make_trace
 from tests.security import hostile
 from tests.security.fuzzing import COUNTS, enough, many, tried

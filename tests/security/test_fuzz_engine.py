@@ -21,8 +21,8 @@ from moe_viz.engine.worker import main as worker
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from moe_viz.ui.widgets.escape import clean
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.escape import clean
+from moe_viz.ui.words import in_words
 from tests.engine.fake import FakeTrainer
 from tests.security import hostile
 from tests.security.fuzzing import enough, many, tried

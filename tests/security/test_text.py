@@ -15,10 +15,10 @@ from moe_viz.components.pack import pack
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records import take
 from moe_viz.spec.sentence import Sentence
+from moe_viz.ui.escape import LONGEST, UNSEEN, clean, inert
 from moe_viz.ui.session.permalink import decode
-from moe_viz.ui.widgets.escape import LONGEST, UNSEEN, clean, inert
 from moe_viz.ui.widgets.messages import explain_link
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 from tests.components.traces import MARKUP, make_trace
 from tests.security.hostile import NASTY
 

@@ -12,9 +12,9 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change
 from moe_viz.spec.describe import choices
 from moe_viz.spec.sentence import Knobs, Sentence
 from moe_viz.training.messages import restarted
-from moe_viz.ui.widgets import words
-from moe_viz.ui.widgets.escape import inert
-from moe_viz.ui.widgets.i18n import LANGUAGES, LOCALE, catalogue
+from moe_viz.ui import words
+from moe_viz.ui.escape import inert
+from moe_viz.ui.i18n import LANGUAGES, LOCALE, catalogue
 
 ROOT = LOCALE.parents[1]
 KEYWORDS = {**DEFAULT_KEYWORDS, "N_": None, "_": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moe_viz.lessons.scenes import Watch
 from moe_viz.ui.collapse.run import Entry
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.i18n import _
 from moe_viz.ui.widgets.verdicts import SIGNS
 
 

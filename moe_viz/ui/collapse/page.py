@@ -18,18 +18,18 @@ from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.collapse.outcome import in_short, outcome
 from moe_viz.ui.collapse.run import SceneRun, address_of, arrive, scene_run
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.header import head, layer_picker, transport
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 SECONDS = 0.25
 

@@ -13,12 +13,12 @@ from moe_viz.engine.protocol import Engine, Update
 from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch
 from moe_viz.records.metrics import is_rescued
 from moe_viz.spec import RunConfig, change
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import decode, encode, run_of
 from moe_viz.ui.session.run import SessionRun, difference
 from moe_viz.ui.session.run_cookie import is_id
 from moe_viz.ui.session.watched import lease
-from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "scene_run"
 MOST_ACTS = 20

@@ -11,7 +11,15 @@ from moe_viz.charts import experts as charts
 from moe_viz.charts import frozen
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Ablation
-from moe_viz.ui.experts.specialise import (
+from moe_viz.ui.i18n import _
+from moe_viz.ui.server.theme import apply as apply_theme
+from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
+from moe_viz.ui.session.study import Study, study
+from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.header import layer_name
+from moe_viz.ui.widgets.messages import explain_link, tell
+from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.specialise import (
     Side,
     columns,
     controls,
@@ -22,14 +30,6 @@ from moe_viz.ui.experts.specialise import (
     take_charts,
     theme,
 )
-from moe_viz.ui.experts.study import Study, study
-from moe_viz.ui.server.theme import apply as apply_theme
-from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
-from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.header import layer_name
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.messages import explain_link, tell
-from moe_viz.ui.widgets.sidebar import rail
 
 SECONDS = 1.0
 PROGRESS = 0.1

@@ -15,6 +15,7 @@ from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records.gate_map import GateMap, dead_owners, regions, to_frame
 from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import RunConfig, plain
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import NOT_KNOBS, Problem, decode
 from moe_viz.ui.session.run import SessionRun, follow, session_run, write_link
@@ -23,13 +24,12 @@ from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_stack, for_charts
 from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, take
 from moe_viz.ui.widgets.header import head, layer_picker, transport
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 STATE, KEY = "plane_run", "gate_map"
 FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")

@@ -14,11 +14,11 @@ from moe_viz.engine.protocol import Engine, Update
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, change, changed, needs_restart, plain
 from moe_viz.spec.describe import optional
 from moe_viz.spec.routers import TokenChoice
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import decode, encode
 from moe_viz.ui.session.run import difference
 from moe_viz.ui.session.run_group import RunGroup
-from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "comparison"
 MOST = 4

@@ -10,8 +10,8 @@ from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, R
 from moe_viz.spec.describe import allowed, write
 from moe_viz.spec.knobs import N_, is_live
 from moe_viz.ui.gates.comparison import MOST, Comparison
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
-from moe_viz.ui.widgets.i18n import _, language
 
 FAMILIES = {
     "fixed": N_("Without a learned choice"),

@@ -18,18 +18,18 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.gates.comparison import MOST, Comparison, arrive, comparison, labels, write_address
 from moe_viz.ui.gates.gallery import gallery
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
 from moe_viz.ui.widgets.header import head, layer_picker, transport
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.knobs import control, show
+from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words, show
 
 SHARED = ("task", "n_experts", "k", "capacity_factor", "balance_coef", "speed")
 SECONDS = 1.0

@@ -12,10 +12,10 @@ from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
+from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 TYPES = ("png", "jpg", "jpeg", "webp")
 MEGABYTES = 2

@@ -7,12 +7,12 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.records.trace import RoutingTrace
+from moe_viz.ui.escape import inert
+from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.widgets.escape import inert
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.notices import too_long
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 LONGEST = 400
 KEPT = "own_text_kept"

@@ -8,6 +8,7 @@ from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.ui.i18n import _
 from moe_viz.ui.lab import tabs
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import recorded
@@ -15,11 +16,10 @@ from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.header import head, layer_picker
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 SECONDS = 0.25
 """Between two updates of a playing run."""

@@ -12,13 +12,13 @@ from moe_viz.engine.protocol import Update
 from moe_viz.records.for_readers import history_table, routing_rows
 from moe_viz.records.metrics import WINDOW
 from moe_viz.spec import TASK_OPTIONS
-from moe_viz.ui.experts.specialise import specialise
+from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.widgets.specialise import specialise
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 

@@ -12,6 +12,8 @@ from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, KeptRun, WorkerLost
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.ui.escape import clean, inert
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import address
 from moe_viz.ui.session.run import STATE as LAB
@@ -20,12 +22,9 @@ from moe_viz.ui.session.run_cookie import MOST, remembered
 from moe_viz.ui.session.watched import lease
 from moe_viz.ui.widgets import notices
 from moe_viz.ui.widgets.buttons import press
-from moe_viz.ui.widgets.escape import clean, inert
-from moe_viz.ui.widgets.i18n import _, language
-from moe_viz.ui.widgets.knobs import show
 from moe_viz.ui.widgets.script import script_files, show_done
 from moe_viz.ui.widgets.tables import lazy
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words, show
 
 SHOWN = 12
 """Runs in view before "Show all"."""

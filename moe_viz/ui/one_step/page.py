@@ -12,6 +12,7 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.ui.i18n import _
 from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.page_state import of_run
@@ -20,10 +21,9 @@ from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.download import take
 from moe_viz.ui.widgets.header import head as head_line
 from moe_viz.ui.widgets.header import layer_name
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.sidebar import rail
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 STATE = "one_step"
 SECONDS = 2.0

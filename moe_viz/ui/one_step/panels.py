@@ -13,7 +13,7 @@ import streamlit as st
 from moe_viz.records.step_story import StepStory
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.i18n import _
 
 AUX = {
     "balance": N_("balancing loss"),

@@ -7,7 +7,7 @@ import logging
 import streamlit as st
 
 from moe_viz.logs import event
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.i18n import _
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 import streamlit as st
 
 from moe_viz.settings import settings
-from moe_viz.ui.widgets.i18n import _, picker
+from moe_viz.ui.i18n import _, picker
 
 STATE = "door"
 FIELD = "passphrase"

@@ -4,8 +4,8 @@ import json
 
 import streamlit as st
 
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import streamlit_patches
-from moe_viz.ui.widgets.i18n import _, language
 
 CSS = """
 <style>

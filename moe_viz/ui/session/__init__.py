@@ -1,4 +1,4 @@
 """One reader's session: its runs, the state of its pages, its address, what its browser remembers.
 
-May import: `ui.server` and all that `ui` may. Must not know: a page, or a control.
+May import: all that `ui` may. Must not know: a page, or a control.
 """

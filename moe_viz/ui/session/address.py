@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from moe_viz.ui import i18n
 from moe_viz.ui.server import streamlit_patches
-from moe_viz.ui.widgets import i18n
 
 
 def read() -> dict[str, str]:

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.describe import Translate, allowed, read, write
+from moe_viz.ui.escape import clean
 from moe_viz.ui.session.run_cookie import is_id
-from moe_viz.ui.widgets.escape import clean
 
 VERSION = "1"
 RUN = "run"

@@ -11,12 +11,12 @@ import streamlit as st
 from moe_viz.engine.protocol import Continuation, Engine, Update
 from moe_viz.spec import RunConfig, change, changed, needs_restart, plain
 from moe_viz.spec.chosen import Chosen, besides
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import Problem, decode, encode, is_of_others, run_of
 from moe_viz.ui.session.run_cookie import is_id, remembered
 from moe_viz.ui.session.watched import GONE, Notice, Watched, lease
-from moe_viz.ui.widgets.i18n import _, language
-from moe_viz.ui.widgets.knobs import show
+from moe_viz.ui.words import show
 
 STATE = "lab_run"
 Run = TypeVar("Run", bound="SessionRun")

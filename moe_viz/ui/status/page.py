@@ -13,10 +13,10 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.server.streamlit_patches import open_pages
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.i18n import _
 
 SECONDS = 2.0
 STATES = {

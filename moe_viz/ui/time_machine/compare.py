@@ -13,12 +13,12 @@ from moe_viz.records import specialise
 from moe_viz.records.moments import moved_by_domain, who_moved
 from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun, current
 from moe_viz.ui.time_machine.sources import Machine, Source, lab_source, machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.knobs import control, show
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.widgets.knobs import control
+from moe_viz.ui.words import in_words, show
 
 NOT_FOR_BRANCHES = ("speed",)
 

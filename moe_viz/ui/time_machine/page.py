@@ -17,6 +17,7 @@ from moe_viz.records.moments import who_moved
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.run import arrive, current, write_link
 from moe_viz.ui.time_machine.compare import compare, fork
@@ -26,7 +27,6 @@ from moe_viz.ui.widgets.buttons import press
 from moe_viz.ui.widgets.charts import draw_chart, dropless
 from moe_viz.ui.widgets.download import recorded_metrics, take
 from moe_viz.ui.widgets.header import layer_picker
-from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.script import show_done
 from moe_viz.ui.widgets.tables import lazy, table_twin

@@ -11,10 +11,10 @@ from moe_viz.charts.live import VegaChart
 from moe_viz.charts.twins import alike_over_time, gap_over_time
 from moe_viz.records import twins as maths
 from moe_viz.records.differences import ROWS
+from moe_viz.ui.i18n import _
 from moe_viz.ui.twins.runs import Twins
 from moe_viz.ui.widgets.charts import draw_chart
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.knobs import show
+from moe_viz.ui.words import show
 
 WINDOW = 25
 PER_RUN = ("loss", "task_metric")

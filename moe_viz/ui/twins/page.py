@@ -11,6 +11,8 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.records.for_readers import routing_rows
 from moe_viz.records.moments import who_moved
 from moe_viz.spec import TASK_OPTIONS, change, plain
+from moe_viz.ui.escape import inert
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.twins.gaps import gaps, losses, names
@@ -18,14 +20,12 @@ from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, address_of, arrive, lab_con
 from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
-from moe_viz.ui.widgets.escape import inert
 from moe_viz.ui.widgets.header import head, layer_picker, transport
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import table_twin
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 SECONDS = 1.0
 SECONDS_MANY = 2.0

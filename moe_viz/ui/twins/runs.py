@@ -20,11 +20,11 @@ from moe_viz.records import twins
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, plain
 from moe_viz.spec.describe import read
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import decode, encode, is_of_others
 from moe_viz.ui.session.run import current
 from moe_viz.ui.session.run_group import RunGroup
-from moe_viz.ui.widgets.i18n import _, language
 
 STATE = "twins"
 MOST_PAIRS = 5

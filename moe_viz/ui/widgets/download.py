@@ -18,8 +18,8 @@ from moe_viz.records import take as files
 from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
-from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.script import script_files
 
 Table = pd.DataFrame | Callable[[], pd.DataFrame]

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session.watched import Watched
-from moe_viz.ui.widgets.i18n import _
 
 
 @contextmanager

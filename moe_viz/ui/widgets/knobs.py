@@ -12,35 +12,8 @@ import streamlit as st
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
-from moe_viz.spec.knobs import N_
-from moe_viz.ui.widgets.i18n import _
-
-# fmt: off
-CHOICES = (
-    N_("batch"), N_("sequence"), N_("global"), N_("auto"), N_("cpu"), N_("cuda"), N_("mps"), N_("bytes"), N_("bpe"), N_("ceil"),
-    N_("floor"), N_("round"), N_("position"), N_("probability"), N_("random"), N_("batch priority"), N_("reroute"),
-    N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
-    N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
-    N_("balanced"), N_("token"), N_("average"), N_("moons"), N_("rings"), N_("checker"), N_("spiral"), N_("waves"),
-    N_("straight"), N_("curved"),
-)
-# fmt: on
-"""The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
-
-
-def show(word: str, value: Any) -> str:
-    """A value as the reader sees it on its control."""
-    if word == "capacity_factor" and value is None:
-        return _("dropless")
-    if word == "speed":
-        return _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=f"{value:g}"))
-    if word == "router":
-        return _(ROUTER_OPTIONS[value].facts.title)
-    if word == "task":
-        return _(TASK_OPTIONS[value].title)
-    if isinstance(value, float):
-        return f"{value:g}"
-    return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
+from moe_viz.ui.i18n import _
+from moe_viz.ui.words import show
 
 
 def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str | None = None) -> None:

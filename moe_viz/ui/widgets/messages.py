@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.protocol import Full
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session.permalink import Problem
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets import notices
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 
 def tell(run: Watched[Any]) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from moe_viz.engine.protocol import EngineError
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 STATE = "notices"
 SECONDS = 15.0

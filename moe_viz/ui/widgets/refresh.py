@@ -22,8 +22,8 @@ import streamlit as st
 from moe_viz.components.connection import LABELS, NAME, connection
 from moe_viz.engine.client import LocalEngine
 from moe_viz.settings import settings
+from moe_viz.ui.i18n import _
 from moe_viz.ui.server import streamlit_patches
-from moe_viz.ui.widgets.i18n import _
 
 INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 """Seconds between two ticks. Few steps, so that pages seldom change theirs; the longest is well within a run's lease."""

@@ -12,9 +12,9 @@ from moe_viz.records.script_file import OWN, write_script
 from moe_viz.records.script_list import Turn, as_python, turns
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.widgets.escape import clean
-from moe_viz.ui.widgets.i18n import _
-from moe_viz.ui.widgets.knobs import show
+from moe_viz.ui.escape import clean
+from moe_viz.ui.i18n import _
+from moe_viz.ui.words import show
 
 OPERATIONS = {
     "reset": N_("Reset"),

@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.spec import RunConfig, coarse_grained, fine_grained
+from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets.header import transport
-from moe_viz.ui.widgets.i18n import _
 from moe_viz.ui.widgets.knobs import control, words
 from moe_viz.ui.widgets.tables import lazy
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from moe_viz.charts.live import VegaChart
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.i18n import _
 
 
 @contextmanager

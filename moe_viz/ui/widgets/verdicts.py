@@ -11,7 +11,7 @@ from moe_viz.engine.protocol import Update
 from moe_viz.records.metrics import WINDOW
 from moe_viz.records.narration import Story
 from moe_viz.records.verdict import Verdicts, in_trouble
-from moe_viz.ui.widgets.i18n import _
+from moe_viz.ui.i18n import _
 
 STATE = "verdicts"
 SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}

@@ -19,7 +19,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.ui.session.page_state import of_run
 from moe_viz.ui.session.run import SessionRun, current
 from moe_viz.ui.session.watched import lease, owner
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 STATE = "study"
 YOUNG = 200

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from moe_viz.ui.experts.study import STATE, YOUNG, Study
 from moe_viz.ui.session import watched
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.session.study import STATE, YOUNG, Study
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ CONTROLS = """
 import streamlit as st
 from moe_viz.spec import RunConfig
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.experts.specialise import controls
-from moe_viz.ui.experts.study import study
+from moe_viz.ui.widgets.specialise import controls
+from moe_viz.ui.session.study import study
 
 if st.toggle("Another view", key="away"):
     st.stop()

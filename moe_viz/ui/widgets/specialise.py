@@ -21,12 +21,12 @@ from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
-from moe_viz.ui.experts.study import Study, study
+from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.session.study import Study, study
 from moe_viz.ui.widgets.download import stamp, take, toolbar
-from moe_viz.ui.widgets.i18n import _, language
 from moe_viz.ui.widgets.tables import lazy
-from moe_viz.ui.widgets.words import in_words
+from moe_viz.ui.words import in_words
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
 IDENTITY = {

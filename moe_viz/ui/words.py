@@ -1,0 +1,67 @@
+"""What the engine says, and the values of knobs, in the reader's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moe_viz.engine.protocol import EngineError
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Knobs, Sentence
+from moe_viz.ui.escape import inert
+from moe_viz.ui.i18n import _, is_ours
+
+LONGEST_SENTENCE = 500
+"""Characters of a refusal that are shown."""
+
+
+def in_words(said: EngineError | Sentence | str) -> str:
+    """What the engine said as Markdown in the reader's language: errors and sentences carry a template and its values.
+
+    Only a template with values is ours alone; everything else may hold what somebody typed, so nothing in it is interpreted.
+    """
+    values = getattr(said, "values", None)
+    if values:
+        shown = {name: _in_words(value) for name, value in values.items()}
+        return _(said.template).format(**shown)
+    text = getattr(said, "template", None) or str(said)
+    return _(text) if is_ours(text) else inert(text, LONGEST_SENTENCE)
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, Knobs):
+        return ", ".join(
+            Knobs.write(_(title), *(_(value) if is_ours(value) else inert(value) for value in values))
+            for title, *values in value.parts
+        )
+    if isinstance(value, Sentence):
+        return in_words(value)
+    return inert(value) if isinstance(value, str) else value
+
+
+# fmt: off
+CHOICES = (
+    N_("batch"), N_("sequence"), N_("global"), N_("auto"), N_("cpu"), N_("cuda"), N_("mps"), N_("bytes"), N_("bpe"), N_("ceil"),
+    N_("floor"), N_("round"), N_("position"), N_("probability"), N_("random"), N_("batch priority"), N_("reroute"),
+    N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
+    N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
+    N_("balanced"), N_("token"), N_("average"), N_("moons"), N_("rings"), N_("checker"), N_("spiral"), N_("waves"),
+    N_("straight"), N_("curved"),
+)
+# fmt: on
+"""The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
+
+
+def show(word: str, value: Any) -> str:
+    """A value as the reader sees it on its control."""
+    if word == "capacity_factor" and value is None:
+        return _("dropless")
+    if word == "speed":
+        return _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=f"{value:g}"))
+    if word == "router":
+        return _(ROUTER_OPTIONS[value].facts.title)
+    if word == "task":
+        return _(TASK_OPTIONS[value].title)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
