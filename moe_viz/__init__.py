@@ -1,3 +1,3 @@
 """moe_viz: a live laboratory for Mixture-of-Experts routing, on real training."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -15,7 +15,9 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 from pydantic import ValidationError
 
+from moe_viz import __version__
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
+from moe_viz.spec.changes import changes_since
 from moe_viz.spec.describe import Translate, allowed, read, write
 from moe_viz.ui.escape import clean
 from moe_viz.ui.session.run_cookie import is_id
@@ -25,7 +27,9 @@ RUN = "run"
 """The word for a run's id. The settings stand beside it: should the run be gone, a new one begins with them."""
 OWN = ("routers", "part", "differs", "second", "pairs", "scene", "buffers", "acts")
 """Words of pages that train runs of their own, beside the knobs of these runs."""
-NOT_KNOBS = ("v", "lang", "page", RUN, *OWN)
+MADE = "made"
+"""The word for the version of moe_viz that wrote a link."""
+NOT_KNOBS = ("v", MADE, "lang", "page", RUN, *OWN)
 MOST_RUNS = 10
 LONGEST = 100
 """Characters of a bad value that are shown back."""
@@ -35,12 +39,16 @@ MOST_WORDS = 100
 
 @dataclass(frozen=True)
 class Problem:
-    """One word of a link that could not be used. `used` is what stands in its place ('' when the word was ignored)."""
+    """One word of a link that could not be used. `used` is what stands in its place ('' when the word was ignored).
+
+    since: the word is the version that wrote the link, and this has changed since (marked for translation).
+    """
 
     word: str
     value: str
     rule: str
     used: str = ""
+    since: str = ""
 
 
 def encode(
@@ -52,7 +60,7 @@ def encode(
     """
     settings = {word: write(value) for word, value in config.flat().items()} | {w: write(v) for w, v in own.items()}
     runs = run if isinstance(run, str) or run is None else ".".join(run)
-    return {"v": VERSION, **settings, "lang": language, **({RUN: runs} if runs else {})}
+    return {"v": VERSION, **settings, MADE: __version__, "lang": language, **({RUN: runs} if runs else {})}
 
 
 def address(config: RunConfig, language: str = "en", run: str | None = None) -> str:
@@ -98,7 +106,11 @@ def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunCo
             values[word] = read(text)
         else:
             found.append(Problem(_short(word), _short(text), ""))
-    return _settle(values, base, found, translate), found
+    config = _settle(values, base, found, translate)
+    if params.get("v") == VERSION:  # one that somebody typed says nothing of a version, and means today's
+        made = _short(params.get(MADE, ""))
+        found += [Problem(MADE, made, "", since=what) for what in changes_since(made, config)]
+    return config, found
 
 
 def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem], translate: Translate) -> RunConfig:

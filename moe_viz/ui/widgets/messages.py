@@ -78,8 +78,14 @@ def explain_problems(problems: list[Problem]) -> None:
     if not problems:
         return
     with st.container(key="link_problems", border=True):
-        st.markdown(_("**Part of this link could not be used.** Everything else is as the link says."))
-        for problem in problems:
+        unused = [problem for problem in problems if not problem.since]
+        if changes := [problem for problem in problems if problem.since]:
+            st.markdown(_("**This link was made by an earlier version.** Since then:"))
+            for change in changes:
+                st.markdown(f"- {_(change.since)}")
+        if unused:
+            st.markdown(_("**Part of this link could not be used.** Everything else is as the link says."))
+        for problem in unused:
             if problem.rule:
                 text = _("{word} = {value} is not allowed ({word} can be: {rule}). Used instead: {used}.")
             else:

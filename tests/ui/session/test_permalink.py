@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.session.permalink import address, decode, encode
 
-WORDS = sorted(set(RunConfig().flat()) | {"v", "lang", "zzz"})
+WORDS = sorted(set(RunConfig().flat()) | {"v", "made", "lang", "zzz"})
 
 
 @pytest.mark.parametrize("router", ROUTER_OPTIONS)
@@ -75,3 +75,15 @@ def test_a_whole_link_knows_the_path_below_which_the_lab_is_served(monkeypatch, 
     assert dict(parse_qsl(link.partition("?")[2])) == encode(RunConfig(seed=3), "ru", "A" * 20)
     here.url = None  # not known before the browser has said it
     assert address(RunConfig()).startswith(f"{place}?v=1&")
+
+
+def test_a_link_of_an_earlier_version_says_what_has_changed_for_its_run():
+    old = {word: text for word, text in encode(RunConfig()).items() if word != "made"}
+    config, found = decode(old)
+    assert config == RunConfig() and ["CPython 3.11.7" in problem.since for problem in found] == [True]
+    assert [problem.since for problem in decode(old | {"made": "0.1.9"})[1]] == [found[0].since]
+    assert decode(old | {"made": "0.2.0"})[1] == decode(old | {"made": "12.0"})[1] == []
+    assert decode(encode(RunConfig(task="clusters")) | {"made": ""})[1] == [], "its data are as they were"
+    assert decode({"task": "domains", "k": "2"})[1] == [], "typed by hand: it means today's"
+    for nonsense in ("x" * 5000, "1.-2", "٣.1", "0.1.0<b>"):
+        assert [problem.word for problem in decode(old | {"made": nonsense})[1]] == ["made"]
