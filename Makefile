@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run dev test soak-tests test-cluster cluster-demo parity bench lint format locale clean
+.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve

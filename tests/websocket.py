@@ -175,7 +175,8 @@ class Reader:
                 yield where, place.message.delta.new_element.bidi_component
 
     async def press(self, key: str) -> None:
-        """Press the button with this key."""
+        """Press the button with this key, once it is there: the rest of a run comes message by message."""
+        await self.until(lambda page: page.has(key))
         await self.set(key, True)
 
     async def set(self, key: str, value: Any) -> None:
@@ -196,6 +197,13 @@ class Reader:
             return await self.rerun(place.message.delta.fragment_id, triggers=(state,))
         self._values[element.id] = state
         await self.rerun(place.message.delta.fragment_id)
+
+    def has(self, key: str) -> bool:
+        """Whether the widget with this key is on the page."""
+        try:
+            return bool(self._widget(key))
+        except KeyError:
+            return False
 
     def _widget(self, key: str) -> _Place:
         for place in self._places.values():

@@ -13,7 +13,7 @@ from typing import Any
 PATIENCE_S = 30.0
 """A picture that is not answered in this time is given up: the next one goes out."""
 FIRST_PATIENCE_S = 5.0
-"""The same while a browser has answered none yet: perhaps it cannot."""
+"""The same while nothing has been answered over this line: perhaps the browser cannot, or a part went out over the line before it."""
 
 
 class InFlight:
@@ -25,11 +25,20 @@ class InFlight:
         self.waited_for: int | None = None
         """The picture whose end of patience somebody has set a timer for."""
         self._line: Any = None
+        self._begun: Any = None
         self._since = 0.0
         self._answers = False
 
+    def begin(self, line: Any) -> None:
+        """The begin of a run goes out, which its picture follows."""
+        self._begun = line
+
     def send(self, picture: int, line: Any) -> None:
-        """A picture goes out."""
+        """A picture goes out. One whose begin went out over another line is not waited for: the browser cannot show it."""
+        if self._begun is not line:
+            return
+        if line is not self._line:
+            self._answers = False
         self.picture, self._line, self._since = picture, line, self.clock()
 
     def arrive(self, picture: int | None) -> bool:

@@ -444,6 +444,8 @@ def _guard() -> None:
             flight.waited_for = flight.picture
             session._event_loop.call_later(seconds, session._message_enqueued_callback)
         for message in messages:
+            if message.HasField("new_session"):
+                flight.begin(line)
             if (number := picture(message)) is not None:
                 flight.send(number, line)
         return messages

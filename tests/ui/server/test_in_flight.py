@@ -24,6 +24,12 @@ class Clock:
         return self.now
 
 
+def sent(flight, picture, line):
+    """A whole run goes out over one line."""
+    flight.begin(line)
+    flight.send(picture, line)
+
+
 @pytest.fixture
 def clock():
     return Clock()
@@ -32,29 +38,53 @@ def clock():
 def test_a_picture_is_waited_for_until_the_browser_has_painted_that_very_one(clock):
     flight = InFlight(clock)
     assert not flight.waits(OLD)
-    flight.send(7, OLD)
+    sent(flight, 7, OLD)
     assert flight.waits(OLD) and not flight.arrive(6) and not flight.arrive(None) and flight.waits(OLD)
     assert flight.arrive(7) and not flight.waits(OLD) and not flight.arrive(7)
 
 
 def test_nothing_is_on_its_way_over_a_new_line(clock):
     flight = InFlight(clock)
-    flight.send(7, OLD)
+    sent(flight, 7, OLD)
     assert not flight.waits(NEW)
 
 
 def test_a_browser_that_never_answers_is_not_left_without_pictures(clock):
     flight = InFlight(clock)
-    flight.send(7, OLD)
+    sent(flight, 7, OLD)
     clock.now += FIRST_PATIENCE_S
     assert not flight.waits(OLD)
-    flight.send(8, OLD)
+    sent(flight, 8, OLD)
     flight.arrive(8)
-    flight.send(9, OLD)
+    sent(flight, 9, OLD)
     clock.now += PATIENCE_S - 0.1
     assert flight.waits(OLD), "one that can answer is a slow line"
     clock.now += 0.2
     assert not flight.waits(OLD)
+
+
+def test_what_was_lost_with_the_old_line_is_not_waited_for_long_on_the_new_one(clock):
+    """A run that began before the line broke may end after it is back: half of its picture went out over a line that was no more."""
+    flight = InFlight(clock)
+    sent(flight, 7, OLD)
+    flight.arrive(7)
+    sent(flight, 8, NEW)
+    clock.now += FIRST_PATIENCE_S + 0.1
+    assert not flight.waits(NEW)
+    sent(flight, 9, NEW)
+    flight.arrive(9)
+    sent(flight, 10, NEW)
+    clock.now += FIRST_PATIENCE_S + 0.1
+    assert flight.waits(NEW), "this line has answered: it is only slow"
+
+
+def test_a_picture_whose_run_began_on_the_old_line_is_not_waited_for(clock):
+    flight = InFlight(clock)
+    flight.begin(OLD)
+    flight.send(7, NEW)
+    assert not flight.waits(NEW) and not flight.waits(OLD)
+    sent(flight, 8, NEW)
+    assert flight.waits(NEW)
 
 
 def answer(number):
@@ -71,7 +101,7 @@ def at_a_desk(*widgets):
     """One that has had a request with these widgets, and has sent picture 7 since."""
     desk = Desk()
     assert desk.ask(asked(*widgets, fragment=""), None, OLD)
-    desk.in_flight.send(7, OLD)
+    sent(desk.in_flight, 7, OLD)
     return desk
 
 
