@@ -46,10 +46,10 @@ def table(page):
 def test_the_table_holds_what_each_router_does_when_trained_apart(page):
     wait_for_step(page, 1)
     page.locator(".st-key-play button").click()
-    page.locator(".st-key-reset button").click()
+    page.locator(".st-key-reset button").first.click()
     until(page, lambda: live_step(page) == 0, "reset")
     for step in range(1, 4):
-        page.locator(".st-key-step_once button").click()
+        page.locator(".st-key-step_once button").first.click()
         until(page, lambda step=step: live_step(page) == step, f"step {step}")
     until(page, lambda: table(page)["Step"] == ["3"] * 4, "the table follows the step")
     shown = table(page)

@@ -111,6 +111,7 @@ def test_a_branch_of_the_lab_run_starts_at_a_checkpoint_and_stands_beside_it(add
     assert "Balance =" in said.inner_text()
     expect(page.locator(".st-key-strips [data-testid=stVegaLiteChart]")).to_have_count(4, timeout=SLOW)
     expect(page.get_by_text("Load per expert, branch")).to_be_attached()
+    expect(page.locator(".st-key-strips .moment-line")).to_have_count(4, timeout=SLOW)
     lines = page.locator(".st-key-strips .moment-line").evaluate_all(
         "lines => lines.map(line => Math.round(line.getBoundingClientRect().x))"
     )
