@@ -121,7 +121,7 @@ def test_a_story_of_collapse_comes_back_with_its_acts_after_a_reload_and_back_pl
     before = wait_for_step(page, 4)
     page.reload()
     assert wait_for_step(page, before) >= before
-    assert words(page) == second and page.locator(".st-key-scene_log").inner_text().count("step") == 1
+    assert words(page) == second and page.locator(".st-key-scene_log").inner_text().count(" · step ") == 1
     page.go_back()
     page.wait_for_function("new URLSearchParams(location.search).get('acts').startsWith('healthy')", timeout=SLOW)
     assert words(page) | {"acts": ""} == first | {"acts": ""}

@@ -225,9 +225,9 @@ class Desk:
         self.heard: dict[str, int] = {}
         """How often each button was sent, by its key."""
 
-    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None) -> bool:
+    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None, behind: bool = False) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops; `line`: the
-        connection that it came by."""
+        connection that it came by; `behind`: a whole page is held back, so that the browser does not know the values that it sets."""
         if not self.whereabouts.accepts(request) or repeats_a_press(request):
             return False
         if self.whereabouts.moved:
@@ -248,15 +248,25 @@ class Desk:
                     request.is_history_navigation
                 ):  # it tells of few of the widgets, and those drawn for it are still to reach the browser
                     reported = self._reported | reported
-                if request.is_auto_rerun:
+                if request.is_auto_rerun or behind:
                     self._say_only_what_is_new(request.widget_states, runner)
-                elif runner is not None and not request.fragment_id:
+                if not request.is_auto_rerun and runner is not None and not request.fragment_id:
                     runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
                     known = {widget.id for widget in request.widget_states.widgets}
                     request.widget_states.widgets.extend(w for name, w in self._unheard.items() if name not in known)
                 waiting = self._unheard | presses(request.widget_states)
                 self._unheard, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
+
+    def draw_whole(self, request: ClientState) -> None:
+        """While a whole page is held back, what a part of it is told anew would be taken out of it: draw the whole page instead.
+
+        Not for a tick, nor for the answer that the page waits for: both repeat the values from before it, which would turn them back.
+        """
+        answers = {w.id: w.SerializeToString() for w in request.widget_states.widgets if is_answer(w)}
+        brings_one = answers != self._answers and not presses(request.widget_states)
+        if not request.is_auto_rerun and not brings_one:
+            request.fragment_id = ""
 
     def _is_only_an_answer(self, request: ClientState) -> bool:
         """Hear which picture the browser has painted last; whether it has asked for nothing else than to be heard. If it says more of its widgets
@@ -416,12 +426,11 @@ def _guard() -> None:
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         desk = session._moe_viz_desk = _desk(session._session_state)
-        if fragment and not client_state.is_auto_rerun and _holds_a_whole_page(session):
-            client_state.fragment_id = (
-                ""  # what this part of the page is told anew would be taken out of the whole page that is held back
-            )
+        behind = client_state is not None and _holds_a_whole_page(session)
+        if behind and fragment:
+            desk.draw_whole(client_state)
         waited, line = desk.in_flight.picture, _line(session)
-        if desk.ask(client_state, session._scriptrunner, line):
+        if desk.ask(client_state, session._scriptrunner, line, behind):
             ask(session, client_state)
         if waited is not None and desk.in_flight.picture is None:
             session._message_enqueued_callback()

@@ -117,6 +117,29 @@ def test_a_press_is_run_while_a_picture_is_on_its_way():
     assert at_a_desk().ask(asked(press), None, OLD)
 
 
+def test_an_answer_that_comes_while_a_whole_page_is_held_back_turns_nothing_back():
+    """It repeats the values from before that page: as a request for the whole page it would turn all knobs back that the page has set."""
+    k = WidgetState(id="$$ID-3-k", int_value=2)
+    desk = at_a_desk(k)
+    request = asked(answer(7), k)
+    desk.draw_whole(request)
+    assert request.fragment_id and not desk.ask(request, None, OLD) and desk.in_flight.picture is None
+    press = WidgetState(id="$$ID-2-play", trigger_value=True)
+    for request, whole in ((asked(press), True), (asked(answer(8), press), True), (asked(auto=True), False)):
+        desk.draw_whole(request)
+        assert (not request.fragment_id) is whole
+
+
+def test_a_press_while_a_whole_page_is_held_back_says_only_what_the_reader_has_changed():
+    k, balance = WidgetState(id="$$ID-3-k", int_value=2), WidgetState(id="$$ID-4-balance", double_value=0.5)
+    desk = at_a_desk(k)
+    request = asked(k, balance, fragment="")
+    assert desk.ask(request, None, OLD, behind=True)
+    assert [widget.id for widget in request.widget_states.widgets] == ["$$ID-4-balance"], (
+        "k may have been set meanwhile"
+    )
+
+
 def test_an_answer_is_heard_and_draws_nothing():
     k = WidgetState(id="$$ID-3-k", int_value=2)
     desk = at_a_desk(k)
