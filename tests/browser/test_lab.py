@@ -39,6 +39,7 @@ def wait_for_text(page, key, pattern):
 
 
 def loss(page):
+    expect(page.locator(".st-key-loss_now")).to_contain_text(re.compile(r"\d"), timeout=SLOW)  # it comes after the step
     return float(page.locator(".st-key-loss_now").inner_text(timeout=SLOW).split()[-1].replace(",", "."))
 
 
