@@ -294,7 +294,8 @@ class Desk:
 
     def _say_only_what_is_new(self, widgets: WidgetStates, runner: Any | None) -> None:
         """Leave what the reader has not changed since the last request; but repeat what waits to be run, because this takes its place."""
-        new = [widget for widget in widgets.widgets if self._reported.get(widget.id) != widget.SerializeToString()]
+        pressed = presses(widgets)  # the same button may have been in the last request, too: that was another press
+        new = [w for w in widgets.widgets if w.id in pressed or self._reported.get(w.id) != w.SerializeToString()]
         waiting = _waiting(runner)
         names = {widget.id for widget in new} | presses(waiting).keys()  # Streamlit itself keeps the presses that wait
         new += [widget for widget in waiting.widgets if widget.id not in names]

@@ -140,6 +140,14 @@ def test_a_press_while_a_whole_page_is_held_back_says_only_what_the_reader_has_c
     )
 
 
+def test_a_second_press_of_the_same_button_while_a_whole_page_is_held_back_is_heard():
+    press = WidgetState(id="$$ID-2-play", trigger_value=True)
+    desk = at_a_desk(press)
+    request = asked(press, fragment="")
+    assert desk.ask(request, None, OLD, behind=True)
+    assert [widget.id for widget in request.widget_states.widgets] == ["$$ID-2-play"]
+
+
 def test_an_answer_is_heard_and_draws_nothing():
     k = WidgetState(id="$$ID-3-k", int_value=2)
     desk = at_a_desk(k)
