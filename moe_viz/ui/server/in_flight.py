@@ -22,8 +22,6 @@ class InFlight:
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self.clock = clock
         self.picture: int | None = None
-        self.waited_for: int | None = None
-        """The picture whose end of patience somebody has set a timer for."""
         self._line: Any = None
         self._begun: Any = None
         self._since = 0.0

@@ -13,8 +13,8 @@ is stopped before it has begun takes the press that it was for with it.
 *A tick that is behind.* Every request repeats the values of all widgets, as the browser last had them. A tick sent before a value that the script
 has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back.
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
-*A line slower than the page.* Timers ask and runs are sent whether or not the browser has got the last ones (see `in_flight`): no tick is run while
-a picture is on its way, and what is run for a press is held back until it has arrived; what a still newer run replaces is never sent.
+*A line slower than the page.* Timers ask whether or not the browser has got the last picture (see `in_flight`): no tick is run while one is on
+its way; what a press draws goes at once.
 
 There is no setting for any of them (without `fastReruns`, clicks on the other pages get lost instead).
 """
@@ -225,9 +225,9 @@ class Desk:
         self.heard: dict[str, int] = {}
         """How often each button was sent, by its key."""
 
-    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None, behind: bool = False) -> bool:
+    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops; `line`: the
-        connection that it came by; `behind`: a whole page is held back, so that the browser does not know the values that it sets."""
+        connection that it came by."""
         if not self.whereabouts.accepts(request) or repeats_a_press(request):
             return False
         if self.whereabouts.moved:
@@ -248,7 +248,7 @@ class Desk:
                     request.is_history_navigation
                 ):  # it tells of few of the widgets, and those drawn for it are still to reach the browser
                     reported = self._reported | reported
-                if request.is_auto_rerun or behind:
+                if request.is_auto_rerun:
                     self._say_only_what_is_new(request.widget_states, runner)
                 if not request.is_auto_rerun and runner is not None and not request.fragment_id:
                     runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
@@ -257,16 +257,6 @@ class Desk:
                 waiting = self._unheard | presses(request.widget_states)
                 self._unheard, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
-
-    def draw_whole(self, request: ClientState) -> None:
-        """While a whole page is held back, what a part of it is told anew would be taken out of it: draw the whole page instead.
-
-        Not for a tick, nor for the answer that the page waits for: both repeat the values from before it, which would turn them back.
-        """
-        answers = {w.id: w.SerializeToString() for w in request.widget_states.widgets if is_answer(w)}
-        brings_one = answers != self._answers and not presses(request.widget_states)
-        if not request.is_auto_rerun and not brings_one:
-            request.fragment_id = ""
 
     def _is_only_an_answer(self, request: ClientState) -> bool:
         """Hear which picture the browser has painted last; whether it has asked for nothing else than to be heard. If it says more of its widgets
@@ -390,13 +380,6 @@ def _line(session: AppSession) -> Any:
     return runtime.get_instance().get_client(session.id) if runtime.exists() else None
 
 
-def _holds_a_whole_page(session: AppSession) -> bool:
-    """Whether a run of the whole page has still to be sent, because a picture is on its way."""
-    if not _desk(session._session_state).in_flight.waits(_line(session)):
-        return False
-    return any(m.HasField("new_session") and not m.metadata.run.fragment_ids for m in session._browser_queue._queue)
-
-
 _guarding = threading.Lock()
 
 
@@ -427,32 +410,16 @@ def _guard() -> None:
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         desk = session._moe_viz_desk = _desk(session._session_state)
-        behind = client_state is not None and _holds_a_whole_page(session)
-        if behind and fragment:
-            desk.draw_whole(client_state)
         waited, line = desk.in_flight.picture, _line(session)
-        if desk.ask(client_state, session._scriptrunner, line, behind):
+        if desk.ask(client_state, session._scriptrunner, line):
             ask(session, client_state)
         if waited is not None and desk.in_flight.picture is None:
             session._message_enqueued_callback()
 
     @wraps(flush)
     def flush_browser_queue(session: AppSession) -> list[ForwardMsg]:
-        queue, flight, line = session._browser_queue, _desk(session._session_state).in_flight, _line(session)
-        if queue.is_empty():
-            return []
-        seconds = flight.waits(line)
-        runs = (at for at, message in enumerate(queue._queue) if message.HasField("new_session"))
-        end = (
-            next(runs, len(queue)) if seconds else len(queue)
-        )  # what is left of the run that the picture belongs to goes at once
-        messages = flush(session) if end else []
-        messages, held = messages[:end], messages[end:]
-        for message in held:
-            queue.enqueue(message)
-        if seconds and not queue.is_empty() and flight.waited_for != flight.picture:
-            flight.waited_for = flight.picture
-            session._event_loop.call_later(seconds, session._message_enqueued_callback)
+        flight, line = _desk(session._session_state).in_flight, _line(session)
+        messages = flush(session)
         for message in messages:
             if message.HasField("new_session"):
                 flight.begin(line)
