@@ -1,4 +1,4 @@
-"""One picture at a time on the way to each browser: the next is sent when the last one is on the page, and what is old by then is never sent.
+"""One picture at a time on the way to each browser: a timer's next one is made when the last one is on the page; what a press draws goes at once.
 
 Without it the server sends as often as the page's timer asks, whether or not the line keeps up; what waits in the sockets grows, and the answer
 to a press comes behind it. How much waits cannot be asked of a socket, because there may be proxies on the way, so the page itself answers.

@@ -244,13 +244,12 @@ class Desk:
         if request is not None:
             with self._hand:
                 reported = {widget.id: widget.SerializeToString() for widget in request.widget_states.widgets}
-                if (
-                    request.is_history_navigation
-                ):  # it tells of few of the widgets, and those drawn for it are still to reach the browser
+                if request.is_history_navigation:
+                    # it tells of few of the widgets, and those drawn for it are still to reach the browser
                     reported = self._reported | reported
                 if request.is_auto_rerun:
                     self._say_only_what_is_new(request.widget_states, runner)
-                if not request.is_auto_rerun and runner is not None and not request.fragment_id:
+                elif runner is not None and not request.fragment_id:
                     runner.request_stop()  # from here on it hears no press any more, so those not heard are carried over
                     known = {widget.id for widget in request.widget_states.widgets}
                     request.widget_states.widgets.extend(w for name, w in self._unheard.items() if name not in known)
@@ -284,8 +283,7 @@ class Desk:
 
     def _say_only_what_is_new(self, widgets: WidgetStates, runner: Any | None) -> None:
         """Leave what the reader has not changed since the last request; but repeat what waits to be run, because this takes its place."""
-        pressed = presses(widgets)  # the same button may have been in the last request, too: that was another press
-        new = [w for w in widgets.widgets if w.id in pressed or self._reported.get(w.id) != w.SerializeToString()]
+        new = [widget for widget in widgets.widgets if self._reported.get(widget.id) != widget.SerializeToString()]
         waiting = _waiting(runner)
         names = {widget.id for widget in new} | presses(waiting).keys()  # Streamlit itself keeps the presses that wait
         new += [widget for widget in waiting.widgets if widget.id not in names]
@@ -410,11 +408,8 @@ def _guard() -> None:
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         desk = session._moe_viz_desk = _desk(session._session_state)
-        waited, line = desk.in_flight.picture, _line(session)
-        if desk.ask(client_state, session._scriptrunner, line):
+        if desk.ask(client_state, session._scriptrunner, _line(session)):
             ask(session, client_state)
-        if waited is not None and desk.in_flight.picture is None:
-            session._message_enqueued_callback()
 
     @wraps(flush)
     def flush_browser_queue(session: AppSession) -> list[ForwardMsg]:
