@@ -84,6 +84,7 @@ def test_over_a_slow_line_pictures_come_one_by_one_and_a_press_before_the_next(l
 def test_a_page_that_hears_nothing_says_how_old_it_is_and_what_was_pressed_is_done_later(line, page):
     page.goto(f"{line.address}/?task=clusters&speed=20")
     wait_for_step(page, 10)
+    note(page).wait_for(state="attached", timeout=SLOW)  # drawn last; nothing knows of the line before
     line.freeze()
     expect(note(page)).to_contain_text(re.compile(r"No news for \d+ s.*still shows: step \d+"), timeout=15_000)
     step = live_step(page)
@@ -100,6 +101,7 @@ def test_a_page_that_hears_nothing_says_how_old_it_is_and_what_was_pressed_is_do
 def test_a_press_that_got_lost_is_said_to_be_lost(line, page):
     page.goto(f"{line.address}/?task=clusters&speed=20")
     wait_for_step(page, 10)
+    note(page).wait_for(state="attached", timeout=SLOW)  # drawn last; nothing knows of the line before
     line.freeze()
     page.wait_for_timeout(300)  # what the server has sent by now is on its way
     button(page).click()
