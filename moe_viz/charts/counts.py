@@ -1,6 +1,6 @@
 """Small pictures of one moment as Vega-Lite: who is dropped, how many experts a token has, how settled routing is. Safe to tick.
 
-As in `live.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+As in `time_series.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.charts.dress import PROBE, heading
-from moe_viz.charts.live import VegaChart
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
-from moe_viz.records import metrics, specialise
+from moe_viz.charts.style import PROBE, heading
+from moe_viz.charts.time_series import VegaChart
+from moe_viz.records import metrics, specialisation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 
@@ -84,7 +84,7 @@ def settled(choices: np.ndarray, steps: Sequence[int], translate: Translate = st
         },
     }
     title = translate(N_("Tokens that have stayed with one expert since"))
-    return VegaChart(_frame([line], title, translate), specialise.fluctuation(choices, steps))
+    return VegaChart(_frame([line], title, translate), specialisation.fluctuation(choices, steps))
 
 
 def _bars(

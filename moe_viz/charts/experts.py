@@ -1,6 +1,6 @@
 """Figures about what experts are: their words, their change, their likeness, their bias, and what is lost without them. Plotly, for one moment.
 
-As in `frozen.py`: every function returns the figure and the table it was drawn from, on a fixed domain, so that two runs can be compared.
+As in `plotly_charts.py`: every function returns the figure and the table it was drawn from, on a fixed domain, so that two runs can be compared.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from moe_viz.charts import frozen
-from moe_viz.charts.frozen import PlotlyChart, Translate
+from moe_viz.charts import plotly_charts
 from moe_viz.charts.palette import DASHES, NEUTRAL, PLOTLY_PATTERNS, SERIES, expert_style
-from moe_viz.records import specialise
+from moe_viz.charts.plotly_charts import PlotlyChart, Translate
+from moe_viz.records import specialisation
 from moe_viz.records.analysis import Ablation, Analysis, Geometry
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
@@ -28,7 +28,7 @@ LEAST_SCALE = 0.05
 
 def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """Per expert, the mean share that it gets of the token ids whose favourite it is; those ids are written on the bar."""
-    table = specialise.vocabulary_specialisation(trace)
+    table = specialisation.vocabulary_specialisation(trace)
     figure = go.Figure()
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
     mine = [table[table["expert"] == i] for i in range(trace.n_experts)]
@@ -45,7 +45,7 @@ def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Transl
     title = translate(N_("Each expert's own tokens: an id sends its favourite {share} of its occurrences")).format(
         share=_percent(mean)
     )
-    frozen._dress(figure, title, theme, height=110 + 34 * trace.n_experts)
+    plotly_charts._dress(figure, title, theme, height=110 + 34 * trace.n_experts)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", title=translate(N_("expert")))
     return PlotlyChart(figure, table.assign(expert=table["expert"] + 1))
@@ -65,7 +65,7 @@ def change_curves(change: pd.DataFrame, theme: str = "light", translate: Transla
         for column, what in enumerate(("saturation", "settled"), 1):
             figure.add_scatter(x=rows["step"], y=rows[what], mode="lines", line=line, name=name, showlegend=column == 1, row=1, col=column,
                                hovertemplate=translate(N_("step %{x}: %{y:.0%}")) + f"<extra>{escape(name)}</extra>")  # fmt: skip
-    frozen._dress(figure, translate(N_("How routing came to be what it is now")), theme, height=340)
+    plotly_charts._dress(figure, translate(N_("How routing came to be what it is now")), theme, height=340)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%")
     figure.update_xaxes(title=translate(N_("step")))
     return PlotlyChart(figure, change.assign(layer=change["layer"] + 1))
@@ -81,7 +81,7 @@ def bias_lines(bias: pd.DataFrame, layer: int, n_experts: int, theme: str = "lig
         figure.add_scatter(x=bias["step"], y=bias[column], mode="lines", name=f"{i + 1}", line={"color": style.color, "dash": dash, "width": 2},
                            hovertemplate=translate(N_("step %{x}: bias %{y:.3f}")) + f"<extra>{i + 1}</extra>")  # fmt: skip
     figure.add_hline(0, line={"color": NEUTRAL, "dash": "dash", "width": 1})
-    frozen._dress(figure, translate(N_("Selection bias of each expert")), theme, height=340)
+    plotly_charts._dress(figure, translate(N_("Selection bias of each expert")), theme, height=340)
     figure.update_xaxes(title=translate(N_("step")))
     figure.update_layout(legend={"y": -0.25})
     wide = bias[["step", *columns]].rename(columns={c: f"expert {i + 1}" for i, c in enumerate(columns)})
@@ -91,13 +91,15 @@ def bias_lines(bias: pd.DataFrame, layer: int, n_experts: int, theme: str = "lig
 def router_likeness(geometry: Geometry, theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """Cosine between router rows on the scale -1 to 1. The geometry must have them."""
     title = translate(N_("Router rows: cosine between the directions two experts answer to"))
-    return frozen.matrices({"": geometry.router_cosine}, title, theme, translate, domain=(-1, 1), signed=True)
+    return plotly_charts.matrices({"": geometry.router_cosine}, title, theme, translate, domain=(-1, 1), signed=True)
 
 
 def expert_distances(geometry: Geometry, theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """Distance of expert weights on the scale 0 (the same) to the square root of 2 (opposite)."""
     title = translate(N_("Experts: distance of their weights (0 the same, 1 unrelated)"))
-    return frozen.matrices({"": geometry.expert_distance}, title, theme, translate, domain=(0, float(np.sqrt(2))))
+    return plotly_charts.matrices(
+        {"": geometry.expert_distance}, title, theme, translate, domain=(0, float(np.sqrt(2)))
+    )
 
 
 def switched_off(ablation: Ablation, scale: float, analysis: Analysis, theme: str = "light", translate: Translate = str) -> PlotlyChart:  # fmt: skip
@@ -108,11 +110,13 @@ def switched_off(ablation: Ablation, scale: float, analysis: Analysis, theme: st
     values = ablation.change().T
     title = translate(N_("Loss per domain without one expert (more: it was needed)"))
     names = [translate(domain) for domain in ablation.domains]
-    chart = frozen.matrices({"": values}, title, theme, translate, domain=(-scale, scale), signed=True, names=names)
+    chart = plotly_charts.matrices(
+        {"": values}, title, theme, translate, domain=(-scale, scale), signed=True, names=names
+    )
     chart.figure.update_traces(texttemplate="%{z:+.2f}", textfont={"size": 11})
     chart.figure.update_xaxes(title=translate(N_("expert switched off")))
     table = ablation.table()
-    share = specialise.domain_specialisation(analysis.traces[ablation.layer])
+    share = specialisation.domain_specialisation(analysis.traces[ablation.layer])
     served = [share.loc[expert, domain] for expert, domain in zip(table["expert"], table["domain"])]
     return PlotlyChart(chart.figure, table.assign(served=served, expert=table["expert"] + 1))
 

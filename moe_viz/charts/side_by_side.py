@@ -1,6 +1,6 @@
 """Pictures of several runs beside one another: whatever differs between them, their axes do not.
 
-As in `live.py`, values travel as data beside a spec that depends only on what is shown, so these may tick.
+As in `time_series.py`, values travel as data beside a spec that depends only on what is shown, so these may tick.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from moe_viz.charts.dress import PROBE, heading
-from moe_viz.charts.live import VegaChart, compared
 from moe_viz.charts.palette import SERIES
+from moe_viz.charts.style import PROBE, heading
+from moe_viz.charts.time_series import VegaChart, compared
 from moe_viz.records import metrics
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_

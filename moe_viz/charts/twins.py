@@ -1,6 +1,6 @@
 """The drift between twin runs as a curve: the mean gap over the pairs in its interval, and how many tokens are still routed alike.
 
-As in `live.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+As in `time_series.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.charts.dress import PROBE, heading
-from moe_viz.charts.live import VegaChart, thin
 from moe_viz.charts.palette import NEUTRAL, SERIES
+from moe_viz.charts.style import PROBE, heading
+from moe_viz.charts.time_series import VegaChart, thin
 from moe_viz.spec.knobs import N_
 
 Translate = Callable[[str], str]

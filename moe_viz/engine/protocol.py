@@ -4,7 +4,7 @@ Every argument and result is a plain picklable value. Errors that a user can cau
 readable message; a lost worker is `WorkerLost`.
 
 To add a call: declare it in `Engine` with `@call`, a docstring for its body, the run's id first and called `run_id`; give `Host` (or a part
-of it: `worker/analysing`, `keeping`) the method that does it. Nothing else: pages can call it on `engine()`, on one machine and on a cluster.
+of it: `worker/analysis_calls`, `stored_run_calls`) the method that does it. Nothing else: pages can call it on `engine()`, on one machine and on a cluster.
 A call that makes runs says `born`, how their ids follow from its result; without it a cluster could not find them again.
 """
 

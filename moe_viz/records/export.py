@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moe_viz.records.for_readers import FIRST, NUMBERING, PROBE, TRAINING, batch_of, history_table, routing_rows
+from moe_viz.records.readable_tables import FIRST, NUMBERING, PROBE, TRAINING, batch_of, history_table, routing_rows
 from moe_viz.records.recording import Recording
-from moe_viz.records.take import without_formulas
+from moe_viz.records.table_files import without_formulas
 from moe_viz.records.trace import RoutingTrace
 
 FORMATS = ("csv", "json")

@@ -1,7 +1,7 @@
 """Load, gate and drop metrics as pure functions of counts, probabilities and routing traces. `METRICS` says what each one means.
 
 Axes: T tokens, K routes per token, E experts. Where there is nothing to measure (no tokens, no routes) the answer is NaN, never 0.
-What experts specialise in is in `records/specialise.py`; every formula with its floor, ceiling and source in `records/metric_info.py`.
+What experts specialise in is in `records/specialisation.py`; every formula with its floor, ceiling and source in `records/metric_info.py`.
 """
 
 from __future__ import annotations

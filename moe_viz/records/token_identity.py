@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from moe_viz.records.metrics import entropy
-from moe_viz.records.specialise import first_choice, membership
+from moe_viz.records.specialisation import first_choice, membership
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence

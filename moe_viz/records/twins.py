@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moe_viz.records.moments import who_moved
+from moe_viz.records.moved_tokens import who_moved
 from moe_viz.records.trace import RoutingTrace
 
 T_95 = {2: 12.706205, 3: 4.302653, 4: 3.182446, 5: 2.776445, 6: 2.570582, 7: 2.446912, 8: 2.364624}

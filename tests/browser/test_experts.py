@@ -7,7 +7,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from moe_viz.records import specialise, take, token_identity
+from moe_viz.records import specialisation, table_files, token_identity
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.browser.lab import NARROW, browser_page, wait_for_step
@@ -54,8 +54,8 @@ def expected(trainer, layer=0):
     trace = trainer.analyse().traces[layer]
     guess = token_identity.predictability(trace)
     beyond = token_identity.information_beyond_token(trace) - token_identity.information_beyond_token_null(trace).mean()
-    chance = specialise.domain_information_null(trace).mean()
-    return [specialise.domain_information(trace), chance, beyond, guess.by_token, guess.by_load]
+    chance = specialisation.domain_information_null(trace).mean()
+    return [specialisation.domain_information(trace), chance, beyond, guess.by_token, guess.by_load]
 
 
 def view(page, name):
@@ -83,11 +83,11 @@ def test_learned_and_frozen_numbers_files_and_ablation(address):
         assert says in page.locator(".st-key-verdict").inner_text()
 
         page.locator(".st-key-take_domains button").first.click()
-        for form, read in (("csv", take.read_csv), ("parquet", take.read_parquet)):
+        for form, read in (("csv", table_files.read_csv), ("parquet", table_files.read_parquet)):
             with page.expect_download(timeout=SLOW) as download:
                 page.locator(f".st-key-take_domains-frozen_{form} button").first.click(timeout=SLOW)
             table, said = read(Path(download.value.path()).read_bytes())
-            truth = specialise.domain_specialisation(frozen.analyse().traces[0])
+            truth = specialisation.domain_specialisation(frozen.analyse().traces[0])
             for domain in truth:
                 assert table[table["domain"] == domain]["share"].tolist() == pytest.approx(truth[domain].tolist())
             assert said["step"] == step and said["seed"] == 3
@@ -115,7 +115,7 @@ def test_learned_and_frozen_numbers_files_and_ablation(address):
 
         view(page, "Domains")
         switch(page, "shuffled_labels")
-        shuffled = specialise.domain_information(specialise.shuffled_labels(learned.analyse().traces[0]))
+        shuffled = specialisation.domain_information(specialisation.shuffled_labels(learned.analyse().traces[0]))
         expect(page.locator(".st-key-verdict")).to_contain_text(f"left, {shuffled:.2f}, is chance", timeout=SLOW)
 
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from moe_viz.records import recording, specialise
-from moe_viz.records.moments import who_moved
+from moe_viz.records import recording, specialisation
+from moe_viz.records.moved_tokens import who_moved
 from tests.browser.lab import NARROW, browser_page, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
@@ -49,7 +49,7 @@ def wait_for_owners(page, expected):
 
 
 def shown_experts(trace):
-    return [str(expert + 1) if expert >= 0 else "–" for expert in specialise.first_kept(trace)]
+    return [str(expert + 1) if expert >= 0 else "–" for expert in specialisation.first_kept(trace)]
 
 
 def test_the_recording_is_scrubbed_compared_and_not_forked(address, page):
@@ -72,7 +72,7 @@ def test_the_recording_is_scrubbed_compared_and_not_forked(address, page):
     then, now = (history.nearest_keyframe(step).traces[0] for step in (steps[0], steps[-1]))
     moved = who_moved(then, now)["index"].tolist()
     expect(page.get_by_text(f"{len(moved)} / {now.n_tokens}")).to_be_visible(timeout=SLOW)
-    same = specialise.saturation(then, now)
+    same = specialisation.saturation(then, now)
     expect(page.get_by_text(f"{100 * same:.1f} %").first).to_be_visible()
     expect(page.locator(".st-key-moment .tok.marked")).to_have_count(len(moved), timeout=SLOW)
     expect(page.get_by_text("A recorded run has no checkpoints")).to_be_visible()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from moe_viz.charts.collapse import ledger_bars, push_scatter, with_marks
-from moe_viz.charts.live import dropped_over_time
+from moe_viz.charts.time_series import dropped_over_time
 from moe_viz.records.collapse import balance_push, ledger
 from tests.components.traces import make_trace
 

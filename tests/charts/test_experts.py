@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moe_viz.charts import experts as charts
-from moe_viz.charts import frozen
+from moe_viz.charts import plotly_charts
 from moe_viz.records.analysis import Ablation, Analysis, Geometry
 from tests.records.traces import trace_of
 
@@ -67,6 +67,6 @@ def test_geometry_on_fixed_scales():
 
 def test_a_stamp_says_what_made_the_picture_and_leaves_the_original_alone():
     plain = charts.bias_lines(pd.DataFrame({"step": [1, 2], "bias.0.0": [0.0, 0.1]}), 0, 1)
-    made = frozen.stamped(plain, "moe_viz · seed 7 · <b>")
+    made = plotly_charts.stamped(plain, "moe_viz · seed 7 · <b>")
     assert made.figure.layout.annotations[-1].text == "moe_viz · seed 7 · &lt;b&gt;"
     assert not plain.figure.layout.annotations and made.table is plain.table

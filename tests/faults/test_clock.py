@@ -14,8 +14,8 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.training import Trainer
 from tests.faults import CHECKPOINT_S, TIMES
-from tests.faults.ground import children, clusters, losses, settings, stored, wait
-from tests.faults.sick import SICK
+from tests.faults.harness import children, clusters, losses, settings, stored, wait
+from tests.faults.nan_trainer import SICK
 
 pytestmark = pytest.mark.heavy
 torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def test_the_hosts_clock_jumps_forward(tmp_path):
 
 def test_a_run_that_diverges_in_the_real_process(tmp_path):
     """Its reader is told why within seconds; those of others see nothing of it, and the process is the same."""
-    engine = LocalEngine(settings(tmp_path, "tests.faults.sick:SickTrainer"))
+    engine = LocalEngine(settings(tmp_path, "tests.faults.nan_trainer:SickTrainer"))
     try:
         other = engine.open(clusters(seed=1, speed=50))
         pid = engine.pid

@@ -15,7 +15,7 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.training import Trainer
 from tests.faults import MESSAGE_S, TIMES
-from tests.faults.ground import children, clusters, losses, settings, stored, unfinished, wait
+from tests.faults.harness import children, clusters, losses, settings, stored, unfinished, wait
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
 torch.set_num_threads(1)

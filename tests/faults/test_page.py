@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.lab import server
 from tests.faults import CHECKPOINT_S, MESSAGE_S, SERVER_TIMES, TIMES
-from tests.faults.ground import PACE, Worked, newest_write, stored, wait
+from tests.faults.harness import PACE, Worked, newest_write, stored, wait
 from tests.websocket import Reader
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]

@@ -8,7 +8,7 @@ from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.protocol import EngineError, RunRefused, WorkerLost
 from moe_viz.engine.worker.crash_record import MOST
 from tests.faults.fakes import POISON
-from tests.faults.ground import children, clusters, settings, wait
+from tests.faults.harness import children, clusters, settings, wait
 
 pytestmark = pytest.mark.heavy
 

@@ -18,7 +18,7 @@ from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.training import Trainer
 from tests.faults import CHECKPOINT_S, KILLS, MESSAGE_S
-from tests.faults.ground import (
+from tests.faults.harness import (
     PACE,
     Seen,
     Worked,

@@ -15,7 +15,7 @@ from moe_viz.moe.balance import (
     smooth_load,
     z_loss,
 )
-from tests.moe.feeding import logit_router
+from tests.moe.logit_router import logit_router
 
 
 def test_balanced_is_one_and_collapsed_is_the_number_of_experts():

@@ -5,7 +5,7 @@ import torch
 
 from moe_viz.moe import Experts, MoELayer, make_router
 from moe_viz.moe.capacity import CAPACITY_FORMULAS, assign_slots, capacity, fill_buckets, reroute_slots
-from tests.moe.feeding import logit_router
+from tests.moe.logit_router import logit_router
 
 
 def tensor(*rows):

@@ -6,7 +6,7 @@ import torch
 
 from moe_viz.moe import make_router
 from moe_viz.spec import RunConfig, router_options
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 
 E = 8
 

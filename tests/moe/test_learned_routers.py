@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 
 from moe_viz.moe import Experts, MoELayer, make_router
-from tests.moe.feeding import dense_weights, logit_router
+from tests.moe.logit_router import dense_weights, logit_router
 
 # -- reinforce -------------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from moe_viz.moe import make_router
 from moe_viz.moe.balance import smooth_load
 from moe_viz.spec import PRESETS
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 
 T, E, K = 40, 6, 2
 

@@ -9,7 +9,7 @@ from torch import nn
 from moe_viz.moe import Experts, MoELayer, make_router
 from moe_viz.moe.balance import cv_squared
 from moe_viz.moe.transport import balanced_assignment, sinkhorn_plan
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 
 
 def layer_of(name: str, n_experts: int = 4, d_model: int = 8, **options) -> MoELayer:

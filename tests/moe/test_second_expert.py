@@ -8,7 +8,7 @@ import torch
 from moe_viz.moe import Experts, MoELayer, make_router
 from moe_viz.moe.capacity import capacity
 from moe_viz.moe.routers.second_expert import budget_loss
-from tests.moe.feeding import dense_weights, logit_router
+from tests.moe.logit_router import dense_weights, logit_router
 
 E = 4
 LOG = math.log

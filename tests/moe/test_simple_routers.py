@@ -6,7 +6,7 @@ import torch
 from moe_viz.moe import ROUTERS, Experts, MoELayer, make_router
 from moe_viz.moe.routers.base import full_precision, softmax, top_k
 from moe_viz.spec import ROUTER_OPTIONS, router_options
-from tests.moe.feeding import dense_weights, logit_router
+from tests.moe.logit_router import dense_weights, logit_router
 
 
 def test_every_declared_router_has_a_module():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from moe_viz.moe.capacity import CAPACITY_FORMULAS
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 from tests.parity.cases import APART, EQUAL, HUGE, TIGHT, E, dense_slots
 
 peer = pytest.importorskip("deepspeed.moe.sharded_moe", reason="deepspeed is not installed (make parity)")

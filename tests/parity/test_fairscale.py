@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.moe.feeding import logit_router
+from tests.moe.logit_router import logit_router
 from tests.parity.cases import APART, EQUAL, HUGE, TIGHT, E, dense_slots
 
 peer = pytest.importorskip("fairscale.nn.moe.top2gate", reason="fairscale is not installed (make parity)")

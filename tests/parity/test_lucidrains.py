@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.moe.feeding import logit_router
+from tests.moe.logit_router import logit_router
 from tests.parity.cases import APART, HUGE, TIGHT, E, dense_slots
 
 WHOLE = [case for case in APART if case != "few"]

@@ -9,7 +9,7 @@ import torch
 
 from moe_viz.moe.capacity import CAPACITY_FORMULAS
 from moe_viz.moe.transport import sinkhorn_plan
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 from tests.parity.cases import APART, EQUAL, HUGE, TIGHT, E
 
 with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.moe.feeding import dense_kept, dense_weights, logit_router
+from tests.moe.logit_router import dense_kept, dense_weights, logit_router
 
 transformers = pytest.importorskip("transformers", minversion="5.23", reason="parity needs transformers 5.23 or newer")
 

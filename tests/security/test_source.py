@@ -16,7 +16,7 @@ from tests.test_house import ROOT, imports
 PYTHON = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py")), *sorted((ROOT / "moe_viz").rglob("*.py"))]
 SCRIPTS = sorted((ROOT / "assets" / "components").rglob("*.js"))
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
-TRANSPORT = {f"moe_viz/engine/{name}.py" for name in ("client/local", "worker/main", "cluster/main", "cluster/carrier")}
+TRANSPORT = {f"moe_viz/engine/{name}.py" for name in ("client/local", "worker/main", "cluster/main", "cluster/cluster")}
 """Between the web process and the worker it has started, over the pipes of that very pair; on a cluster, answers of our own actors."""
 READ = {"sys.stdin.buffer", "stream", "self._answers", "await self.answer(0, ask(Engine.read, run_id))"}
 

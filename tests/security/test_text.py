@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from moe_viz.components.pack import pack
 from moe_viz.engine.protocol import EngineError
-from moe_viz.records import take
+from moe_viz.records import table_files
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.escape import LONGEST, UNSEEN, clean, inert
 from moe_viz.ui.session.permalink import decode
@@ -92,7 +92,7 @@ def test_no_cell_of_a_csv_is_a_formula():
     table = pd.DataFrame(
         {"tokens": [*FORMULAS, "=", "+", "-0.5", "==", "->", "a(b)", None], "n": range(len(FORMULAS) + 7)}
     )
-    data = take.to_csv(table, take.about("routing", {"seed": 0}))
+    data = table_files.to_csv(table, table_files.about("routing", {"seed": 0}))
     cells = pd.read_csv(pd.io.common.BytesIO(data), comment="#")["tokens"]
     assert all(cell.startswith("'") for cell in cells[: len(FORMULAS)])
     assert list(cells[len(FORMULAS) : -1]) == [
@@ -103,5 +103,5 @@ def test_no_cell_of_a_csv_is_a_formula():
         "->",
         "a(b)",
     ]  # what tokens look like stays as it is
-    back, _ = take.read_csv(data)
+    back, _ = table_files.read_csv(data)
     assert list(back["tokens"][:-1]) == list(table["tokens"][:-1])

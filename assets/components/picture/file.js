@@ -5,7 +5,7 @@ import { walk } from "./walk.js";
 
 const EDGE = 16, LINE = 16, SCALE = 2;
 
-// node: the part of the page;  about: what the server says of it (see records/take.py).
+// node: the part of the page;  about: what the server says of it (see records/table_files.py).
 export const toSvg = async (node, title, about) => {
   const restore = node.whole?.();
   const box = node.getBoundingClientRect(), page = getComputedStyle(document.querySelector(".stApp"));

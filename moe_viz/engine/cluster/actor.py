@@ -61,7 +61,7 @@ class Beat:
 
 
 class HostActor:
-    """Made once per core or GPU; its methods are called through Ray by `actors.Place`."""
+    """Made once per core or GPU; its methods are called through Ray by `places.Place`."""
 
     def __init__(self, settings: WorkerSettings):
         logs.start("worker", settings.log_level, settings.log_format)

@@ -1,6 +1,6 @@
 """The engine on a Ray cluster: `python -m moe_viz.engine.cluster.main`, started by `client.LocalEngine` in place of the training process.
 
-It answers the same requests over the same pipe, but trains nothing itself: `carrier.Cluster` takes them to the actors of the cluster.
+It answers the same requests over the same pipe, but trains nothing itself: `cluster.Cluster` takes them to the actors of the cluster.
 What a page calls is the same in both cases. See docs/cluster.md.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from moe_viz import logs
 from moe_viz.engine.calls import Request
-from moe_viz.engine.cluster.carrier import Cluster
+from moe_viz.engine.cluster.cluster import Cluster
 from moe_viz.engine.cluster.connect import CannotConnect, connect
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import WorkerLost

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from moe_viz.records import take
+from moe_viz.records import table_files
 from moe_viz.records.codec import Packed, raw_bytes, unpack
 from moe_viz.records.history import History
 from moe_viz.records.metric_info import METRICS
@@ -38,7 +38,7 @@ MOST_RAW_BYTES = 256_000_000
 def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
     run.collect()
-    said = take.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
+    said = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
     del said["config"]  # it stands beside this already
     moment = replace(run.moment(**said), pending=None)
     whole = moment.to_bytes()

@@ -18,7 +18,7 @@ from moe_viz.moe import MoELayer
 from moe_viz.records.analysis import Analysis, Geometry
 from moe_viz.records.history import History
 from moe_viz.records.metrics import cosine_similarity
-from moe_viz.records.specialise import first_choice, fluctuation, saturation
+from moe_viz.records.specialisation import first_choice, fluctuation, saturation
 from moe_viz.tasks import Batch, observing
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.probe import traces_of

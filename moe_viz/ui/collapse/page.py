@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from moe_viz.charts import collapse as pictures
-from moe_viz.charts import live as charts
-from moe_viz.charts.dress import DROPLESS
+from moe_viz.charts import time_series as charts
+from moe_viz.charts.style import DROPLESS
 from moe_viz.engine.protocol import Update
 from moe_viz.lessons.scenes import BUFFERS, PATIENCE, SCENES, Act
 from moe_viz.records.collapse import ledger

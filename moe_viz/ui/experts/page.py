@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from moe_viz.charts import experts as charts
-from moe_viz.charts import frozen
+from moe_viz.charts import plotly_charts
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Ablation
 from moe_viz.ui.i18n import _
@@ -19,7 +19,7 @@ from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import rail
-from moe_viz.ui.widgets.specialise import (
+from moe_viz.ui.widgets.specialisation import (
     Side,
     columns,
     controls,
@@ -103,7 +103,7 @@ def _layer(run: SessionRun, seen: Study) -> int:
 def _vocabulary(seen: Study, layer: int) -> None:
     """Which token ids does each expert own?"""
     shuffled = seen.shuffled_labels
-    drawn: dict[Side, frozen.PlotlyChart] = {}
+    drawn: dict[Side, plotly_charts.PlotlyChart] = {}
     for side in columns(seen):
         trace = labelled(seen, side, layer, False)
         if shuffled:
@@ -147,14 +147,14 @@ def _switch_off(seen: Study, layer: int) -> None:
     scale = charts.scale_for(list(done.values()))
     if shuffled:
         done = {which: ablation.shuffled() for which, ablation in done.items()}
-    drawn: dict[Side, frozen.PlotlyChart] = {}
+    drawn: dict[Side, plotly_charts.PlotlyChart] = {}
     for side in columns(seen):
         if side.which not in done:
             st.caption(_("Not switched off yet."))
             continue
         ablation = done[side.which]
 
-        def make(side: Side = side, ablation: Ablation = ablation) -> frozen.PlotlyChart:
+        def make(side: Side = side, ablation: Ablation = ablation) -> plotly_charts.PlotlyChart:
             return charts.switched_off(ablation, scale, side.analysis, theme(), _)
 
         alt = _("Change of the loss on each domain when each expert is switched off.")
@@ -191,42 +191,42 @@ def _over_time(seen: Study, layer: int) -> None:
 
 def _together(seen: Study, layer: int) -> None:
     """Which experts are chosen together, and is it more than their loads explain?"""
-    drawn: dict[Side, frozen.PlotlyChart] = {}
+    drawn: dict[Side, plotly_charts.PlotlyChart] = {}
     if seen.learned.traces[layer].expert.shape[1] < 2:
         st.info(_("Each token has a single expert here (k = 1): there are no pairs to look at."))
         return
     for side in columns(seen):
         trace = labelled(seen, side, layer, False)
-        drawn[side] = draw_chart(seen, side, f"together.{layer}", lambda trace=trace: frozen.co_activation(trace, theme(), _),
+        drawn[side] = draw_chart(seen, side, f"together.{layer}", lambda trace=trace: plotly_charts.co_activation(trace, theme(), _),
                            _("How often two experts are chosen for the same token, beside what their loads alone would give."))  # fmt: skip
     take_charts(seen, drawn, "together", ("co_activation",))
 
 
 def _layers(seen: Study, layer: int) -> None:
     """How even is each layer, and which way do tokens go from layer to layer?"""
-    heat: dict[Side, frozen.PlotlyChart] = {}
+    heat: dict[Side, plotly_charts.PlotlyChart] = {}
     for side in columns(seen):
         traces = side.analysis.traces
-        heat[side] = draw_chart(seen, side, "heat", lambda traces=traces: frozen.load_heatmap(traces, theme(), _),
+        heat[side] = draw_chart(seen, side, "heat", lambda traces=traces: plotly_charts.load_heatmap(traces, theme(), _),
                           _("Load of each expert in each layer, in multiples of the fair share."))  # fmt: skip
         trace = traces[layer]
         draw_chart(
             seen,
             side,
             f"fp.{layer}",
-            lambda trace=trace: frozen.balance_scatter(trace, theme(), _),
+            lambda trace=trace: plotly_charts.balance_scatter(trace, theme(), _),
             _("Load and mean probability of each expert: what the balancing loss multiplies."),
         )
         if len(traces) < 2:
             st.info(_("One layer only: there is no way from layer to layer."))
             continue
-        draw_chart(seen, side, "paths", lambda traces=traces: frozen.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
+        draw_chart(seen, side, "paths", lambda traces=traces: plotly_charts.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
     take_charts(seen, heat, "layers", ("load", "paths"))
 
 
 def _geometry(seen: Study, layer: int) -> None:
     """How alike are the experts?"""
-    drawn: dict[Side, frozen.PlotlyChart] = {}
+    drawn: dict[Side, plotly_charts.PlotlyChart] = {}
     for side in columns(seen):
         geometry = side.analysis.geometry[layer]
         if geometry.router_cosine is None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts import live as charts
+from moe_viz.charts import time_series as charts
 from moe_viz.components.gate_map import asked_points, gate_map_view, translated
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records.gate_map import GateMap, dead_owners, regions, to_frame

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts import live as charts
 from moe_viz.charts import side_by_side
-from moe_viz.charts.dress import DROPLESS, MEAN
+from moe_viz.charts import time_series as charts
+from moe_viz.charts.style import DROPLESS, MEAN
 from moe_viz.engine.protocol import Update
 from moe_viz.records.differences import ROWS, values, written
-from moe_viz.records.for_readers import history_table, routing_rows
+from moe_viz.records.readable_tables import history_table, routing_rows
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.gates.comparison import MOST, Comparison, arrive, comparison, labels, write_address

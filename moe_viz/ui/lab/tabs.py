@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from moe_viz.charts import counts
-from moe_viz.charts import live as charts
-from moe_viz.charts.dress import DROPLESS
+from moe_viz.charts import time_series as charts
+from moe_viz.charts.style import DROPLESS
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
-from moe_viz.records.for_readers import history_table, routing_rows
 from moe_viz.records.metrics import WINDOW
+from moe_viz.records.readable_tables import history_table, routing_rows
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
@@ -18,7 +18,7 @@ from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
-from moe_viz.ui.widgets.specialise import specialise
+from moe_viz.ui.widgets.specialisation import specialise
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 

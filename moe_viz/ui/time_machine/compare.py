@@ -9,8 +9,8 @@ import streamlit as st
 from moe_viz.charts import counts
 from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.engine.protocol import EngineError
-from moe_viz.records import specialise
-from moe_viz.records.moments import moved_by_domain, who_moved
+from moe_viz.records import specialisation
+from moe_viz.records.moved_tokens import moved_by_domain, who_moved
 from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.i18n import _
@@ -48,7 +48,7 @@ def compare() -> None:
         )
         return
     st.caption(_("Layer {layer}, A = step {a}, B = step {b}.").format(layer=found.layer + 1, a=then.step, b=now.step))
-    same, chance = specialise.saturation(then, now), _chance(now)
+    same, chance = specialisation.saturation(then, now), _chance(now)
     left, right = st.columns([1, 2])
     with left:
         st.metric(
@@ -189,7 +189,7 @@ def _fork(run: SessionRun, found: Machine, word: str | None) -> None:
 
 def _chance(trace: object) -> float:
     """k/E for this trace: what two unrelated choices would share."""
-    chosen = specialise.membership(trace)
+    chosen = specialisation.membership(trace)
     return float(chosen.sum(1).mean() / trace.n_experts) if trace.n_tokens else math.nan
 
 

@@ -6,14 +6,14 @@ from functools import partial
 
 import streamlit as st
 
-from moe_viz.charts import live as charts
-from moe_viz.charts.dress import DROPLESS
+from moe_viz.charts import time_series as charts
+from moe_viz.charts.style import DROPLESS
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
 from moe_viz.engine.protocol import EngineError
-from moe_viz.records.for_readers import routing_rows
-from moe_viz.records.moments import who_moved
+from moe_viz.records.moved_tokens import who_moved
+from moe_viz.records.readable_tables import routing_rows
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS

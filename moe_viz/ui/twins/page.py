@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from moe_viz.charts import live as charts
+from moe_viz.charts import time_series as charts
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
-from moe_viz.records.for_readers import routing_rows
-from moe_viz.records.moments import who_moved
+from moe_viz.records.moved_tokens import who_moved
+from moe_viz.records.readable_tables import routing_rows
 from moe_viz.spec import TASK_OPTIONS, change, plain
 from moe_viz.ui.escape import inert
 from moe_viz.ui.i18n import _

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts.dress import in_theme, nothing_can_drop
-from moe_viz.charts.live import VegaChart, without_time_axis
+from moe_viz.charts.style import in_theme, nothing_can_drop
+from moe_viz.charts.time_series import VegaChart, without_time_axis
 from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_

@@ -14,7 +14,7 @@ from moe_viz import __version__
 from moe_viz.components.picture import LABELS, picture_list
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import WorkerLost
-from moe_viz.records import take as files
+from moe_viz.records import table_files as files
 from moe_viz.records.metric_info import METRICS
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from moe_viz.charts.live import VegaChart
+from moe_viz.charts.time_series import VegaChart
 from moe_viz.ui.i18n import _
 
 

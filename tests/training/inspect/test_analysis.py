@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from moe_viz.records import specialise
+from moe_viz.records import specialisation
 from moe_viz.training import Trainer
 from tests.training.conftest import small
 
@@ -21,7 +21,7 @@ def run():
 @pytest.mark.parametrize(("task", "least"), [("domains", 8), ("digits", 12), ("photo", 6), ("clusters", 100)])
 def test_the_batch_is_large_enough_to_shuffle_sequences_and_never_changes(task, least):
     first, other = (Trainer(small(task, seed=0)).analyse().traces[0] for _ in range(2))
-    assert specialise.shuffles_sequences(first)
+    assert specialisation.shuffles_sequences(first)
     sequences = {g: len(np.unique(first.sequence[first.group == g])) for g in set(first.group)}
     assert min(sequences.values()) >= least
     assert (first.tokens == other.tokens).all() and (first.expert == other.expert).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.charts.dress import DROPLESS
+from moe_viz.charts.style import DROPLESS
 from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import TASK_OPTIONS, RunConfig

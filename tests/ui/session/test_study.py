@@ -54,7 +54,7 @@ CONTROLS = """
 import streamlit as st
 from moe_viz.spec import RunConfig
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.widgets.specialise import controls
+from moe_viz.ui.widgets.specialisation import controls
 from moe_viz.ui.session.study import study
 
 if st.toggle("Another view", key="away"):

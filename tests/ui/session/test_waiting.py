@@ -15,7 +15,7 @@ from moe_viz.ui.session import watched
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.messages import place_in_line
 from tests.engine.fake import FakeTrainer
-from tests.engine.test_host import Clock
+from tests.engine.worker.test_host import Clock
 
 NAMELESS = SimpleNamespace(keep=lambda *_a, **_k: None, forget=lambda *_a: None)
 

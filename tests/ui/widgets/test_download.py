@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from moe_viz.engine.protocol import WorkerLost
-from moe_viz.records import gate_map, step_story, take
+from moe_viz.records import gate_map, step_story, table_files
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.widgets import download as menu
@@ -36,10 +36,12 @@ def test_every_row_asks_for_each_run_and_falls_back_to_what_the_page_has(monkeyp
 
 
 def test_other_runs_travel_in_both_kinds_of_files():
-    said = take.about("twins", {"seed": 0}, 3, others={"second": {"balance_coef": 0.5}})
+    said = table_files.about("twins", {"seed": 0}, 3, others={"second": {"balance_coef": 0.5}})
     table = pd.DataFrame({"a": [1]})
-    assert take.read_parquet(take.to_parquet(table, said))[1]["other_runs"]["second"] == {"balance_coef": 0.5}
-    assert take.read_csv(take.to_csv(table, said))[1]["other_runs.second"] == {"balance_coef": 0.5}
+    assert table_files.read_parquet(table_files.to_parquet(table, said))[1]["other_runs"]["second"] == {
+        "balance_coef": 0.5
+    }
+    assert table_files.read_csv(table_files.to_csv(table, said))[1]["other_runs.second"] == {"balance_coef": 0.5}
 
 
 def test_a_story_as_a_table_holds_its_numbers():

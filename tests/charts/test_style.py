@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from moe_viz.charts import collapse, frozen, live, palette
-from moe_viz.charts.dress import DROPLESS, in_theme, nothing_can_drop
+from moe_viz.charts import collapse, palette, plotly_charts, time_series
+from moe_viz.charts.style import DROPLESS, in_theme, nothing_can_drop
 from moe_viz.records.collapse import ledger
-from tests.charts.test_live import charts_of, history
+from tests.charts.test_time_series import charts_of, history
 from tests.records.traces import seeded_trace
 
 TRACE = seeded_trace(1, k=2, n_experts=4)
@@ -35,13 +35,13 @@ def test_all_text_of_charts_reads_on_its_background(theme):
     for name, chart in every_chart().items():
         for colour in text_colours(in_theme(chart.spec, theme)):
             assert palette.contrast(colour, palette.PAPER[theme]) >= 4.5, (name, colour)
-    figure = frozen.stamped(frozen.balance_scatter(TRACE, theme), "made by this").figure
+    figure = plotly_charts.stamped(plotly_charts.balance_scatter(TRACE, theme), "made by this").figure
     for note in figure.layout.annotations:
         assert palette.contrast(note.font.color or figure.layout.font.color, palette.PAPER[theme]) >= 4.5, note.text
 
 
 def test_a_theme_changes_colours_alone():
-    spec = live.load_over_time(history(), 0, 4).spec
+    spec = time_series.load_over_time(history(), 0, 4).spec
     assert in_theme(spec, "dark")["layer"] == spec["layer"] and "labelColor" not in spec["config"]["axis"]
 
 
@@ -57,7 +57,7 @@ def test_titles_say_of_which_batch_the_numbers_are():
 
 def test_every_band_of_the_load_has_its_number_somewhere():
     for n_experts in (2, 8, 16):
-        chart = live.load_over_time(history(20, n_experts), 0, n_experts)
+        chart = time_series.load_over_time(history(20, n_experts), 0, n_experts)
         legend = chart.spec["layer"][0]["encoding"]["color"]["legend"]
         assert legend["title"] == "expert" and legend["columns"]["expr"].startswith(f"min({n_experts},")
     assert any(tip["field"] == "number" for tip in chart.spec["layer"][0]["encoding"]["tooltip"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.charts import counts, live
+from moe_viz.charts import counts, time_series
 from moe_viz.charts.palette import expert_style
 from tests.records.traces import seeded_trace, trace_of
 
@@ -25,14 +25,14 @@ def history(n=50, n_experts=4, seed=0, epoch=0):
 
 def charts_of(rows, trace, n_experts=4):
     return {
-        "load": live.load_over_time(rows, 0, n_experts),
-        "dropped": live.dropped_over_time(rows, [0]),
-        "dropped in two layers": live.dropped_over_time(rows, [0, 1]),
-        "loss": live.curve(rows, {"loss": "loss"}, "Loss", fair=1.0),
-        "entropies": live.entropies_over_time(rows, 0, n_experts),
-        "bias": live.per_expert_over_time(rows, "bias", 0, n_experts, "Bias"),
-        "twins": live.compared({"this": rows, "twin": rows}, "loss", "Loss"),
-        "bare": live.without_time_axis(live.load_over_time(rows, 0, n_experts)),
+        "load": time_series.load_over_time(rows, 0, n_experts),
+        "dropped": time_series.dropped_over_time(rows, [0]),
+        "dropped in two layers": time_series.dropped_over_time(rows, [0, 1]),
+        "loss": time_series.curve(rows, {"loss": "loss"}, "Loss", fair=1.0),
+        "entropies": time_series.entropies_over_time(rows, 0, n_experts),
+        "bias": time_series.per_expert_over_time(rows, "bias", 0, n_experts, "Bias"),
+        "twins": time_series.compared({"this": rows, "twin": rows}, "loss", "Loss"),
+        "bare": time_series.without_time_axis(time_series.load_over_time(rows, 0, n_experts)),
         "per token": counts.experts_per_token(trace),
         "capacity": counts.drops_by_capacity(trace, [0.5, 1, 2], 1.0),
         "settled": counts.settled(np.stack([trace.expert[:, 0]] * 3), [0, 1, 2]),
@@ -56,23 +56,23 @@ def test_specs_are_valid_and_do_not_depend_on_values(n_experts):
 
 def test_long_histories_are_thinned_to_200_real_rows():
     rows = history(3000)
-    data = live.curve(rows, {"loss": "loss"}, "Loss").data
+    data = time_series.curve(rows, {"loss": "loss"}, "Loss").data
     assert len(data) <= 200 and data["step"].iloc[-1] == 3000
     assert data["loss"].tolist() == rows.set_index("step")["loss"][data["step"]].tolist()
-    longer = live.curve(history(3010), {"loss": "loss"}, "Loss").data
+    longer = time_series.curve(history(3010), {"loss": "loss"}, "Loss").data
     assert set(data["step"]) - {3000} <= set(longer["step"])
 
 
 def test_missing_is_blank_and_only_the_newest_start_is_shown():
     rows = pd.concat([history(5), history(3, epoch=1)])
-    data = live.dropped_over_time(rows, [0, 1]).data
+    data = time_series.dropped_over_time(rows, [0, 1]).data
     assert data["step"].tolist() == [1, 2, 3] and data["Layer 2"].isna().all() and data["Layer 1"].notna().all()
     rows.loc[rows.index[-1], "loss"] = np.inf
-    assert live.curve(rows, {"loss": "loss"}, "Loss").data["loss"].isna().tolist() == [False, False, True]
+    assert time_series.curve(rows, {"loss": "loss"}, "Loss").data["loss"].isna().tolist() == [False, False, True]
 
 
 def test_load_has_the_experts_colours_and_the_fair_borders():
-    chart = live.load_over_time(history(), 0, 4)
+    chart = time_series.load_over_time(history(), 0, 4)
     bands, even, _ = chart.spec["layer"]
     assert bands["encoding"]["color"]["scale"]["range"] == [expert_style(i).color for i in range(4)]
     assert [row["at"] for row in even["data"]["values"]] == [0.25, 0.5, 0.75]
@@ -81,18 +81,18 @@ def test_load_has_the_experts_colours_and_the_fair_borders():
 
 
 def test_entropies_share_one_scale():
-    data = live.entropies_over_time(history(), 0, 4).data
+    data = time_series.entropies_over_time(history(), 0, 4).data
     assert data.iloc[0, 1] == pytest.approx(0.5) and data.iloc[0, 2] == 0.9
 
 
 def test_texts_are_translated():
-    spec = live.load_over_time(history(), 0, 4, lambda text: f"«{text}»").spec
+    spec = time_series.load_over_time(history(), 0, 4, lambda text: f"«{text}»").spec
     assert spec["title"]["text"] == "«Load per expert»"
-    assert live.load_over_time(
+    assert time_series.load_over_time(
         history(), 0, 4, lambda text: "l'étape {number}"
     ).spec  # an apostrophe must not end the expression
     assert "l’étape" in json.dumps(
-        live.load_over_time(history(), 0, 4, lambda text: "l'étape {number}").spec, ensure_ascii=False
+        time_series.load_over_time(history(), 0, 4, lambda text: "l'étape {number}").spec, ensure_ascii=False
     )
 
 
@@ -111,12 +111,12 @@ def test_charts_of_runs_of_different_length_share_a_time_axis():
             or chart.spec["layer"][0]["encoding"]["x"]["field"] != "step"
         ):
             continue
-        spread = live.on_axis(chart, (1, 60))
+        spread = time_series.on_axis(chart, (1, 60))
         alt.Chart.from_dict({**spread.spec, "data": {"values": []}})
         assert (spread.data["axis_from"].iloc[0], spread.data["axis_to"].iloc[0]) == (1, 60)
         assert "axis_from" not in spread.table and spread.table.equals(chart.table)
-        assert spread.spec == live.on_axis(chart, (1, 90)).spec, "a growing run must not remount its charts"
-    joined = live.compared({"original": whole, "branch": late}, "loss", "Loss").data
+        assert spread.spec == time_series.on_axis(chart, (1, 90)).spec, "a growing run must not remount its charts"
+    joined = time_series.compared({"original": whole, "branch": late}, "loss", "Loss").data
     assert joined["branch"].isna().tolist() == [True] * 30 + [False] * 30
 
 
@@ -125,17 +125,19 @@ def test_an_unchanged_branch_is_drawn_as_its_origin(n_experts, last):
     """Its rows begin later and are fewer; the steps drawn, and so its curve, are the origin's."""
     whole = history(last, n_experts)
     branch = whole.iloc[300 : last - 40]
-    one, two = (live.load_over_time(rows, 0, n_experts, last=last).data.set_index("step") for rows in (whole, branch))
+    one, two = (
+        time_series.load_over_time(rows, 0, n_experts, last=last).data.set_index("step") for rows in (whole, branch)
+    )
     both = one.loc[[step for step in one.index if 301 <= step < last - 40]]
     assert both.equals(two.loc[two.index < last - 40])
-    drawn = live.compared({"original": whole, "branch": branch}, "loss", "Loss").data
+    drawn = time_series.compared({"original": whole, "branch": branch}, "loss", "Loss").data
     inner = drawn[(drawn["step"] >= 301) & (drawn["step"] < last - 40)]
     assert inner["original"].equals(inner["branch"].rename("original"))
 
 
 def test_a_held_out_curve_keeps_its_points_and_leaves_the_loss_as_it_was():
     rows = history(3000).assign(task_metric=np.where(np.arange(1, 3001) % 77 == 0, 1.0, np.nan))
-    alone = live.curve(rows, {"loss": "loss"}, "Loss").data.dropna().set_index("step")["loss"]
-    beside = live.curve(rows, {"loss": "loss", "task_metric": "held out"}, "Loss", sparse=True).data
+    alone = time_series.curve(rows, {"loss": "loss"}, "Loss").data.dropna().set_index("step")["loss"]
+    beside = time_series.curve(rows, {"loss": "loss", "task_metric": "held out"}, "Loss", sparse=True).data
     assert beside.dropna(subset="loss").set_index("step")["loss"].equals(alone)
     assert beside.dropna(subset="held out")["step"].tolist() == list(range(77, 3001, 77))

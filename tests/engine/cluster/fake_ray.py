@@ -1,4 +1,4 @@
-"""What `actors` and `carrier` use of Ray, in one process: the actors are real `HostActor`s that train, only the machines are not."""
+"""What `places` and `cluster` use of Ray, in one process: the actors are real `HostActor`s that train, only the machines are not."""
 
 import asyncio
 from types import SimpleNamespace

@@ -15,7 +15,7 @@ from moe_viz.engine.cluster.dev_nodes import nodes
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import WorkerLost
 from moe_viz.spec import RunConfig
-from tests.cluster.fake_ray import FakeRay
+from tests.engine.cluster.fake_ray import FakeRay
 
 CONFIG = RunConfig(task="clusters", speed=40)
 pytestmark = [
@@ -154,7 +154,7 @@ def test_address_that_does_not_answer(tmp_path):
 
 
 def test_the_stand_in_has_what_ray_has():
-    """tests/cluster/test_carrier.py stands on it."""
+    """tests/engine/cluster/test_cluster.py stands on it."""
     import ray.util.scheduling_strategies
 
     for name in vars(FakeRay([]).exceptions):

@@ -27,7 +27,7 @@ from moe_viz.charts.palette import (
     expert_colors,
     expert_style,
 )
-from moe_viz.records import metrics, specialise
+from moe_viz.records import metrics, specialisation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 
@@ -50,7 +50,7 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
 
     "Never routed" is a cross on the bare background, so that it cannot be taken for "rarely".
     """
-    table = specialise.relative_load(traces)
+    table = specialisation.relative_load(traces)
     grid = table.pivot(index="layer", columns="expert", values="log2")
     never = table[~table["routed"]]
     beyond = int((table["log2"].abs() > DOUBLINGS).sum())
@@ -130,11 +130,11 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
 
 def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """Per domain, the part of its tokens that choose each expert, with the chance line k/E and what shuffled labels give (grey, 5th-95th percentile)."""
-    share = specialise.domain_specialisation(trace)
-    null = specialise.domain_specialisation_null(trace)
+    share = specialisation.domain_specialisation(trace)
+    null = specialisation.domain_specialisation_null(trace)
     low, high = np.quantile(null, [0.05, 0.95], axis=0) if len(share.columns) else (np.empty((0, 0)),) * 2
     chance = (trace.expert >= 0).sum() / max(trace.n_tokens, 1) / trace.n_experts
-    by = translate(N_("sequences with shuffled labels, 5–95 %") if specialise.shuffles_sequences(trace) else N_("tokens with shuffled labels, 5–95 %"))  # fmt: skip
+    by = translate(N_("sequences with shuffled labels, 5–95 %") if specialisation.shuffles_sequences(trace) else N_("tokens with shuffled labels, 5–95 %"))  # fmt: skip
     domains, styles = list(share.columns), [expert_style(i) for i in range(trace.n_experts)]
     across = min(max(len(domains), 1), 4)
     down = -(-max(len(domains), 1) // across)
@@ -151,7 +151,7 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
             error_y={"array": (high[:, i] - low[:, i]) / 2, "color": INK[theme], "thickness": 1, "width": 3}, name=by, showlegend=i == 0,
         )  # fmt: skip
         figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
-    value, by_chance = specialise.domain_information(trace), specialise.domain_information_null(trace)
+    value, by_chance = specialisation.domain_information(trace), specialisation.domain_information_null(trace)
     title = translate(
         N_("Which experts each domain uses<br><sup>Domain information {value}, by chance {chance}</sup>")
     ).format(value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan))
@@ -166,8 +166,8 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
 def co_activation(trace: RoutingTrace, theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """N(i, j)/N(i) over all pairs of choices, beside what independence would give at the same loads; one scale for both."""
     panels = {
-        translate(N_("observed")): specialise.co_activation(trace),
-        translate(N_("if independent")): specialise.co_activation_if_independent(trace),
+        translate(N_("observed")): specialisation.co_activation(trace),
+        translate(N_("if independent")): specialisation.co_activation_if_independent(trace),
     }
     title = translate(N_("Chosen together: tokens of the row's expert that also choose the column's"))
     return matrices(panels, title, theme, translate)
@@ -204,7 +204,7 @@ def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate:
     width = max((trace.n_experts for trace in traces), default=0) + 1
     rows = []
     for below, (here, above) in enumerate(pairwise(traces)):
-        counts = specialise.path_counts(here, above)
+        counts = specialisation.path_counts(here, above)
         for i, j in zip(*np.nonzero(counts)):
             rows.append((below, i if i < here.n_experts else -1, j if j < above.n_experts else -1, int(counts[i, j])))
     flow = pd.DataFrame(rows, columns=["layer", "from", "to", "tokens"])

@@ -10,7 +10,7 @@ from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.engine.fake import FakeTrainer
-from tests.engine.test_host import clock, config, make
+from tests.engine.worker.test_host import clock, config, make
 
 __all__ = ["clock", "make"]
 

@@ -5,18 +5,24 @@ import pandas as pd
 import pytest
 
 from moe_viz import __version__
-from moe_viz.records import take
+from moe_viz.records import table_files
 from moe_viz.spec import RunConfig
 
 TABLE = pd.DataFrame(
     {"token": ["#", 'quote " and, comma', "line\nbreak"], "share": [0.1, np.nan, 1 / 3], "n": [1, 2, 3]}
 )
-SAID = take.about("domains", RunConfig(seed=7).flat(), 120, "https://lab/?v=1&seed=7", ("domain_information", "load"))
+SAID = table_files.about(
+    "domains", RunConfig(seed=7).flat(), 120, "https://lab/?v=1&seed=7", ("domain_information", "load")
+)
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_round_trip_with_config_seed_version_link_and_definitions(form):
-    write, read = (take.to_csv, take.read_csv) if form == "csv" else (take.to_parquet, take.read_parquet)
+    write, read = (
+        (table_files.to_csv, table_files.read_csv)
+        if form == "csv"
+        else (table_files.to_parquet, table_files.read_parquet)
+    )
     table, said = read(write(TABLE, SAID))
     pd.testing.assert_frame_equal(table, TABLE, check_dtype=False)
     assert said["version"] == __version__ and said["seed"] == 7 and said["step"] == 120
@@ -28,7 +34,7 @@ def test_round_trip_with_config_seed_version_link_and_definitions(form):
 
 
 def test_the_first_line_tells_any_reader_how_much_to_skip():
-    data = take.to_csv(TABLE, SAID)
+    data = table_files.to_csv(TABLE, SAID)
     count = int(data.split(b"\n")[0].rpartition(b"skiprows=")[2])
     lines = data.decode().split("\n")
     assert all(line.startswith("# ") for line in lines[:count]) and lines[count] == "token,share,n"
@@ -36,16 +42,16 @@ def test_the_first_line_tells_any_reader_how_much_to_skip():
 
 def test_columns_of_mixed_kinds_and_empty_tables():
     mixed = pd.DataFrame({"from": [1, None, "none"]}, dtype=object)
-    table, _ = take.read_parquet(take.to_parquet(mixed, SAID))
+    table, _ = table_files.read_parquet(table_files.to_parquet(mixed, SAID))
     assert table["from"].tolist() == ["1", None, "none"] or table["from"][0] == "1"
-    assert take.read_csv(take.to_csv(TABLE.iloc[:0], SAID))[0].columns.tolist() == list(TABLE)
+    assert table_files.read_csv(table_files.to_csv(TABLE.iloc[:0], SAID))[0].columns.tolist() == list(TABLE)
 
 
 def test_other_files_are_refused():
     with pytest.raises(ValueError, match="does not begin"):
-        take.read_csv(b"a,b\n1,2\n")
+        table_files.read_csv(b"a,b\n1,2\n")
     plain = TABLE.to_parquet()
     with pytest.raises(ValueError, match="not written by moe_viz"):
-        take.read_parquet(plain)
+        table_files.read_parquet(plain)
     with pytest.raises(KeyError):
-        take.about("x", {}, metrics=("no such metric",))
+        table_files.about("x", {}, metrics=("no such metric",))

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from moe_viz.engine.calls import Request
-from moe_viz.engine.cluster import actors, connect
-from moe_viz.engine.cluster.carrier import Cluster
+from moe_viz.engine.cluster import connect, places
+from moe_viz.engine.cluster.cluster import Cluster
 from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage import replication
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel, unpack
 from moe_viz.spec import RunConfig
-from tests.cluster.fake_ray import FakeRay
+from tests.engine.cluster.fake_ray import FakeRay
 from tests.engine.fake import SlowTrainer
 
 CONFIG = RunConfig(task="clusters", speed=100)
@@ -110,7 +110,7 @@ class Told:
     """A place whose signs of life say what the test says."""
 
     def __init__(self):
-        self.place = actors.Place(FakeRay({}), self, "node", "machine")
+        self.place = places.Place(FakeRay({}), self, "node", "machine")
 
     def told(self, **runs):
         about = {
@@ -119,7 +119,7 @@ class Told:
         status = {"runs": about, "active": sum(runs.values()), "max_runs": 4}
 
         async def beat(*_):
-            return actors.Beat(status if runs else {}, [])
+            return places.Beat(status if runs else {}, [])
 
         self.place._ask = beat
         asyncio.run(self.place.beat())
@@ -338,13 +338,13 @@ def test_one_actor_owns_a_gpu(tmp_path):
     async def started():
         ray = FakeRay({"a": {"CPU": 16.0, "GPU": 2.0}, "b": {"CPU": 3.0}, "c": {}})
         served = []
-        places = actors.Places(ray, None, None, None)
+        them = places.Places(ray, None, None, None)
 
         async def serve(node, machine, on_gpu):
             served.append((node, on_gpu))
 
-        places._serve = serve
-        await places.look()
+        them._serve = serve
+        await them.look()
         await asyncio.sleep(0)
         return sorted(served)
 

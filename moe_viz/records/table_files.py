@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moe_viz import __version__
-from moe_viz.records.for_readers import NUMBERING, batch_of, history_table
 from moe_viz.records.metric_info import METRICS
+from moe_viz.records.readable_tables import NUMBERING, batch_of, history_table
 
 KEY = "moe_viz"
 _FORMULA = re.compile(r"'*[=+\-@\t\r].*[(|!]", re.DOTALL)

@@ -20,7 +20,7 @@ from moe_viz.engine.protocol import EngineError, UnknownRun, WorkerLost
 from moe_viz.spec import RunConfig
 from tests.engine.fake import STUCK
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def config(**fields):

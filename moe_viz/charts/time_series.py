@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from moe_viz.charts.dress import MEAN_OF_ROUTES, batch_of, heading
 from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
+from moe_viz.charts.style import MEAN_OF_ROUTES, batch_of, heading
 from moe_viz.records import thinning
 from moe_viz.spec.knobs import N_
 

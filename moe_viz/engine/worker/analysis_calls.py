@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.worker.serving import Serving
+from moe_viz.engine.worker.run_calls import Serving
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.step_story import StepStory

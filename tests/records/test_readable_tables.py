@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from moe_viz.records import take
-from moe_viz.records.for_readers import NUMBERING, batch_of, history_table, routing_rows
+from moe_viz.records import table_files
 from moe_viz.records.history import History
+from moe_viz.records.readable_tables import NUMBERING, batch_of, history_table, routing_rows
 from tests.records.traces import trace_of
 
 
@@ -31,16 +31,16 @@ def test_rows_of_a_routing_count_from_1_and_leave_out_what_is_not_there():
 
 
 def test_both_files_of_a_page_name_their_batch_and_one_denominator():
-    said = take.about("lab", {"seed": 0}, 1)
+    said = table_files.about("lab", {"seed": 0}, 1)
     csv = {
-        name: take.to_csv(table, said).decode()
+        name: table_files.to_csv(table, said).decode()
         for name, table in {"h": history().rows(), "r": routing_rows(trace_of(np.zeros((4, 2), int), 8))}.items()
     }
     assert "training batches" in csv["h"].split("epoch,step")[0] and "mean" in csv["h"] and "load.2.4" in csv["h"]
     assert "probe batch" in csv["r"].split("step,layer")[0]
     for text in csv.values():
         assert NUMBERING in text and ("shares of its routes" in text or "share of routes" in text)
-    table, about = take.read_parquet(take.to_parquet(history().rows(), said))
+    table, about = table_files.read_parquet(table_files.to_parquet(history().rows(), said))
     assert "load.2.4" in table and about["numbering"] == NUMBERING and "training batches" in about["batch"]
     assert batch_of(pd.DataFrame({"x": [1]})) == ""
 

@@ -16,10 +16,10 @@ from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.spec import RunConfig
-from tests.engine.test_local import steps, wait
+from tests.engine.client.test_local import steps, wait
 
 pytestmark = pytest.mark.heavy
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

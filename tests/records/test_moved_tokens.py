@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from moe_viz.records import specialise
-from moe_viz.records.moments import moved_by_domain, who_moved
+from moe_viz.records import specialisation
+from moe_viz.records.moved_tokens import moved_by_domain, who_moved
 from tests.records.traces import seeded_trace, trace_of
 
 THEN = trace_of(
@@ -32,7 +32,9 @@ def test_domains_are_told_apart():
 def test_domains_average_to_the_whole():
     then, now = seeded_trace(1), seeded_trace(2)
     table = moved_by_domain(then, now)
-    assert np.average(table["saturation"], weights=table["tokens"]) == pytest.approx(specialise.saturation(then, now))
+    assert np.average(table["saturation"], weights=table["tokens"]) == pytest.approx(
+        specialisation.saturation(then, now)
+    )
     assert np.average(table["moved"], weights=table["tokens"]) == pytest.approx(len(who_moved(then, now)) / 256)
 
 

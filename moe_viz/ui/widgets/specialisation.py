@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts import frozen
-from moe_viz.charts.frozen import PlotlyChart
+from moe_viz.charts import plotly_charts
+from moe_viz.charts.plotly_charts import PlotlyChart
 from moe_viz.engine.protocol import Update
-from moe_viz.records import specialise as measures
+from moe_viz.records import specialisation as measures
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.trace import RoutingTrace
@@ -118,7 +118,7 @@ def domains(seen: Study, layer: int) -> None:
     shown = []
     for side in columns(seen):
         trace = labelled(seen, side, layer, shuffled)
-        chart = draw_chart(seen, side, f"domains.{layer}.{shuffled}", lambda trace=trace: frozen.domain_bars(trace, theme(), _),
+        chart = draw_chart(seen, side, f"domains.{layer}.{shuffled}", lambda trace=trace: plotly_charts.domain_bars(trace, theme(), _),
                      _("Part of each domain's tokens that choose each expert, with the chance line and the range of shuffled labels."))  # fmt: skip
         shown.append((side, chart, _numbers(seen, side, layer, shuffled)))
     said = {side.which: numbers for side, _chart, numbers in shown}
@@ -168,7 +168,7 @@ def draw_chart(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChar
     """A figure of one side, made once per look, with its table one click away."""
     chart = seen.keep(
         (side.which, name, theme(), language()),
-        lambda: frozen.stamped(make(), stamp(side.analysis.config, side.analysis.step)),
+        lambda: plotly_charts.stamped(make(), stamp(side.analysis.config, side.analysis.step)),
     )
     key = f"{name}.{side.which}".replace(".", "_")
     st.plotly_chart(

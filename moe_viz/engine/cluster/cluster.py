@@ -20,16 +20,16 @@ from moe_viz import logs
 from moe_viz.engine.calls import Call, Request, call_of
 from moe_viz.engine.calls import request as ask
 from moe_viz.engine.cluster.actor import Answer
-from moe_viz.engine.cluster.actors import LOOK_S, START_S, Place, PlaceLost, Places
 from moe_viz.engine.cluster.connect import CannotConnect
+from moe_viz.engine.cluster.places import LOOK_S, START_S, Place, PlaceLost, Places
 from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, UnknownRun, called
 from moe_viz.engine.storage.replication import Copies, Outbox, Parcel
 from moe_viz.engine.storage.run_store import RUN_ID
-from moe_viz.engine.worker.keeping import MOST_LISTED
 from moe_viz.engine.worker.main import message
 from moe_viz.engine.worker.roster import PRUNE_S
+from moe_viz.engine.worker.stored_run_calls import MOST_LISTED
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)

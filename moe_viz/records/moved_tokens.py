@@ -1,6 +1,6 @@
 """Two moments of one run (or two runs) on the same batch: which tokens changed their expert, and how that differs between domains.
 
-Axes: T tokens. Experts are indices from 0; -1 = none. The measures themselves are in `specialise`.
+Axes: T tokens. Experts are indices from 0; -1 = none. The measures themselves are in `specialisation`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from moe_viz.records.specialise import first_choice, membership, moved
+from moe_viz.records.specialisation import first_choice, membership, moved
 from moe_viz.records.trace import RoutingTrace
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from moe_viz.records import specialise as s
+from moe_viz.records import specialisation as s
 from tests.records.traces import seeded_trace, trace_of
 
 

@@ -8,7 +8,7 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.engine.test_host import clock, config, make, serve, steps
+from tests.engine.worker.test_host import clock, config, make, serve, steps
 
 __all__ = ["clock", "make"]
 

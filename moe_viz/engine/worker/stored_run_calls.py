@@ -14,7 +14,7 @@ from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.roster import asked
-from moe_viz.engine.worker.serving import Serving
+from moe_viz.engine.worker.run_calls import Serving
 from moe_viz.records.script import Script
 from moe_viz.records.script_file import read_script
 from moe_viz.spec import RunConfig, plain

@@ -6,7 +6,7 @@ from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Full, UnknownRun
 from moe_viz.engine.worker.admission import AWAY_S, REST_S
 from moe_viz.engine.worker.wait_queue import PATIENCE_S
-from tests.engine.test_host import clock, config, make, serve, steps  # noqa: F401
+from tests.engine.worker.test_host import clock, config, make, serve, steps  # noqa: F401
 
 
 def ask(host, owner):
