@@ -1,8 +1,8 @@
 """Keyframes: the probe batch's routing at many moments of a run, packed small, so that a run can be played back.
 
 Token texts and labels are kept once per probe batch; experts, weights, slots and probabilities are narrowed (int8 or int16,
-float16, packed bits) and compressed. When the byte budget is full, the keyframes that stand closest together are thinned first.
-A budget may shrink while a run goes on: then every second of the older keyframes goes until the rest fits.
+float16, packed bits) and compressed. Which keyframes go when the byte budget is full (or shrinks) follows from step numbers alone: those
+that share the shortest stretch of 2, 4, 8, ... steps with an earlier one. So two histories of one run never drop different ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moe_viz.records.codec import LABELS, Frame, Packed, pack, unpack
-from moe_viz.records.thinning import first_measured, stride_for
+from moe_viz.records.thinning import first_of_each
 from moe_viz.records.trace import RoutingTrace
 
 WIDTH = 10
@@ -68,23 +68,8 @@ class Keyframes:
         self._thin()
 
     def shrink(self, max_bytes: int) -> None:
-        """Another budget. Of every two older keyframes one may go, the most crowded first, so that the whole run stays covered."""
+        """Another budget. The whole run stays covered."""
         self.max_bytes = max_bytes
-        excess = self.nbytes - max_bytes
-        while excess > 0 and len(self._frames) > 2 * FULL_RESOLUTION:
-            frames = self._frames
-            inner = range(1, len(frames) - FULL_RESOLUTION, 2)
-            inner = [i for i in inner if frames[i - 1].epoch == frames[i].epoch == frames[i + 1].epoch]
-            gone = set()
-            for i in sorted(inner, key=lambda i: frames[i + 1].step - frames[i - 1].step):
-                if excess <= 0:
-                    break
-                gone.add(i)
-                excess -= frames[i].nbytes
-            self._frames = [frame for i, frame in enumerate(frames) if i not in gone]
-            if not gone:
-                break
-        self._forget_unused_batches()
         self._thin()
 
     def steps(self, epoch: int | None = None) -> list[tuple[int, int]]:
@@ -115,7 +100,7 @@ class Keyframes:
             raise ValueError(f"layer {layer} is not one of the {len(frames[-1].layers)} layers of the run")
         newest = frames[-1].layers[layer].batch
         frames = [frame for frame in frames if frame.layers[layer].batch == newest]
-        picked = _of_each_stretch(np.array([frame.step for frame in frames]), limit)
+        picked = first_of_each(np.array([frame.step for frame in frames]), limit)
         traces = [unpack(frames[i].layers[layer], frames[i].step, self._batches[newest]) for i in picked]
         none = np.full(traces[0].n_tokens, -1, np.int16)
         return [frames[i].step for i in picked], np.stack(
@@ -135,19 +120,19 @@ class Keyframes:
         self._batches = {key: batch for key, batch in self._batches.items() if key in used}
 
     def _thin(self) -> None:
-        while self.nbytes > self.max_bytes and len(self._frames) > 1:
-            self._frames.pop(self._most_crowded())
+        """Drop keyframes until the rest fits: lowest `_rank` first, of equal ones the oldest; the first of an epoch only when nothing else is left."""
+        while (excess := self.nbytes - self.max_bytes) > 0 and len(self._frames) > 1:
+            frames, gone = self._frames, set()
+            older = len(frames) - min(FULL_RESOLUTION, len(frames) // 2)
+            inner = [i for i in range(1, older) if frames[i - 1].epoch == frames[i].epoch]
+            # what has gone in this order changes no other rank, so one reckoning serves many
+            for i in sorted(inner, key=lambda i: (_rank(frames[i - 1].step, frames[i].step), i)) or [0]:
+                if excess <= 0:
+                    break
+                gone.add(i)
+                excess -= frames[i].nbytes
+            self._frames = [frame for i, frame in enumerate(frames) if i not in gone]
             self._forget_unused_batches()
-
-    def _most_crowded(self) -> int:
-        """Index of the keyframe whose removal leaves the smallest gap in time; the first of an epoch only when nothing else is left."""
-        last = len(self._frames) - min(FULL_RESOLUTION, len(self._frames) // 2)
-        gaps = [(np.inf, 0)]
-        for i in range(1, last):
-            before, here, after = self._frames[i - 1 : i + 2]
-            if before.epoch == here.epoch == after.epoch:
-                gaps.append((after.step - before.step, i))
-        return min(gaps)[1]
 
     def to_parquet(self, path: str | Path | BinaryIO) -> None:
         """Write all keyframes; one row per keyframe and layer."""
@@ -198,7 +183,7 @@ class Keyframes:
         for frame in later._frames:
             layers = [replace(packed, batch=names[packed.batch]) for packed in frame.layers]
             self._frames.append(Frame(frame.epoch, frame.step, layers))
-        self.shrink(self.max_bytes)
+        self._thin()
 
     def to_arrays(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and JSON values for `from_arrays`. frames [N, 10] int64, one row per keyframe and layer; payloads [bytes] uint8."""
@@ -250,14 +235,9 @@ class Keyframes:
         here.layers.append(packed)
 
 
-def _of_each_stretch(steps: np.ndarray, limit: int) -> np.ndarray:
-    """Indices of at most `limit` (at least 3) of rising steps: the first of all, the first of each stretch, and the newest."""
-    if len(steps) <= 1:
-        return np.arange(len(steps))
-    stride = stride_for(int(steps[-1]), max(limit - 2, 1))
-    keep = first_measured(np.zeros(len(steps), int), steps, np.ones(len(steps), bool), stride)
-    keep[-1] = True
-    return np.flatnonzero(keep)
+def _rank(before: int, step: int) -> int:
+    """How long a keyframe stays, from its step and that of the one before it: the two share a stretch of 2^rank steps (counted from 0), none shorter."""
+    return (before ^ step).bit_length()
 
 
 def _capacity(capacity: int | None) -> int:

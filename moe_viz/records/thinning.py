@@ -44,6 +44,17 @@ def first_measured(epochs: np.ndarray, steps: np.ndarray, measured: np.ndarray, 
     return kept
 
 
+def first_of_each(steps: np.ndarray, limit: int) -> np.ndarray:
+    """Indices of at most `limit` (at least 3) of rising steps, for what is looked at now and then: the first of each stretch of steps, counted
+    from 0, and the newest."""
+    if len(steps) <= 1:
+        return np.arange(len(steps))
+    stride = stride_for(int(steps[-1]) + 1, max(limit - 2, 1))
+    keep = first_measured(np.zeros(len(steps), int), np.asarray(steps) + 1, np.ones(len(steps), bool), stride)
+    keep[-1] = True
+    return np.flatnonzero(keep)
+
+
 def shown(epochs: np.ndarray, steps: np.ndarray, measured: np.ndarray, limit: int) -> np.ndarray:
     """[N] bool: at most `limit` (at least 1) of rows that rise by (epoch, step), the newest among them. measured [N]: where a sparse column has a value.
 

@@ -1,11 +1,15 @@
 """Thinning depends on step numbers alone: one run looks the same at any age and in every copy of it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as hs
 
 from moe_viz.records.history import History
-from moe_viz.records.keyframes import Keyframes
-from moe_viz.records.thinning import MOST_SPARSE, SPARSE, dense_limit, stride_for
+from moe_viz.records.keyframes import FULL_RESOLUTION, Keyframes
+from moe_viz.records.thinning import MOST_SPARSE, SPARSE, dense_limit, first_of_each, stride_for
 from tests.records.traces import seeded_trace
 
 COLUMNS = ["loss", *SPARSE]
@@ -97,3 +101,66 @@ def test_first_choices_over_the_run_keep_their_moments_as_it_ages():
             assert steps[0] == 0 and steps[-1] == step and len(steps) == len(choices) <= 64
             assert not before or {s for s in steps if s <= max(before)} <= before
             before = set(steps) | set(range(max(steps), step + 1))
+
+
+SAME = [seeded_trace(0, n=2, n_experts=2)]
+
+
+def budget_of(most):
+    frames, sizes = Keyframes(), []
+    for step in (0, 1):
+        frames.add(0, step, SAME)
+        sizes.append(frames.nbytes)
+    return sizes[0] + (most - 1) * (sizes[1] - sizes[0])
+
+
+def keyframes_of(steps, most):
+    """Those of keyframes at `steps` that are held where `most` fit."""
+    frames = Keyframes(max_bytes=budget_of(most))
+    for step in steps:
+        frames.add(0, step, SAME)
+    return [step for _, step in frames.steps()]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    gaps=hs.lists(hs.integers(1, 40), min_size=110, max_size=160),
+    start=hs.integers(0, 30),
+    age=hs.integers(90, 160),
+    budgets=hs.tuples(hs.integers(34, 90), hs.integers(34, 90)),
+)
+def test_histories_of_one_run_drop_the_same_keyframes_whatever_their_age_start_or_budget(gaps, start, age, budgets):
+    """Where both have looked and neither keeps everything as recent, the one that had to drop more has a part of the other's."""
+    steps = np.cumsum(gaps).tolist()
+    seen = steps[:age], steps[start:]
+    kept = [keyframes_of(mine, most) for mine, most in zip(seen, budgets)]
+    until = min(mine[-FULL_RESOLUTION] for mine in kept)
+    first, second = ({step for step in mine if steps[start] < step < until} for mine in kept)
+    assert first <= second or second <= first
+
+
+@pytest.mark.parametrize("start, budget", [(0, 60), (0, 150), (301, 60), (222, 90)])
+def test_keyframes_of_an_unchanged_fork_are_drawn_at_the_steps_of_its_origin(start, budget):
+    steps = [step for step in range(0, 2400, 7) if step % 3]
+    later = [step for step in steps if step > start]
+    origin, fork = (np.array(keyframes_of(mine, most)) for mine, most in ((steps, 60), (later, budget)))
+    drawn = [mine[first_of_each(mine, 20)] for mine in (origin, fork)]
+    begun = start + 2400 // 8  # in the stretch in which it begins, the fork has a first moment of its own
+    assert [step for step in drawn[0] if step > begun] == [step for step in drawn[1] if step > begun]
+    assert len(drawn[1]) > 8
+
+
+@pytest.mark.parametrize("every", [1, 10, 13])
+def test_keyframes_thin_evenly_over_the_whole_run(every):
+    kept = keyframes_of(range(0, 3000, every), 80)
+    older = kept[:-FULL_RESOLUTION]
+    gaps = [later - sooner for sooner, later in pairwise(older)]
+    assert kept[0] == 0 and len(kept) > 60 and max(gaps) <= 4 * min(gaps) + every
+
+
+def test_a_smaller_budget_at_once_leaves_what_one_from_the_start_leaves():
+    whole = Keyframes()
+    for step in range(0, 900, 3):
+        whole.add(0, step, SAME)
+    whole.shrink(budget_of(80))
+    assert [step for _, step in whole.steps()] == keyframes_of(range(0, 900, 3), 80)

@@ -19,6 +19,7 @@ from moe_viz.records.analysis import Analysis, Geometry
 from moe_viz.records.history import History
 from moe_viz.records.metrics import cosine_similarity
 from moe_viz.records.specialisation import first_choice, fluctuation, saturation
+from moe_viz.records.thinning import first_of_each
 from moe_viz.tasks import Batch, observing
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.probe import traces_of
@@ -105,9 +106,8 @@ def router_rows(router: nn.Module) -> Tensor | None:
 
 def change_over_time(history: History, epoch: int) -> pd.DataFrame:
     """Saturation and fluctuation of the probe batch against the newest keyframe, per keyframe and layer."""
-    steps = [step for at, step in history.keyframes.steps(epoch)]
-    if len(steps) > MOST_KEYFRAMES:
-        steps = [steps[i] for i in np.linspace(0, len(steps) - 1, MOST_KEYFRAMES).astype(int)]
+    steps = np.array([step for at, step in history.keyframes.steps(epoch)], int)
+    steps = steps[first_of_each(steps, MOST_KEYFRAMES)].tolist()
     frames = [history.nearest_keyframe(step, epoch) for step in steps]
     tables = []
     for layer in range(len(frames[-1].traces) if frames else 0):
@@ -127,9 +127,7 @@ def bias_over_time(history: History, epoch: int) -> pd.DataFrame:
     rows = history.rows(limit=None, epoch=epoch)
     rows = rows[["step", *(name for name in rows if name.startswith("bias."))]]
     rows = rows[rows.iloc[:, 1:].notna().any(axis=1)] if rows.shape[1] > 1 else rows.iloc[:0]
-    return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_BIAS_ROWS)).astype(int))].reset_index(
-        drop=True
-    )
+    return rows.iloc[first_of_each(rows["step"].to_numpy(), MOST_BIAS_ROWS)].reset_index(drop=True)
 
 
 def _copied(model: Any) -> Any:
