@@ -26,16 +26,16 @@ def event(
     log.log(level, name, exc_info=error, extra={"fields": fields})
 
 
-def short(run: str) -> str:
+def short(run_id: str) -> str:
     """Enough of a run's id to follow it through a log, too little to open it."""
-    return run[:6]
+    return run_id[:6]
 
 
 def start(process: str, level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
     """Send this process's log to `stream` (standard error). process: "web" or "worker"; form: "text" or "json"."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Formatter(process, form))
-    handler.addFilter(Calm())
+    handler.addFilter(RateLimit())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)  # libraries
@@ -73,7 +73,7 @@ class Formatter(logging.Formatter):
         return f"{line}\n{trace}" if trace else line
 
 
-class Calm(logging.Filter):
+class RateLimit(logging.Filter):
     """At most `MOST` lines a minute about one event, so that a flood of refusals cannot fill the disk; the next minute says how many were left out."""
 
     MOST = 60

@@ -100,7 +100,7 @@ class KeptRun:
     """A run as a list of runs shows it. config: flat; step: None where its checkpoint cannot be read; playing: whether it trains at this
     moment; seen: when it was last saved (Unix time); bytes: on disk."""
 
-    run: str
+    run_id: str
     name: str
     config: dict[str, Any]
     step: int | None

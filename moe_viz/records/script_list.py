@@ -40,9 +40,9 @@ def turns(script: Script) -> list[Turn]:
 
 def as_python(script: Script) -> str:
     """The program. It prints whether the run came out the same, bit for bit."""
-    ground = script.provenance
+    provenance = script.provenance
     lines = [
-        f'"""A run of moe_viz {ground.version}, made on {_comment(ground.cpu)} with torch {_comment(ground.torch)}.',
+        f'"""A run of moe_viz {provenance.version}, made on {_comment(provenance.cpu)} with torch {_comment(provenance.torch)}.',
         "",
         "Settings, and what was done at which step. On another machine, or with other versions, its numbers may differ a little.",
         '"""',
@@ -52,7 +52,7 @@ def as_python(script: Script) -> str:
         "from moe_viz.spec import RunConfig",
         "from moe_viz.training import Trainer",
         "",
-        f"torch.set_num_threads({ground.threads})",
+        f"torch.set_num_threads({provenance.threads})",
         "trainer = Trainer(",
         "    RunConfig.from_flat(",
         "        {",

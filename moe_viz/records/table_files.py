@@ -50,31 +50,31 @@ def about(
     }
 
 
-def to_csv(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
+def to_csv(table: pd.DataFrame, header: Mapping[str, Any]) -> bytes:
     """UTF-8 CSV. The first line says how many comment lines there are, so that any reader can skip them.
 
     A history's columns are numbered from 1, and the head says which batch the numbers are of.
     """
-    table, said = _for_readers(table, said)
+    table, header = _for_readers(table, header)
     lines = []
-    for name, value in said.items():
+    for name, value in header.items():
         if isinstance(value, Mapping):
             lines += [f"{name}.{key}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()]
         else:
             lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
     lines.insert(
-        0, f"{KEY} {said['version']}: skip these {len(lines) + 1} lines, or read with skiprows={len(lines) + 1}"
+        0, f"{KEY} {header['version']}: skip these {len(lines) + 1} lines, or read with skiprows={len(lines) + 1}"
     )
     head = "".join(f"# {line}\n" for line in lines)
     return (head + without_formulas(table).to_csv(index=False)).encode("utf-8")
 
 
-def _for_readers(table: pd.DataFrame, said: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _for_readers(table: pd.DataFrame, header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The table with layers and experts from 1, and what is said with the batch that it is of."""
     is_history = "epoch" in table and "step" in table
     table = history_table(table) if is_history else table
     batch = batch_of(table)
-    return table, {**said, **({"batch": batch} if batch else {})}
+    return table, {**header, **({"batch": batch} if batch else {})}
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -94,15 +94,15 @@ def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
     return changed
 
 
-def to_parquet(table: pd.DataFrame, said: Mapping[str, Any]) -> bytes:
+def to_parquet(table: pd.DataFrame, header: Mapping[str, Any]) -> bytes:
     """Parquet with the same in its metadata; columns of mixed kinds become text."""
-    table, said = _for_readers(table, said)
+    table, header = _for_readers(table, header)
     plain = table.reset_index(drop=True)
     for name in plain:
         if pd.api.types.infer_dtype(plain[name], skipna=True).startswith("mixed"):
             plain[name] = plain[name].map(lambda value: None if value is None else str(value))
     made = pa.Table.from_pandas(plain, preserve_index=False)
-    made = made.replace_schema_metadata({**(made.schema.metadata or {}), KEY: json.dumps(said, ensure_ascii=False)})
+    made = made.replace_schema_metadata({**(made.schema.metadata or {}), KEY: json.dumps(header, ensure_ascii=False)})
     stream = io.BytesIO()
     pq.write_table(made, stream, compression="zstd")
     return stream.getvalue()
@@ -122,10 +122,10 @@ def read_csv(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
 def read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
     """What `to_parquet` wrote. Raises ValueError for another file."""
     table = pq.read_table(io.BytesIO(data))
-    said = (table.schema.metadata or {}).get(KEY.encode())
-    if said is None:
+    header = (table.schema.metadata or {}).get(KEY.encode())
+    if header is None:
         raise ValueError(f"this Parquet file was not written by moe_viz (no {KEY!r} metadata)")
-    return table.to_pandas(), json.loads(said)
+    return table.to_pandas(), json.loads(header)
 
 
 def _definition(name: str) -> str:

@@ -46,7 +46,7 @@ class Chosen:
         return asked
 
 
-def besides(
+def side_changes(
     before: RunConfig, after: RunConfig, asked: dict[str, Any], show: Callable[[str, Any], str] | None = None
 ) -> Sentence | None:
     """What a switch of the gate or the task has changed beside what was asked; None where nothing. show: a word and its value, as a text.

@@ -1,4 +1,4 @@
-"""What a run runs on here: versions, kind of CPU, threads and data. Two runs of one script on equal ground are equal bit for bit."""
+"""What a run runs on: versions, kind of CPU, threads and data. Where two runs of one script agree in all of it, they are equal bit for bit."""
 
 from __future__ import annotations
 

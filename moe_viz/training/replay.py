@@ -1,4 +1,4 @@
-"""Replay: a script played from step 0. The run that comes out is the run that the script was written from, to the bit on equal ground.
+"""Replay: a script played from step 0. On an equal machine and equal versions the run that comes out is that of the script, to the bit.
 
 It may be played in portions, between which other runs train; `Trainer.replay` plays all of it at once.
 """
@@ -94,7 +94,7 @@ class Replay(Generic[R]):
         return None
 
     @property
-    def grounds(self) -> dict[str, tuple[str, str]]:
+    def provenance_differences(self) -> dict[str, tuple[str, str]]:
         """Word -> (here, there) of what the script's run ran on and this one does not; equal numbers cannot be expected then."""
         return provenance(self.run.device).differs(self.script.provenance)
 

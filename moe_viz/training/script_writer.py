@@ -23,7 +23,7 @@ class ScriptWriter:
     def __init__(self, config: RunConfig, device: torch.device):
         self.began: RunConfig | None = settled(config)
         self.device = device
-        self.ground = provenance(device, [config.task.name])
+        self.provenance = provenance(device, [config.task.name])
         self.events: list[Event] = []
 
     @classmethod
@@ -33,13 +33,13 @@ class ScriptWriter:
         if script is None:
             writer.began = None
         else:
-            writer.began, writer.ground, writer.events = script.config, script.provenance, list(script.events)
+            writer.began, writer.provenance, writer.events = script.config, script.provenance, list(script.events)
         return writer
 
     def moved(self, config: RunConfig) -> dict[str, Any]:
         """What to `add` where this process differs from what the run ran on last; empty where it does not."""
         here = provenance(self.device, [config.task.name])
-        last = ([self.ground] + [event.on for event in self.events if event.on is not None])[-1]
+        last = ([self.provenance] + [event.on for event in self.events if event.on is not None])[-1]
         same = last.model_copy(update={"data": {name: last.data.get(name) for name in here.data}}) == here
         return {} if same else {"what": "moved", "on": here}
 
@@ -56,9 +56,9 @@ class ScriptWriter:
         if self.began is None:
             return None
         end = End(epoch=epoch, step=step, parameters=parameters)
-        script = Script(config=self.began, events=tuple(self.events), end=end, provenance=self.ground)
-        data = provenance(self.device, script.tasks).data | self.ground.data
-        return script.model_copy(update={"provenance": self.ground.model_copy(update={"data": data})})
+        script = Script(config=self.began, events=tuple(self.events), end=end, provenance=self.provenance)
+        data = provenance(self.device, script.tasks).data | self.provenance.data
+        return script.model_copy(update={"provenance": self.provenance.model_copy(update={"data": data})})
 
 
 def turned(old: RunConfig, new: RunConfig) -> dict[str, Any]:

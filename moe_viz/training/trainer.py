@@ -17,7 +17,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, ProbeLabels
 from moe_viz.training.files import figures, run_file
 from moe_viz.training.inspect import own_input, probe
-from moe_viz.training.inspect.analysis import Magnifier
+from moe_viz.training.inspect.analysis import Analyser
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.step_trace import dissect
 from moe_viz.training.replay import Replay, replay
@@ -29,7 +29,7 @@ class Trainer(Run):
 
     def _begin(self, config: RunConfig) -> None:
         super()._begin(config)
-        self._magnifier: tuple[Any, Magnifier] | None = None
+        self._analyser: tuple[Any, Analyser] | None = None
         self._gate_map: tuple[Any, GateMap] | None = None
 
     @classmethod
@@ -76,18 +76,18 @@ class Trainer(Run):
         """This moment on a larger held-out batch (tens of milliseconds); the same object again while nothing has changed."""
         self.collect()
         now = (self.epoch, self.step_number, self.config)
-        if self._magnifier is None or self._magnifier[0] != now:
-            self._magnifier = (now, Magnifier(self))
-        return self._magnifier[1].analysis
+        if self._analyser is None or self._analyser[0] != now:
+            self._analyser = (now, Analyser(self))
+        return self._analyser[1].analysis
 
     def switch_off(self, step: int, layer: int, expert: int | None) -> np.ndarray:
         """[S] mean loss of each analysed sequence at the analysed `step` with one expert silent (None: with all of them).
 
         Raises ValueError where the last analysis was of another step, or layer or expert are out of range.
         """
-        if self._magnifier is None or (self._magnifier[1].epoch, self._magnifier[1].step) != (self.epoch, step):
+        if self._analyser is None or (self._analyser[1].epoch, self._analyser[1].step) != (self.epoch, step):
             raise ValueError(f"step = {step} is not the one that was analysed last; analyse the run again")
-        return self._magnifier[1].losses(layer, expert)
+        return self._analyser[1].losses(layer, expert)
 
     def dissect(self, token: int, layer: int) -> StepStory:
         """The next training step as one of its tokens meets it in one layer; nothing about the run changes. Raises ValueError for none such."""

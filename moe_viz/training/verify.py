@@ -2,8 +2,8 @@
 
 identical            every hash of the parameters, every row of the history, and the last traces where the file has them: bit for bit
 confirmed            on another kind of machine, or one that sums in no fixed order, the figures agree within `TOLERANCE`
-refuted              on equal ground something differs
-cannot be compared   other data, an unknown operation, another version, an unreadable file, or other ground and other figures
+refuted              on an equal machine and equal versions something differs
+cannot be compared   other data, an unknown operation, another version, an unreadable file, or another machine and other figures
 """
 
 from __future__ import annotations
@@ -75,17 +75,17 @@ def verify(
         apart, found = _differences(claim, play, progress)
     except ValueError as error:
         return Verdict(CANNOT, [plain(error)])
-    ground = _ground(claim.script, play.run)
+    reasons = _provenance_differences(claim.script, play.run)
     counts = f"{len(claim.script.events)} events, {len(claim.rows)} rows of history, {play.total} steps"
     if not apart:
         more = f", {len(claim.traces)} traces" if claim.traces else ""
-        return Verdict(IDENTICAL, [f"bit for bit: {counts}{more}", *ground])
-    if not ground:
+        return Verdict(IDENTICAL, [f"bit for bit: {counts}{more}", *reasons])
+    if not reasons:
         return Verdict(REFUTED, apart)
     figure = _beyond_tolerance(claim.rows, found)
     if figure is None:
-        return Verdict(CONFIRMED, [f"within the tolerance ({TOLERANCE}): {counts}", *ground])
-    return Verdict(CANNOT, [*ground, figure, f"the first difference: {apart[0]}"])
+        return Verdict(CONFIRMED, [f"within the tolerance ({TOLERANCE}): {counts}", *reasons])
+    return Verdict(CANNOT, [*reasons, figure, f"the first difference: {apart[0]}"])
 
 
 def _comparable(claim: Claim) -> None:
@@ -104,12 +104,12 @@ def _comparable(claim: Claim) -> None:
             raise ValueError(f"other data: {name} is {theirs[:12]}… in the script and {ours[:12]}… here")
 
 
-def _ground(script: Script, run: Run) -> list[str]:
-    """Why equal numbers cannot be expected, a line each; empty on equal ground."""
+def _provenance_differences(script: Script, run: Run) -> list[str]:
+    """Why equal numbers cannot be expected, a line each; empty on an equal machine and equal versions."""
     here = provenance(run.device)
-    grounds = [script.provenance, *(event.on for event in script.events if event.on is not None)]
+    provenances = [script.provenance, *(event.on for event in script.events if event.on is not None)]
     apart = {
-        f"{word}: there {there}, here {ours}" for on in grounds for word, (ours, there) in here.differs(on).items()
+        f"{word}: there {there}, here {ours}" for on in provenances for word, (ours, there) in here.differs(on).items()
     }
     if run.device.type != "cpu":
         apart.add(f"{run.device.type} sums in no fixed order")

@@ -1,7 +1,7 @@
 """Text from outside (a link, a file, a typed value) made harmless before Streamlit sees it.
 
 Streamlit reads nearly every text as Markdown: toasts, errors, captions, labels. HTML is escaped there, but links, pictures that the
-browser fetches, formulas, colours and emoji codes are not. `clean` is for places that show text as it is, `inert` for Markdown.
+browser fetches, formulas, colours and emoji codes are not. `clean` is for places that show text as it is, `escape_markdown` for Markdown.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ def clean(text: object, longest: int = LONGEST) -> str:
     return "".join(" " if c in "\n\r\t" else "\ufffd" if unicodedata.category(c) in UNSEEN else c for c in cut)
 
 
-def inert(text: object, longest: int = LONGEST) -> str:
+def escape_markdown(text: object, longest: int = LONGEST) -> str:
     """Markdown that shows exactly `clean(text)`: no links, pictures, formulas, HTML, colours, icons or emoji codes."""
     return _MARKUP.sub(r"\\\1", _ENTICING.sub(_JOINER, clean(text, longest)))

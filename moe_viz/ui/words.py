@@ -8,7 +8,7 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
-from moe_viz.ui.escape import inert
+from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _, is_ours
 
 LONGEST_SENTENCE = 500
@@ -25,18 +25,18 @@ def in_words(said: EngineError | Sentence | str) -> str:
         shown = {name: _in_words(value) for name, value in values.items()}
         return _(said.template).format(**shown)
     text = getattr(said, "template", None) or str(said)
-    return _(text) if is_ours(text) else inert(text, LONGEST_SENTENCE)
+    return _(text) if is_ours(text) else escape_markdown(text, LONGEST_SENTENCE)
 
 
 def _in_words(value: Any) -> Any:
     if isinstance(value, Knobs):
         return ", ".join(
-            Knobs.write(_(title), *(_(value) if is_ours(value) else inert(value) for value in values))
+            Knobs.write(_(title), *(_(value) if is_ours(value) else escape_markdown(value) for value in values))
             for title, *values in value.parts
         )
     if isinstance(value, Sentence):
         return in_words(value)
-    return inert(value) if isinstance(value, str) else value
+    return escape_markdown(value) if isinstance(value, str) else value
 
 
 # fmt: off

@@ -4,13 +4,13 @@ import torch
 
 from moe_viz.training import Trainer
 
-SICK = 100
+FIRST_NAN_SEED = 100
 """Seeds from here on lose one weight after ten steps."""
 
 
-class SickTrainer(Trainer):
+class NaNTrainer(Trainer):
     def step(self):
-        if self.config.seed >= SICK and self.step_number == 10:
+        if self.config.seed >= FIRST_NAN_SEED and self.step_number == 10:
             with torch.no_grad():
                 next(iter(self.model.parameters())).view(-1)[0] = float("nan")
         super().step()

@@ -15,7 +15,7 @@ from moe_viz.engine.worker.host import Host
 from moe_viz.training import Trainer
 from tests.faults import CHECKPOINT_S, TIMES
 from tests.faults.harness import children, clusters, losses, settings, stored, wait
-from tests.faults.nan_trainer import SICK
+from tests.faults.nan_trainer import FIRST_NAN_SEED
 
 pytestmark = pytest.mark.heavy
 torch.set_num_threads(1)
@@ -78,13 +78,13 @@ def test_the_hosts_clock_jumps_forward(tmp_path):
 
 def test_a_run_that_diverges_in_the_real_process(tmp_path):
     """Its reader is told why within seconds; those of others see nothing of it, and the process is the same."""
-    engine = LocalEngine(settings(tmp_path, "tests.faults.nan_trainer:SickTrainer"))
+    engine = LocalEngine(settings(tmp_path, "tests.faults.nan_trainer:NaNTrainer"))
     try:
         other = engine.open(clusters(seed=1, speed=50))
         pid = engine.pid
         for i in range(TIMES):
             before = engine.read(other).snapshot.step
-            bad = engine.open(clusters(seed=SICK + i, speed=50))
+            bad = engine.open(clusters(seed=FIRST_NAN_SEED + i, speed=50))
             stopped = wait(lambda bad=bad: _stopped(engine.read(bad)))
             assert "finite" in str(stopped.message)
             assert stopped.step == 0, "the last sound parameters are back"

@@ -33,7 +33,7 @@ class Clock:
 
 
 @pytest.fixture
-def ground(tmp_path):
+def harness(tmp_path):
     """A host with two runs, of which a checkpoint is kept, and its clock."""
     clock = Clock()
     host = Host(Trainer, RunStore(tmp_path / "runs"), clock=clock, cpu_clock=clock)
@@ -94,8 +94,8 @@ def failing_write(monkeypatch, at):
         yield done
 
 
-def test_any_one_write_may_fail(ground, monkeypatch):
-    host, runs, clock = ground
+def test_any_one_write_may_fail(harness, monkeypatch):
+    host, runs, clock = harness
     train(host, clock, runs)
     with failing_write(monkeypatch, at=-1) as writes:
         train(host, clock, runs)
@@ -188,9 +188,9 @@ def damage(path, draw):
     return kind
 
 
-def test_damaged_checkpoints(ground):
+def test_damaged_checkpoints(harness):
     """The newest checkpoint is damaged: the run goes on exactly from the one before. Both are: it starts again, and says so."""
-    host, runs, clock = ground
+    host, runs, clock = harness
     draw, store, (run, other) = random.Random(0), host._roster.store.root, runs
     train(host, clock, runs)
     train(host, clock, runs)
@@ -219,9 +219,9 @@ def test_damaged_checkpoints(ground):
     assert (update.snapshot.step, update.snapshot.config["seed"]) == (0, 1) and update.notices
 
 
-def test_nothing_in_the_store_can_stop_the_process(ground):
+def test_nothing_in_the_store_can_stop_the_process(harness):
     """Whatever lies in a run's folder or beside it: no exception leaves the host, and the other run trains on."""
-    host, (run, other), clock = ground
+    host, (run, other), clock = harness
     draw, store = random.Random(1), host._roster.store.root
     for _ in range(TIMES):
         train(host, clock, [run, other])
@@ -243,8 +243,8 @@ def test_nothing_in_the_store_can_stop_the_process(ground):
         assert host.read(other).snapshot.step > before
 
 
-def test_files_and_memory_do_not_pile_up(ground):
-    host, runs, clock = ground
+def test_files_and_memory_do_not_pile_up(harness):
+    host, runs, clock = harness
     train(host, clock, runs)
     files = psutil.Process().num_fds()
     for _ in range(TIMES):

@@ -126,19 +126,19 @@ def test_nothing_is_lost_beyond_the_last_checkpoint(tmp_path, monkeypatch):
     grounds = [Killed(tmp_path / str(i), seed=i) for i in range(2)]
     files = psutil.Process().num_fds()
 
-    def all_of(ground):
+    def all_of(harness):
         for i in range(KILLS // 2):
-            ground.once(MOMENTS[i % len(MOMENTS)])
+            harness.once(MOMENTS[i % len(MOMENTS)])
 
     with ThreadPoolExecutor(2) as both:
         list(both.map(all_of, grounds))
     report(grounds)
     assert psutil.Process().num_fds() <= files, "files of dead processes stay open"
     assert len({p.pid for p in children()} - before) == 2, "one training process each, no zombies"
-    for ground in grounds:
-        ground.worked.close()
-        ground.engine.close()
-        ends_as_if_never_killed(ground)
+    for harness in grounds:
+        harness.worked.close()
+        harness.engine.close()
+        ends_as_if_never_killed(harness)
     assert {p.pid for p in children()} <= before and threading.active_count() <= threads
     assert not list((tmp_path / "tmp").iterdir()), "temporary files are left"
 
@@ -151,12 +151,12 @@ def report(grounds):
     assert told <= MESSAGE_S and lost <= CHECKPOINT_S
 
 
-def ends_as_if_never_killed(ground):
-    for path in unfinished(ground.store):
+def ends_as_if_never_killed(harness):
+    for path in unfinished(harness.store):
         os.utime(path, (0, 0))  # as if it had lain there for long
-    RunStore(ground.store).prune(keep=set())
-    assert not unfinished(ground.store), "drafts of killed processes are left"
-    lived = stored(ground.store, ground.paced).trainer
+    RunStore(harness.store).prune(keep=set())
+    assert not unfinished(harness.store), "drafts of killed processes are left"
+    lived = stored(harness.store, harness.paced).trainer
     straight = Trainer(lived.config)
     straight.run(lived.step_number)
     rows = losses(lived.history.rows(limit=None))

@@ -15,7 +15,7 @@ from moe_viz.records.script_file import MOST_BYTES, read_script, write_script
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import encode_points
 
-GROUND = Provenance(
+PROVENANCE = Provenance(
     version="0.1.0", torch="2.0", numpy="2.0", cpu="x (AVX2)", device="cpu", threads=1, data={"a/b.txt": "0" * 64}
 )
 
@@ -29,11 +29,13 @@ def script(**more) -> Script:
         Event(epoch=1, step=2, what={"n_experts": 4}, parameters="3" * 64),
         Event(epoch=2, step=7, what="diverged", to=5, parameters="4" * 64),
         Event(epoch=2, step=5, what={"lr": 0.001}, parameters="4" * 64),
-        Event(epoch=3, step=8, what="moved", on=GROUND, parameters="5" * 64),
+        Event(epoch=3, step=8, what="moved", on=PROVENANCE, parameters="5" * 64),
     )
     end = End(epoch=3, step=11, parameters="6" * 64)
     figures = Figures(columns=["loss", "cv.0"], rows=[[0, 1, 0.5, None], [3, 11, 0.25, 1.5]])
-    return Script(**{"config": config, "events": events, "end": end, "provenance": GROUND, "figures": figures, **more})
+    return Script(
+        **{"config": config, "events": events, "end": end, "provenance": PROVENANCE, "figures": figures, **more}
+    )
 
 
 TEXT = write_script(script())
@@ -138,7 +140,7 @@ def test_any_changed_character_gives_a_script_or_one_line_of_words(data):
 def test_the_readers_own_data_can_be_held_back_and_given_later():
     painted = encode_points([(10, 20, 0), (200, 30, 1)])
     config = RunConfig(task={"name": "plane", "points": painted}, device="cpu")
-    whole = Script(config=config, end=End(epoch=0, step=5), provenance=GROUND)
+    whole = Script(config=config, end=End(epoch=0, step=5), provenance=PROVENANCE)
     assert painted in write_script(whole) and read_script(write_script(whole)) == whole
     held_back = write_script(whole, own=False)
     assert painted not in held_back

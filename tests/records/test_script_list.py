@@ -78,6 +78,6 @@ def test_the_program_goes_through_a_divergence_as_the_run_did():
 def test_what_a_stranger_wrote_into_a_script_is_no_code():
     script = session().script
     evil = '"""\nimport os; os.abort()\n"""'
-    ground = Provenance(version="1", torch=evil, numpy="1", cpu=evil, device="cpu", threads=1)
-    program = as_python(script.model_copy(update={"provenance": ground}))
+    provenance = Provenance(version="1", torch=evil, numpy="1", cpu=evil, device="cpu", threads=1)
+    program = as_python(script.model_copy(update={"provenance": provenance}))
     assert [node.names[0].name for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Import)] == ["torch"]

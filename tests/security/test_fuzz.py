@@ -21,10 +21,10 @@ from moe_viz.spec.points import decode_points
 from moe_viz.spec.sentence import Sentence
 from moe_viz.tasks.picture import read_picture
 from moe_viz.training import Trainer
-from moe_viz.ui.escape import clean, inert
+from moe_viz.ui.escape import clean, escape_markdown
 from moe_viz.ui.gate_map.page import PlaneRun
 from moe_viz.ui.session.permalink import decode, encode
-from moe_viz.ui.time_machine.sources import Machine
+from moe_viz.ui.time_machine.sources import TimeMachine
 from moe_viz.ui.words import in_words
 from tests.components.traces import make_trace
 from tests.security import hostile
@@ -116,7 +116,7 @@ def test_events_of_components(monkeypatch):
                     state[key] = event
                 asked = scrubber.asked("track")
                 assert asked is None or (isinstance(asked[0], int) and math.isfinite(asked[1]))
-                machine = Machine()
+                machine = TimeMachine()
                 machine.move(asked, 100)
                 min([0, 50, 100], key=lambda kept: abs(kept - (machine.at or 0)))
                 plane = PlaneRun(RunConfig(task="plane"))
@@ -198,7 +198,7 @@ def test_sentences():
     def run(some):
         for text in some:
             with tried("sentences"):
-                assert "\n" not in inert(text) and len(clean(text)) <= 201
+                assert "\n" not in escape_markdown(text) and len(clean(text)) <= 201
                 try:
                     traces = trainer.route_text(text)
                 except ValueError as error:

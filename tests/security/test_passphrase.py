@@ -94,11 +94,11 @@ def test_no_guesser_is_faster_than_a_guess_every_few_seconds():
     guard = passphrase.Guard(free=40, longest_s=4.0, forgive_s=3.0, clock=clock)
     looked_at = 0
     for _ in range(36_000):  # an hour, ten new sessions a second
-        looked_at += guard.knock() == 0
+        looked_at += guard.attempt() == 0
         clock.now += 0.1
     assert looked_at <= 40 + 1.01 * 3600 / 3
     clock.now += 3600
-    assert [guard.knock() for _ in range(40)] == [0.0] * 40  # a class that mistypes does not wait
+    assert [guard.attempt() for _ in range(40)] == [0.0] * 40  # a class that mistypes does not wait
 
 
 def test_waiting_doubles_and_is_forgiven():
@@ -106,12 +106,12 @@ def test_waiting_doubles_and_is_forgiven():
     guard = passphrase.Guard(free=1, longest_s=60.0, forgive_s=1e9, clock=clock)
     waits = []
     for _ in range(10):
-        while wait := guard.knock():
+        while wait := guard.attempt():
             waits.append(wait)
             clock.now += wait
     assert waits == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60], rel=1e-6)
     guard.right()
-    assert guard.knock() == 0
+    assert guard.attempt() == 0
 
 
 def test_the_comparison_is_constant_time_and_knows_forms_of_a_letter():

@@ -15,7 +15,7 @@ from moe_viz.components.pack import pack
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records import table_files
 from moe_viz.spec.sentence import Sentence
-from moe_viz.ui.escape import LONGEST, UNSEEN, clean, inert
+from moe_viz.ui.escape import LONGEST, UNSEEN, clean, escape_markdown
 from moe_viz.ui.session.permalink import decode
 from moe_viz.ui.widgets.messages import explain_link
 from moe_viz.ui.words import in_words
@@ -38,7 +38,7 @@ FORMULAS = [
 @pytest.mark.parametrize("text", NASTY)
 def test_markdown_shows_exactly_the_text(text):
     """Every sign that Markdown knows stands behind a backslash; web addresses are broken by a joiner of no width."""
-    shown = inert(text)
+    shown = escape_markdown(text)
     assert shown.replace("\u2060", "").replace("\\\\", "\x00").replace("\\", "").replace("\x00", "\\") == clean(text)
     bare = shown.replace("\u2060", "")
     places = [i for i, c in enumerate(bare) if c in MARKDOWN]
@@ -63,9 +63,9 @@ def test_nothing_unseen_and_nothing_endless_is_shown():
 @pytest.mark.parametrize("text", [*NASTY, "{", "}", "{x!r:>9999999}", "{0}", "{values}"])
 def test_braces_and_markup_in_what_the_engine_repeats_are_harmless(text):
     refused = EngineError(f"lr = {text!r}: Input should be a valid number")
-    assert in_words(refused) == inert(str(refused), 500)
-    assert inert(text) in in_words(Sentence("This file cannot be imported ({why}).", why=text))
-    assert inert(text) in in_words(EngineError("The value {value} is bad.", value=text))
+    assert in_words(refused) == escape_markdown(str(refused), 500)
+    assert escape_markdown(text) in in_words(Sentence("This file cannot be imported ({why}).", why=text))
+    assert escape_markdown(text) in in_words(EngineError("The value {value} is bad.", value=text))
     assert in_words("The training process has been stopped.") == "The training process has been stopped."
 
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from moe_viz.spec import ROUTER_OPTIONS, RunConfig, change
-from moe_viz.spec.chosen import Chosen, besides
+from moe_viz.spec.chosen import Chosen, side_changes
 
 
 def through(config, chosen, *routers):
@@ -50,11 +50,11 @@ def test_what_a_knob_was_turned_to_beside_the_gate_stands():
 def test_a_switch_names_the_knobs_it_changes():
     config = RunConfig(router="topk")
     after = change(config, router="switch")
-    said = besides(config, after, {"router": "switch"})
+    said = side_changes(config, after, {"router": "switch"})
     assert "k (experts per token) 2 → 1" in said
-    assert besides(config, after, {"router": "switch", "k": 1}) is None or "k (" not in besides(config, after, {"router": "switch", "k": 1})  # fmt: skip
-    assert "Balance 0.01 → 0.1" in besides(config, change(config, task="clusters"), {"task": "clusters"})
-    assert besides(config, change(config, k=1), {"k": 1}) is None, "no switch, nothing to say"
-    assert besides(config, change(config, router="expert_choice"), {"router": "expert_choice"}) is None, (
+    assert side_changes(config, after, {"router": "switch", "k": 1}) is None or "k (" not in side_changes(config, after, {"router": "switch", "k": 1})  # fmt: skip
+    assert "Balance 0.01 → 0.1" in side_changes(config, change(config, task="clusters"), {"task": "clusters"})
+    assert side_changes(config, change(config, k=1), {"k": 1}) is None, "no switch, nothing to say"
+    assert side_changes(config, change(config, router="expert_choice"), {"router": "expert_choice"}) is None, (
         "the experts per token of expert choice are another knob than the capacity factor of top-k"
     )

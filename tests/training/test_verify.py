@@ -136,8 +136,8 @@ def test_a_changed_weight_of_an_exported_run_is_refuted(run, tmp_path):
 
 def with_provenance(path: Path, **changes) -> Path:
     script = read_script(path.read_text(encoding="utf-8"))
-    ground = script.provenance.model_copy(update=changes)
-    path.write_text(write_script(script.model_copy(update={"provenance": ground})), encoding="utf-8")
+    other = script.provenance.model_copy(update=changes)
+    path.write_text(write_script(script.model_copy(update={"provenance": other})), encoding="utf-8")
     return path
 
 

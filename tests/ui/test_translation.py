@@ -13,7 +13,7 @@ from moe_viz.spec.describe import choices
 from moe_viz.spec.sentence import Knobs, Sentence
 from moe_viz.training.messages import restarted
 from moe_viz.ui import words
-from moe_viz.ui.escape import inert
+from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import LANGUAGES, LOCALE, catalogue
 
 ROOT = LOCALE.parents[1]
@@ -129,4 +129,4 @@ def test_knobs_in_a_sentence_are_named_as_on_their_controls(monkeypatch):
     monkeypatch.setattr(words, "_", russian)
     assert words.in_words(told).endswith(f"{russian('Experts')} 8 → 16.") and russian("Experts") != "Experts"
     typed = "**[x](http://y)**"
-    assert words.in_words(Sentence("{knobs}", knobs=Knobs([("Seed", typed)]))).endswith(f"= {inert(typed)}")
+    assert words.in_words(Sentence("{knobs}", knobs=Knobs([("Seed", typed)]))).endswith(f"= {escape_markdown(typed)}")

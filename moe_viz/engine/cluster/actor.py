@@ -27,7 +27,7 @@ from moe_viz import logs
 from moe_viz.engine.calls import Request, request
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import CALLS, Engine, UnknownRun
-from moe_viz.engine.storage.replication import Outbox, Parcel, unpack
+from moe_viz.engine.storage.replication import Outbox, RunDelta, unpack
 from moe_viz.engine.storage.run_store import RunStore, Stored
 from moe_viz.engine.worker.main import host_of, message, serve
 from moe_viz.spec.knobs import N_
@@ -35,7 +35,7 @@ from moe_viz.spec.sentence import Sentence
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 0.5
+HEARTBEAT_S = 0.5
 """Time between two signs of life where no checkpoint comes sooner."""
 RESEND_S = 4.0
 FOLDER = "moe_viz-node-"
@@ -48,16 +48,16 @@ class Answer:
 
     data: bytes
     born: list[str] = field(default_factory=list)
-    parcels: list[Parcel] = field(default_factory=list)
+    deltas: list[RunDelta] = field(default_factory=list)
     unknown: bool = False
 
 
 @dataclass(frozen=True)
-class Beat:
-    """A sign of life. status: `Host.status`, {} while a long step is going on; parcels: checkpoints since the last one."""
+class Heartbeat:
+    """A sign of life. status: `Host.status`, {} while a long step is going on; deltas: checkpoints since the last one."""
 
     status: dict[str, Any]
-    parcels: list[Parcel]
+    deltas: list[RunDelta]
 
 
 class HostActor:
@@ -69,31 +69,31 @@ class HostActor:
         self._store = Path(self._folder) / "runs"
         self._outbox = Outbox(self._store)
         self._saved: SimpleQueue[str] = SimpleQueue()
-        self._something = asyncio.Event()
-        self._uprooted: set[str] = set()
+        self._has_saved = asyncio.Event()
+        self._orphaned: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._refused: set[str] = set()
         self._asked: asyncio.Future | None = None
         self._requests: SimpleQueue = SimpleQueue()
         actor = self
 
-        class Noting(RunStore):
+        class ReportingStore(RunStore):
             """Tells that there is a checkpoint to copy."""
 
             def save(self, run_id: str, *args: Any, **kwargs: Any) -> None:
                 super().save(run_id, *args, **kwargs)
-                actor._note(run_id)
+                actor._mark_saved(run_id)
                 if run_id in actor._refused:
                     raise OSError(errno.ENOSPC, "the serving machine could not keep the last copy")
 
             def load(self, run_id: str, *args: Any, **kwargs: Any) -> Stored | None:
                 stored = super().load(run_id, *args, **kwargs)
-                if stored and stored.trainer and run_id in actor._uprooted and stored.notice == Stored.notice:
+                if stored and stored.trainer and run_id in actor._orphaned and stored.notice == Stored.notice:
                     stored = replace(stored, notice=Sentence(MOVED, step=stored.trainer.step_number))
-                actor._uprooted.discard(run_id)
+                actor._orphaned.discard(run_id)
                 return stored
 
-        self._host = host_of(replace(settings, store=str(self._store)), Noting)
+        self._host = host_of(replace(settings, store=str(self._store)), ReportingStore)
         if hasattr(os, "nice"):
             os.nice(settings.niceness)
         self._thread = threading.Thread(target=self._train, name="moe_viz-host", daemon=True)
@@ -108,50 +108,50 @@ class HostActor:
         fine, value = await self._ask(request)
         call = CALLS[request.name] if fine else None
         born = call.born(value) if call else []
-        # apart from what beats bring, which may overtake an answer
-        parcels = [await asyncio.to_thread(Outbox(self._store).pack, run_id) for run_id in born]
+        # apart from what heartbeats bring, which may overtake an answer
+        deltas = [await asyncio.to_thread(Outbox(self._store).pack, run_id) for run_id in born]
         if call and not call.reads and (run_id := call.arguments(request).get("run_id")):
-            self._note(run_id)  # a name or a pin is no checkpoint, but must not end with this machine either
+            self._mark_saved(run_id)  # a name or a pin is no checkpoint, but must not end with this machine either
         unknown = not fine and isinstance(value, UnknownRun)
-        return Answer(message(number, fine, value), born, parcels, unknown)
+        return Answer(message(number, fine, value), born, deltas, unknown)
 
-    async def adopt(self, parcels: list[Parcel], uprooted: bool) -> None:
-        """Take over runs (one, or a whole group) from their copies; the first call that names one wakes them. uprooted: they were lost
+    async def take_over(self, deltas: list[RunDelta], orphaned: bool) -> None:
+        """Take over runs (one, or a whole group) from their copies; the first call that names one wakes them. orphaned: they were lost
         with another machine."""
-        for parcel in parcels:
-            if uprooted:
-                self._uprooted.add(parcel.run_id)
-            await asyncio.to_thread(unpack, self._store, parcel)
-            self._outbox.received(parcel.run_id)
+        for delta in deltas:
+            if orphaned:
+                self._orphaned.add(delta.run_id)
+            await asyncio.to_thread(unpack, self._store, delta)
+            self._outbox.received(delta.run_id)
 
-    async def beat(self, refused: list[str]) -> Beat:
-        """Returns with the next checkpoint, at the latest after `BEAT_S`. refused: runs whose last parcel could not be kept."""
+    async def heartbeat(self, refused: list[str]) -> Heartbeat:
+        """Returns with the next checkpoint, at the latest after `HEARTBEAT_S`. refused: runs whose last delta could not be kept."""
         self._loop = asyncio.get_running_loop()
-        for run in refused:
-            self._outbox.forget(run)
-            self._loop.call_later(RESEND_S, self._note, run)
+        for run_id in refused:
+            self._outbox.forget(run_id)
+            self._loop.call_later(RESEND_S, self._mark_saved, run_id)
         self._refused.update(refused)
         with suppress(TimeoutError):  # nothing to copy: the answer alone is the sign of life
-            await asyncio.wait_for(self._something.wait(), BEAT_S)
-        self._something.clear()
-        noted = self._noted()
-        self._refused.difference_update(noted)
-        parcels = await asyncio.to_thread(self._pack, noted)
+            await asyncio.wait_for(self._has_saved.wait(), HEARTBEAT_S)
+        self._has_saved.clear()
+        to_copy = self._to_copy()
+        self._refused.difference_update(to_copy)
+        deltas = await asyncio.to_thread(self._pack, to_copy)
         if self._asked is None:
             self._asked = asyncio.ensure_future(self._ask(request(Engine.status)))
         await asyncio.wait({self._asked}, timeout=0.1)
         if not self._asked.done():
-            return Beat({}, parcels)
+            return Heartbeat({}, deltas)
         (fine, status), self._asked = self._asked.result(), None
-        return Beat(status if fine else {}, parcels)
+        return Heartbeat(status if fine else {}, deltas)
 
-    async def close(self) -> list[Parcel]:
+    async def close(self) -> list[RunDelta]:
         """Stop training, checkpoint every run; the checkpoints."""
         self._requests.put(None)
         await asyncio.to_thread(self._thread.join)
-        parcels = self._pack(self._noted())
+        deltas = self._pack(self._to_copy())
         shutil.rmtree(self._folder, ignore_errors=True)
-        return parcels
+        return deltas
 
     async def _ask(self, request: Request[Any]) -> tuple[bool, Any]:
         loop = asyncio.get_running_loop()
@@ -167,21 +167,21 @@ class HostActor:
             log.exception("the host stops")
             os._exit(1)  # to be seen as dead is what brings its runs back elsewhere
 
-    def _note(self, run: str) -> None:
+    def _mark_saved(self, run_id: str) -> None:
         """Called by the host's thread."""
-        self._saved.put(run)
+        self._saved.put(run_id)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._something.set)
+            self._loop.call_soon_threadsafe(self._has_saved.set)
 
-    def _noted(self) -> list[str]:
+    def _to_copy(self) -> list[str]:
         """Runs with a checkpoint to copy, each once."""
-        noted = {}
+        to_copy = {}
         while not self._saved.empty():
-            noted[self._saved.get()] = None
-        return list(noted)
+            to_copy[self._saved.get()] = None
+        return list(to_copy)
 
-    def _pack(self, runs: list[str]) -> list[Parcel]:
-        return [parcel for parcel in map(self._outbox.pack, runs) if parcel.present]
+    def _pack(self, run_ids: list[str]) -> list[RunDelta]:
+        return [delta for delta in map(self._outbox.pack, run_ids) if delta.present]
 
 
 def _hand_over(to: tuple[asyncio.AbstractEventLoop, asyncio.Future], fine: bool, value: Any) -> None:

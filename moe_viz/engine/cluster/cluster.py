@@ -25,7 +25,7 @@ from moe_viz.engine.cluster.places import LOOK_S, START_S, Place, PlaceLost, Pla
 from moe_viz.engine.health import machine, versions, vitals
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, UnknownRun, called
-from moe_viz.engine.storage.replication import Copies, Outbox, Parcel
+from moe_viz.engine.storage.replication import Copies, Outbox, RunDelta
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.main import message
 from moe_viz.engine.worker.roster import PRUNE_S
@@ -49,8 +49,8 @@ class Cluster:
         self.store = Copies(settings.store, settings.store_bytes)
         self.places = Places(ray, settings, self._keep, self._on_lost)
         self._routes: dict[str, Place] = {}
-        self._uprooted: set[str] = set()
-        self._bringing: dict[str, asyncio.Task[Place]] = {}
+        self._orphaned: set[str] = set()
+        self._restoring: dict[str, asyncio.Task[Place]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One for each run about which something is asked at this moment; whoever asks holds it."""
         self._own: dict[Call | None, Own] = {
@@ -71,7 +71,7 @@ class Cluster:
             if own := self._own.get(call):
                 return await own(number, request, asked)
             run_id = asked["run_id"]
-            return await self._patient(run_id, self._in_turn(run_id, number, request), call.reads)
+            return await self._with_timeout(run_id, self._in_turn(run_id, number, request), call.reads)
         except EngineError as error:
             return message(number, False, error)
         except Exception:
@@ -85,7 +85,7 @@ class Cluster:
         run_ids: list[str] = asked["run_ids"]
         groups = {self._members(run_id) for run_id in run_ids}
         if len(groups) == 1:
-            return await self._patient(run_ids[0], self._in_turn(run_ids[0], number, request), True)
+            return await self._with_timeout(run_ids[0], self._in_turn(run_ids[0], number, request), True)
         answers = [pickle.loads(await self.answer(0, ask(Engine.read, run_id))) for run_id in run_ids]
         refused = [value for _, fine, value in answers if not fine]
         return message(number, not refused, refused[0] if refused else [value for _, _, value in answers])
@@ -100,12 +100,12 @@ class Cluster:
         if not RUN_ID.fullmatch(run_id):
             return data
         async with self._turn(run_id):  # until all is gone: a reader that waits must not bring it back from its copy
-            if bringing := self._bringing.get(run_id):
-                await asyncio.wait({bringing})
+            if restoring := self._restoring.get(run_id):
+                await asyncio.wait({restoring})
             if run_id in self._routes:
                 data = await self._send(run_id, number, request)
             self._unroute(run_id)
-            self._uprooted.discard(run_id)
+            self._orphaned.discard(run_id)
             await asyncio.to_thread(self.store.delete, run_id)
         return data
 
@@ -159,7 +159,7 @@ class Cluster:
         missing = False
         while True:
             try:
-                place = self._routes.get(run_id) or await self._bring(run_id)
+                place = self._routes.get(run_id) or await self._restore(run_id)
                 answer = await place.call(number, request)
             except PlaceLost:
                 await asyncio.sleep(0.1)
@@ -171,7 +171,7 @@ class Cluster:
                 continue
             return await self._accept(place, answer)
 
-    async def _patient(self, run_id: str, work: Any, is_read: bool) -> bytes:
+    async def _with_timeout(self, run_id: str, work: Any, is_read: bool) -> bytes:
         """Await `work`; a read is not held up by a machine that gives no sign of life."""
         task, start = asyncio.ensure_future(work), time.monotonic()
         while not task.done():
@@ -182,38 +182,38 @@ class Cluster:
                 raise EngineError(N_("The machine of this run does not answer. The run goes on elsewhere in a moment."))
         return task.result()
 
-    async def _bring(self, run_id: str) -> Place:
+    async def _restore(self, run_id: str) -> Place:
         """Take a run, and those of its group, from their copies to the place with the least load."""
-        if run_id not in self._bringing:
+        if run_id not in self._restoring:
             if run_id not in self.store:
                 raise UnknownRun(N_("This run is not kept here any more. Start a new one."))
             members = self._members(run_id)
-            task = asyncio.ensure_future(self._carry(members))
-            self._bringing |= dict.fromkeys(members, task)
-            task.add_done_callback(lambda done: self._brought(members, done))
-        return await asyncio.shield(self._bringing[run_id])
+            task = asyncio.ensure_future(self._restore_on_best_place(members))
+            self._restoring |= dict.fromkeys(members, task)
+            task.add_done_callback(lambda done: self._restored(members, done))
+        return await asyncio.shield(self._restoring[run_id])
 
-    def _brought(self, members: tuple[str, ...], task: asyncio.Task[Place]) -> None:
+    def _restored(self, members: tuple[str, ...], task: asyncio.Task[Place]) -> None:
         for member in members:
-            self._bringing.pop(member, None)
+            self._restoring.pop(member, None)
         if not task.cancelled() and (error := task.exception()):
             log.info("run %s has no place yet: %s", members[0][:6], error)  # whoever waited may have given up
 
-    async def _carry(self, members: tuple[str, ...]) -> Place:
+    async def _restore_on_best_place(self, members: tuple[str, ...]) -> Place:
         place = await self.places.best(members[0])
         place.coming += len(members)
         try:
-            await self._hand_over(members, place)
+            await self._send_copies(members, place)
         finally:
             place.coming -= len(members)
         return place
 
-    async def _hand_over(self, members: tuple[str, ...], place: Place) -> None:
+    async def _send_copies(self, members: tuple[str, ...], place: Place) -> None:
         outbox = Outbox(self.store.root)
-        parcels = await asyncio.to_thread(lambda: [outbox.pack(member) for member in members])
-        uprooted = not self._uprooted.isdisjoint(members)
-        await place.adopt(parcels, uprooted)
-        self._uprooted.difference_update(members)
+        deltas = await asyncio.to_thread(lambda: [outbox.pack(member) for member in members])
+        orphaned = not self._orphaned.isdisjoint(members)
+        await place.take_over(deltas, orphaned)
+        self._orphaned.difference_update(members)
         self._route(members, place)
         logs.event(log, "run_placed", run=members[0], runs=len(members), machine=place.machine, pid=place.pid)
 
@@ -228,9 +228,9 @@ class Cluster:
 
     async def _accept(self, place: Place, answer: Answer) -> bytes:
         """Keep what an answer brings before the page hears of it: a run that it knows is never lost."""
-        for parcel in answer.parcels:
-            if not await asyncio.to_thread(self._keep, parcel, True):
-                place.refused.append(parcel.run_id)
+        for delta in answer.deltas:
+            if not await asyncio.to_thread(self._keep, delta, True):
+                place.refused.append(delta.run_id)
         self._route(answer.born, place)
         return answer.data
 
@@ -245,19 +245,19 @@ class Cluster:
         if (place := self._routes.pop(run_id, None)) is not None:
             place.left(run_id)
 
-    def _keep(self, parcel: Parcel, is_birth: bool = False) -> bool:
+    def _keep(self, delta: RunDelta, is_birth: bool = False) -> bool:
         try:
-            self.store.keep(parcel, is_birth)
+            self.store.keep(delta, is_birth)
             return True
         except (OSError, ValueError) as error:
-            logs.event(log, "copy_failed", logging.ERROR, error, run=parcel.run_id)
+            logs.event(log, "copy_failed", logging.ERROR, error, run=delta.run_id)
             return False
 
     def _on_lost(self, place: Place, reason: Exception) -> None:
         gone = [run_id for run_id, at in self._routes.items() if at is place]
         for run_id in gone:
             del self._routes[run_id]
-        self._uprooted.update(gone)
+        self._orphaned.update(gone)
         logs.event(
             log, "place_lost", logging.ERROR, machine=place.machine, pid=place.pid, runs=len(gone), reason=str(reason)
         )
@@ -269,7 +269,7 @@ class Cluster:
         end = time.monotonic() + START_S
         while not self.places.ready:
             await self.places.look()
-            if self.places.hopeless or time.monotonic() > end:
+            if self.places.cannot_start or time.monotonic() > end:
                 raise CannotConnect(
                     N_(
                         "No actor can start on the cluster ({reason}). Does every machine have a free core, moe_viz and the same packages?"
@@ -305,12 +305,12 @@ class Cluster:
         """Last checkpoints of all places."""
         await self.places.stop()
         closing = [asyncio.wait_for(place.close(), 2.5) for place in self.places.ready]
-        for parcels in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(parcels, BaseException):
-                log.warning("a place has not closed in order: %s", parcels)
+        for deltas in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(deltas, BaseException):
+                log.warning("a place has not closed in order: %s", deltas)
             else:
-                for parcel in parcels:
-                    self._keep(parcel)
+                for delta in deltas:
+                    self._keep(delta)
 
 
 def _about(place: Place) -> dict[str, Any]:

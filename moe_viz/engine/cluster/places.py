@@ -14,10 +14,10 @@ from typing import Any
 from zlib import crc32
 
 from moe_viz.engine.calls import Request
-from moe_viz.engine.cluster.actor import Answer, Beat, HostActor
+from moe_viz.engine.cluster.actor import Answer, Heartbeat, HostActor
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.storage.replication import Parcel
+from moe_viz.engine.storage.replication import RunDelta
 from moe_viz.logs import event
 from moe_viz.spec.knobs import N_
 
@@ -59,21 +59,21 @@ class Place:
 
     @property
     def load(self) -> tuple[int, float]:
-        busy = sum(run["steps_per_second"] * (run["ms_per_step"] or 0) / 1000 for run in self._told.values())
-        return sum(run["active"] for run in self._told.values()) + self._untold, busy
+        busy = sum(run["steps_per_second"] * (run["ms_per_step"] or 0) / 1000 for run in self._reported.values())
+        return sum(run["active"] for run in self._reported.values()) + self._unreported, busy
 
     @property
     def has_room(self) -> bool:
-        return not self.status or len(self._told) + self._untold < self.status["max_runs"]
+        return not self.status or len(self._reported) + self._unreported < self.status["max_runs"]
 
     @property
-    def _told(self) -> dict[str, Any]:
+    def _reported(self) -> dict[str, Any]:
         """What the last status tells of the runs that are here; it may already tell of some that are still counted as coming."""
         return {shown: run for shown, run in self.status.get("runs", {}).items() if shown in self._here}
 
     @property
-    def _untold(self) -> int:
-        return self.coming + len(self._arrived.keys() - self._told.keys())
+    def _unreported(self) -> int:
+        return self.coming + len(self._arrived.keys() - self._reported.keys())
 
     def arrived(self, run_ids: Iterable[str]) -> None:
         """They count at once, and once: whether the next status tells of them, or one has done so already."""
@@ -96,25 +96,25 @@ class Place:
     async def call(self, number: int, request: Request[Any]) -> Answer:
         return await self._ask("call", number, request)
 
-    async def adopt(self, parcels: list[Parcel], uprooted: bool) -> None:
-        await self._ask("adopt", parcels, uprooted)
+    async def take_over(self, deltas: list[RunDelta], orphaned: bool) -> None:
+        await self._ask("take_over", deltas, orphaned)
 
-    async def close(self) -> list[Parcel]:
+    async def close(self) -> list[RunDelta]:
         return await self._ask("close")
 
-    async def beat(self) -> Beat:
+    async def heartbeat(self) -> Heartbeat:
         """The next sign of life. Raises PlaceLost where none comes."""
         refused, self.refused = self.refused, []
         try:
-            beat: Beat = await asyncio.wait_for(self._ask("beat", refused), LOST_S)
+            heartbeat: Heartbeat = await asyncio.wait_for(self._ask("heartbeat", refused), LOST_S)
         except TimeoutError:
             raise PlaceLost(f"no sign of life for {LOST_S:.0f} s") from None
         self.heard = time.monotonic()
-        if beat.status:  # none during a long step, which tells nothing of what has arrived
-            self.status = beat.status
-            told, now = self._told, time.monotonic()
-            self._arrived = {run: at for run, at in self._arrived.items() if run not in told and now - at < LOST_S}
-        return beat
+        if heartbeat.status:  # none during a long step, which tells nothing of what has arrived
+            self.status = heartbeat.status
+            reported, now = self._reported, time.monotonic()
+            self._arrived = {run: at for run, at in self._arrived.items() if run not in reported and now - at < LOST_S}
+        return heartbeat
 
     def end(self) -> None:
         """Make sure that it is dead: a run must not train in two places."""
@@ -138,13 +138,13 @@ class Place:
 
 
 class Places:
-    """Keeps one actor on every core or GPU of every live machine. keep: takes a parcel, False where it cannot; on_lost: told of each loss."""
+    """Keeps one actor on every core or GPU of every live machine. keep: takes a delta, False where it cannot; on_lost: told of each loss."""
 
     def __init__(
         self,
         ray: Any,
         settings: WorkerSettings,
-        keep: Callable[[Parcel], bool],
+        keep: Callable[[RunDelta], bool],
         on_lost: Callable[[Place, Exception], None],
     ):
         self._ray, self._settings, self._keep, self._on_lost = ray, settings, keep, on_lost
@@ -158,13 +158,13 @@ class Places:
         self._stopping = False
 
     async def stop(self) -> None:
-        """Keep what the beats on their way bring, and listen no more; the places remain."""
+        """Keep what the heartbeats on their way bring, and listen no more; the places remain."""
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.5)
 
     @property
-    def hopeless(self) -> bool:
+    def cannot_start(self) -> bool:
         """Nothing is ready, nothing is starting, and `problem` says why."""
         return bool(self.problem) and not self.ready and not any(self._starting.values())
 
@@ -229,9 +229,9 @@ class Places:
         event(log, "place_started", machine=machine, pid=place.pid, gpu=on_gpu, places=len(self.ready))
         try:
             while not self._stopping:
-                for parcel in (await place.beat()).parcels:
-                    if not await asyncio.to_thread(self._keep, parcel):
-                        place.refused.append(parcel.run_id)
+                for delta in (await place.heartbeat()).deltas:
+                    if not await asyncio.to_thread(self._keep, delta):
+                        place.refused.append(delta.run_id)
             return
         except PlaceLost as error:
             reason = error

@@ -18,11 +18,11 @@ from moe_viz.records.files import write_atomically
 
 Stamp = tuple[int, int]
 LATE_S = 60.0
-"""Longer than any parcel is on its way: its sender is given up long before. Ids are never used again."""
+"""Longer than any delta is on its way: its sender is given up long before. Ids are never used again."""
 
 
 @dataclass(frozen=True)
-class Parcel:
+class RunDelta:
     """What has changed in the folder of one run. files: path below it -> content; present: all paths that belong there now."""
 
     run_id: str
@@ -37,7 +37,7 @@ class Outbox:
         self._root = root
         self._sent: dict[str, dict[str, Stamp]] = {}
 
-    def pack(self, run_id: str) -> Parcel:
+    def pack(self, run_id: str) -> RunDelta:
         """All that the other end lacks of a run. It counts as sent; see `forget`."""
         sent = self._sent.get(run_id, {})
         files, stamps = {}, {}
@@ -46,15 +46,15 @@ class Outbox:
                 try:
                     files[name] = (self._root / run_id / name).read_bytes()
                 except FileNotFoundError:
-                    continue  # superseded since it was listed; what supersedes it comes with the next parcel
+                    continue  # superseded since it was listed; what supersedes it comes with the next delta
             stamps[name] = stamp
         self.forget(run_id)
         if stamps:  # nothing is remembered of a run that was deleted
             self._sent[run_id] = stamps
-        return Parcel(run_id, files, frozenset(stamps))
+        return RunDelta(run_id, files, frozenset(stamps))
 
     def forget(self, run_id: str) -> None:
-        """The other end could not keep it: all of the run goes again with the next parcel."""
+        """The other end could not keep it: all of the run goes again with the next delta."""
         self._sent.pop(run_id, None)
 
     def received(self, run_id: str) -> None:
@@ -62,22 +62,22 @@ class Outbox:
         self._sent[run_id] = dict(_listing(self._root / run_id))
 
 
-def unpack(root: Path, parcel: Parcel) -> None:
+def unpack(root: Path, delta: RunDelta) -> None:
     """Make the folder of a run under `root` what it is at the other end. Raises OSError (disk full: older checkpoints stay), ValueError
     for a path that would lead out of it."""
-    if not RUN_ID.fullmatch(parcel.run_id):
-        raise ValueError(f"{parcel.run_id!r} is not a run id")
-    folder = root / parcel.run_id
-    for name in sorted(parcel.files, key=lambda name: name.endswith(CHECKPOINT)):
+    if not RUN_ID.fullmatch(delta.run_id):
+        raise ValueError(f"{delta.run_id!r} is not a run id")
+    folder = root / delta.run_id
+    for name in sorted(delta.files, key=lambda name: name.endswith(CHECKPOINT)):
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(f"{name!r} leads out of the run's folder")
         (folder / path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(folder / path, parcel.files[name])
+        write_atomically(folder / path, delta.files[name])
     for name, _ in list(_listing(folder)):
-        if name not in parcel.present:
+        if name not in delta.present:
             (folder / name).unlink(missing_ok=True)
-    if not parcel.present:
+    if not delta.present:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -89,18 +89,18 @@ class Copies(RunStore):
         self._keeping = threading.Lock()
         self._deleted: dict[str, float] = {}
 
-    def keep(self, parcel: Parcel, is_birth: bool = False) -> None:
+    def keep(self, delta: RunDelta, is_birth: bool = False) -> None:
         """Raises what `unpack` raises. A birth counts only where nothing is here yet: what came since is newer. What was on its way when its
         run was deleted is dropped."""
         with self._keeping:
-            if parcel.run_id in self._deleted:
+            if delta.run_id in self._deleted:
                 return
-            if is_birth and parcel.run_id in self:
+            if is_birth and delta.run_id in self:
                 return
-            unpack(self.root, parcel)
+            unpack(self.root, delta)
             for known in (self._marks, self._abouts):
-                known.pop(parcel.run_id, None)  # what was read from the files before
-            self._tidy(parcel.run_id)
+                known.pop(delta.run_id, None)  # what was read from the files before
+            self._tidy(delta.run_id)
 
     def delete(self, run_id: str) -> None:
         with self._keeping:

@@ -1,4 +1,4 @@
-"""Analysing: the calls of the engine that look closely at one moment of a run, apart from the host's scheduling.
+"""The calls of the engine that look closely at one moment of a run, apart from the host's scheduling.
 
 A reference run (the same config with its router frozen) is trained up to the very step that is looked at, and no further; an expert is
 switched off in a call of its own, so that other runs have their turn in between.
@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.engine.protocol import EngineError
-from moe_viz.engine.worker.run_calls import Serving
+from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.step_story import StepStory
 
 
-class Analysing(Serving):
+class AnalysisCalls(RunCalls):
     """A part of `Host`."""
 
     def all_rows(self, run_id: str) -> pd.DataFrame:

@@ -19,12 +19,12 @@ from moe_viz.engine.health import accelerators, machine, versions, vitals
 from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Continuation, Engine, EngineError, UnknownRun, Update
 from moe_viz.engine.storage.run_store import RunStore
-from moe_viz.engine.worker.analysis_calls import Analysing
+from moe_viz.engine.worker.analysis_calls import AnalysisCalls
 from moe_viz.engine.worker.cost import estimate
 from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure_of
 from moe_viz.engine.worker.roster import Roster, asked
 from moe_viz.engine.worker.run_calls import T
-from moe_viz.engine.worker.stored_run_calls import Keeping
+from moe_viz.engine.worker.stored_run_calls import StoredRunCalls
 from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, needs_restart
@@ -37,7 +37,7 @@ CREDIT_S = 0.05
 LONGEST_SLEEP_S = 0.5
 
 
-class Host(Analysing, Keeping, Engine):
+class Host(AnalysisCalls, StoredRunCalls, Engine):
     """Does all calls of the engine itself. clock: wall time; cpu_clock: what is shared fairly; both in rising seconds."""
 
     def __init__(

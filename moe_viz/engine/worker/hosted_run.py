@@ -266,11 +266,11 @@ def _outcome(replay: Any) -> Sentence:
     epoch, step = replay.parted
     if replay.grounds:
         there, here = next(iter(replay.grounds.values()))[::-1]
-        return Sentence(_OTHER_GROUND, step=step, there=there, here=here)
+        return Sentence(_OTHER_PROVENANCE, step=step, there=there, here=here)
     return Sentence(_NOT_THE_SAME, step=step, epoch=epoch)
 
 
-_OTHER_GROUND = N_(
+_OTHER_PROVENANCE = N_(
     "The script was played to its end, but its run was made on something else ({there}, here {here}): the parameters differ from step {step} on."
 )
 _NOT_THE_SAME = N_(

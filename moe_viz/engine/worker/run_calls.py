@@ -1,4 +1,4 @@
-"""Serving: what each part of a host needs to answer a call about a run."""
+"""What each part of a host needs to answer a call about a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from moe_viz.engine.worker.roster import Roster, asked
 T = TypeVar("T")
 
 
-class Serving(ABC):
+class RunCalls(ABC):
     """The base of `Host` and its parts. _floor: the present virtual time."""
 
     limits: Limits

@@ -1,4 +1,4 @@
-"""Keeping: the calls of the engine about runs as things one has: list, name, pin, copy, delete, export, import.
+"""The calls of the engine about runs as things one has: list, name, pin, copy, delete, export, import.
 
 A run's id is the key to it: whoever has the id (the owner, and everyone whom the run's link was given) may do all of this, nobody else can.
 """
@@ -14,7 +14,7 @@ from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.roster import asked
-from moe_viz.engine.worker.run_calls import Serving
+from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.script import Script
 from moe_viz.records.script_file import read_script
 from moe_viz.spec import RunConfig, plain
@@ -28,7 +28,7 @@ LONGEST_NAME = 60
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
-class Keeping(Serving):
+class StoredRunCalls(RunCalls):
     """A part of `Host`."""
 
     def describe(self, run_ids: list[str]) -> list[KeptRun]:

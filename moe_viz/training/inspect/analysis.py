@@ -1,4 +1,4 @@
-"""A run under the magnifying glass: a large held-out batch through the present model, its geometry, and experts switched off.
+"""A close look at a run: a large held-out batch through the present model, its geometry, and experts switched off.
 
 Evaluation mode, no gradients, a random stream of its own: nothing about the run changes. Switching off works on a copy of the model as
 it was analysed, so that the run may train on between two experts and all answers still belong to one step.
@@ -32,7 +32,7 @@ MANY_EXPERTS = 16
 """With more of them, switching all off one by one takes half the batch each, so that it stays within a second or two."""
 
 
-class Magnifier:
+class Analyser:
     """The analysis of one moment of a run, and the model as it was then."""
 
     def __init__(self, run: Run):

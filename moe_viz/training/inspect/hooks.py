@@ -17,7 +17,7 @@ from moe_viz.training.run import Run
 
 
 @dataclass
-class Seen:
+class LayerPass:
     """What was watched of one micro-batch: the layer's input x [T, D] and output y [T, D], its routing, how its router chose.
 
     aux_grads: term -> its weighted gradient by the logits [T, E];  routings: of all layers;  per_token [T] loss
@@ -34,15 +34,15 @@ class Seen:
     batch: Batch | None = None
 
 
-def watch(copy: Run, moe: MoELayer) -> list[Seen]:
+def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:
     """Hooks on the copy that keep what passes; the list fills while it steps."""
-    watched: list[Seen] = []
+    watched: list[LayerPass] = []
     choices: list[Choice] = []
     moe.router.on_choice = choices.append
 
     def layer_hook(module: Any, args: tuple, kwargs: dict, output: tuple[Tensor, Routing]) -> None:
         y, routing = output
-        seen = Seen(args[0].detach(), kwargs.get("router_shift"), y, routing, choices[-1] if choices else None)
+        seen = LayerPass(args[0].detach(), kwargs.get("router_shift"), y, routing, choices[-1] if choices else None)
         if torch.is_grad_enabled():
             seen.aux_grads = _aux_gradients(copy, routing)  # before gradients are kept: these would be added to them
         weight = routing.route_weight if isinstance(routing, SparseRouting) else None
@@ -74,7 +74,7 @@ def _aux_gradients(copy: Run, routing: Routing) -> dict[str, Tensor]:
     return found
 
 
-def losses_again(copy: Run, step: int, watched: list[Seen]) -> list[Tensor]:
+def losses_again(copy: Run, step: int, watched: list[LayerPass]) -> list[Tensor]:
     """Per-token losses of the same micro-batches with the new weights, on the same random stream."""
     before = len(watched)
     batches = [seen.batch for seen in watched]

@@ -17,7 +17,7 @@ from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.records.step_story import Route, RowStory, StepStory
 from moe_viz.spec.knobs import N_
 from moe_viz.tasks import Batch
-from moe_viz.training.inspect.hooks import Seen, losses_again, watch
+from moe_viz.training.inspect.hooks import LayerPass, losses_again, watch
 from moe_viz.training.objective import coefficient
 from moe_viz.training.run import Run
 from moe_viz.training.step import CLIP_NORM
@@ -48,7 +48,7 @@ def dissect(run: Run, token: int, layer: int) -> StepStory:
     index = int(np.searchsorted(np.cumsum(sizes), token, side="right"))
     local = token - sum(sizes[:index])
     after = losses_again(copy, run.step_number, watched)
-    return _Teller(copy, run, moe, before, moments, float(rows.grad_norm[-1])).tell(
+    return _StoryReader(copy, run, moe, before, moments, float(rows.grad_norm[-1])).read(
         watched, index, local, token, layer, after
     )
 
@@ -59,7 +59,7 @@ def _gate(moe: MoELayer) -> Tensor | None:
     return weight if isinstance(weight, Tensor) and weight.shape[0] == moe.experts.n_experts else None
 
 
-class _Teller:
+class _StoryReader:
     """Reads one token's numbers off what was watched."""
 
     def __init__(self, copy: Run, run: Run, moe: MoELayer, before: dict, moments: Any, norm: float):
@@ -67,7 +67,9 @@ class _Teller:
         self.before, self.moments = before, moments
         self.clip = min(1.0, CLIP_NORM / (norm + 1e-6))
 
-    def tell(self, parts: list[Seen], index: int, local: int, token: int, layer: int, after: list[Tensor]) -> StepStory:
+    def read(
+        self, parts: list[LayerPass], index: int, local: int, token: int, layer: int, after: list[Tensor]
+    ) -> StepStory:
         seen, config = parts[index], self.run.config
         routing, choice = seen.routing, seen.choice
         share = len(seen.x) / sum(len(part.x) for part in parts)
@@ -134,7 +136,7 @@ class _Teller:
         """Not where the router adds to its scores or disturbs what it sees (jitter)."""
         return bool(np.allclose(_np(rows @ sees), logits, rtol=1e-3, atol=1e-4))
 
-    def _overview(self, parts: list[Seen]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _overview(self, parts: list[LayerPass]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         names, first, dropped = [], [], []
         for seen in parts:
             names.append(_names(self.copy, seen.batch))
@@ -148,7 +150,7 @@ class _Teller:
             dropped.append(seen.routing.dropped.cpu().numpy())
         return np.concatenate(names), np.concatenate(first), np.concatenate(dropped)
 
-    def _routes(self, seen: Seen, local: int) -> list[Route]:
+    def _routes(self, seen: LayerPass, local: int) -> list[Route]:
         routing = seen.routing
         if not isinstance(routing, SparseRouting):
             return []

@@ -23,7 +23,7 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
-from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -38,7 +38,7 @@ def draw() -> None:
     """Collapse and rescue: a real run is driven into collapse and brought back, and the page says what was measured."""
     run = arrive()
     theme.apply()
-    rail(run)
+    draw_sidebar(run)
     st.markdown("#### " + _("Collapse and rescue"))
     acts(run)
     explain_problems(run.problems)
@@ -47,7 +47,7 @@ def draw() -> None:
     address.write(address_of(run))
 
 
-def rail(run: SceneRun) -> None:
+def draw_sidebar(run: SceneRun) -> None:
     """Pace, scene, buffers, seed."""
     within_reach(run, run.config, lambda word, value: run.turn(**{word: value}), ())
     with st.sidebar:
@@ -116,7 +116,7 @@ def live(run: SceneRun) -> None:
 
 
 def _tick() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     run = scene_run()
     shown = run.poll() or run.latest
     tell(run)
@@ -219,7 +219,7 @@ def _tables(run: SceneRun, shown: Update) -> None:
         "history": every_row({"scene": run.run_id}, [shown.history]),
     }
     config = shown.snapshot.config
-    take(tables, "collapse", config, shown.snapshot.step, recorded_metrics(shown.history))
+    download_buttons(tables, "collapse", config, shown.snapshot.step, recorded_metrics(shown.history))
 
 
 def _log_table(run: SceneRun) -> pd.DataFrame:

@@ -88,7 +88,7 @@ class SceneRun(SessionRun):
         else:
             self.turn(**act.knobs)
         if (update := self.ask(lambda engine: engine.read(self.run_id))) is not None:
-            self.notices.extend(self.told(update))
+            self.notices.extend(self.notices_of(update))
             self._note(act, update.epoch, update.snapshot.step)
         self.play(True)
 

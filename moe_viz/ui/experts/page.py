@@ -18,16 +18,16 @@ from moe_viz.ui.session.study import Study, study
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.messages import explain_link, tell
-from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.widgets.specialisation import (
     Side,
     columns,
     controls,
     domains,
+    download_charts,
     draw_chart,
     labelled,
     sides,
-    take_charts,
     theme,
 )
 
@@ -40,7 +40,7 @@ def draw() -> None:
     """Experts: what they specialise in, and how much of it the router has learned."""
     run = arrive()
     apply_theme()
-    rail(run)
+    draw_sidebar(run)
     explain_link(run)
     experts(run)
     write_link()
@@ -73,7 +73,7 @@ def experts(run: SessionRun) -> None:
 
 def _head() -> None:
     """Keeps the run alive, says where it is, and lets the page be redrawn once there is something new to draw."""
-    refresh.keep()
+    refresh.begin_tick()
     run, seen = current(), study()
     update = run.poll()
     tell(run)
@@ -119,7 +119,7 @@ def _vocabulary(seen: Study, layer: int) -> None:
         _("Token ids seen at least 10 times; the dashed line is a router that ignores the token (1/E).")
         + (" " + _("The token ids are shuffled: what is left is chance.") if shuffled else "")
     )
-    take_charts(seen, drawn, "words", ("vocabulary_specialisation", "token_predictability"))
+    download_charts(seen, drawn, "words", ("vocabulary_specialisation", "token_predictability"))
 
 
 def _switch_off(seen: Study, layer: int) -> None:
@@ -169,7 +169,7 @@ def _switch_off(seen: Study, layer: int) -> None:
             )  # fmt: skip
     if shuffled:
         st.caption(_("The domain labels are shuffled: an effect that stays is not about domains."))
-    take_charts(seen, drawn, "off", ("switched_off", "domain_specialisation"))
+    download_charts(seen, drawn, "off", ("switched_off", "domain_specialisation"))
 
 
 def _over_time(seen: Study, layer: int) -> None:
@@ -186,7 +186,7 @@ def _over_time(seen: Study, layer: int) -> None:
     chart = draw_chart(seen, side, "time", lambda: charts.change_curves(change, theme(), _),
                  _("Per layer: part of the choices at each step that are still today's, and tokens that have kept their expert since."))  # fmt: skip
     st.caption(_("The probe batch at up to 60 kept moments, against the newest one. A restart begins anew."))
-    take_charts(seen, {side: chart}, "time", ("saturation", "fluctuation"))
+    download_charts(seen, {side: chart}, "time", ("saturation", "fluctuation"))
 
 
 def _together(seen: Study, layer: int) -> None:
@@ -199,7 +199,7 @@ def _together(seen: Study, layer: int) -> None:
         trace = labelled(seen, side, layer, False)
         drawn[side] = draw_chart(seen, side, f"together.{layer}", lambda trace=trace: plotly_charts.co_activation(trace, theme(), _),
                            _("How often two experts are chosen for the same token, beside what their loads alone would give."))  # fmt: skip
-    take_charts(seen, drawn, "together", ("co_activation",))
+    download_charts(seen, drawn, "together", ("co_activation",))
 
 
 def _layers(seen: Study, layer: int) -> None:
@@ -221,7 +221,7 @@ def _layers(seen: Study, layer: int) -> None:
             st.info(_("One layer only: there is no way from layer to layer."))
             continue
         draw_chart(seen, side, "paths", lambda traces=traces: plotly_charts.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
-    take_charts(seen, heat, "layers", ("load", "paths"))
+    download_charts(seen, heat, "layers", ("load", "paths"))
 
 
 def _geometry(seen: Study, layer: int) -> None:
@@ -239,7 +239,7 @@ def _geometry(seen: Study, layer: int) -> None:
             "Two experts can compute the same with their hidden units in another order: their weights are then far apart, too."
         )
     )
-    take_charts(seen, drawn, "geometry", ("router_cosine", "expert_distance"))
+    download_charts(seen, drawn, "geometry", ("router_cosine", "expert_distance"))
 
 
 def _bias(seen: Study, layer: int) -> None:
@@ -254,4 +254,4 @@ def _bias(seen: Study, layer: int) -> None:
         return
     side, n_experts = sides(seen)[0], seen.learned.traces[layer].n_experts
     chart = draw_chart(seen, side, f"bias.{layer}", lambda: charts.bias_lines(bias, layer, n_experts, theme(), _), _("Selection bias of each expert over the steps."))  # fmt: skip
-    take_charts(seen, {side: chart}, "bias", ("selection_bias",))
+    download_charts(seen, {side: chart}, "bias", ("selection_bias",))

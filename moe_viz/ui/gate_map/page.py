@@ -20,9 +20,9 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import NOT_KNOBS, Problem, decode
 from moe_viz.ui.session.run import SessionRun, follow, session_run, write_link
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_stack, for_charts
-from moe_viz.ui.widgets.download import every_row, lab_link, recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, every_row, lab_link, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -44,7 +44,7 @@ def draw() -> None:
     """Gate map: the plane in the colours of the experts that own it, while borders move; paint other data with the mouse."""
     run = follow(STATE, PlaneRun, _read)
     theme.apply()
-    rail(run)
+    draw_sidebar(run)
     explain_link(run)
     live(run)
     write_link(run)
@@ -95,7 +95,7 @@ def _read(params: Mapping[str, str]) -> tuple[RunConfig, list[Problem]]:
     return decode({**knobs, "task": "plane"}, _) if knobs else (RunConfig(**START), [])
 
 
-def rail(run: PlaneRun) -> None:
+def draw_sidebar(run: PlaneRun) -> None:
     """Pace, data, gate."""
     reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
@@ -120,7 +120,7 @@ def live(run: PlaneRun) -> None:
 
 def _tick() -> None:
     run = plane_run()
-    refresh.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
+    refresh.begin_tick(run.tick_s(SECONDS, SECONDS_PAUSED))
     run.take_painting()
     shown = run.poll() or run.latest
     tell(run)
@@ -141,7 +141,7 @@ def _tick() -> None:
     with lazy(_("The same as a table"), "plane_table") as is_open:
         if is_open:
             _table(run.map, table)
-    _take(run, run.map, shown)
+    _downloads(run, run.map, shown)
 
 
 def _head(run: PlaneRun, shown: Update) -> None:
@@ -165,7 +165,7 @@ def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
     if painted:
         with st.container(horizontal=True, vertical_alignment="center", key="painted"):
             st.caption(_("The run trains on {n} painted points.").format(n=len(painted) // 4))
-            press(_("Back to the shape"), lambda: run.turn(points=""), key="unpaint", icon=":material/undo:")
+            action_button(_("Back to the shape"), lambda: run.turn(points=""), key="unpaint", icon=":material/undo:")
     facts = run.config.router.facts
     if found.batch_dependent:
         st.caption(
@@ -254,11 +254,11 @@ def _table(found: GateMap, table: pd.DataFrame) -> None:
     st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
 
 
-def _take(run: PlaneRun, found: GateMap, shown: Update) -> None:
+def _downloads(run: PlaneRun, found: GateMap, shown: Update) -> None:
     points = {"x": found.points[:, 0], "y": found.points[:, 1], "class": found.classes + 1}
     tables = {
         f"gate-map-layer-{found.layer + 1}": lambda: to_frame(found),
         "points": lambda: pd.DataFrame(points),
         "history": every_row({"plane": run.run_id}, [shown.history]),
     }
-    take(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))
+    download_buttons(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))

@@ -23,7 +23,7 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
-from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -62,13 +62,13 @@ def draw() -> None:
     if part == "gallery":
         gallery(found)
     else:
-        rail(found)
+        draw_sidebar(found)
         explain_problems(found.problems)
         live(found)
     write_address(found, part)
 
 
-def rail(found: Comparison) -> None:
+def draw_sidebar(found: Comparison) -> None:
     """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
     reached = within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
     with st.sidebar:
@@ -95,7 +95,7 @@ def live(found: Comparison) -> None:
 
 
 def _tick() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     found = comparison()
     found.poll()
     tell(found)
@@ -110,7 +110,7 @@ def _tick() -> None:
     _differences(found)
     _blends(found)
     _numbers(found)
-    _take(found)
+    _downloads(found)
 
 
 def _head(found: Comparison) -> None:
@@ -331,7 +331,7 @@ def _sequence(update: Update, layer: int) -> int:
     return int((sequence == sequence[0]).sum())
 
 
-def _take(found: Comparison) -> None:
+def _downloads(found: Comparison) -> None:
     """The pictures and the numbers of all runs; what differs from the first is told in each file."""
     moments = [update.snapshot for update in found.latest]
     first = moments[0].config
@@ -344,4 +344,4 @@ def _take(found: Comparison) -> None:
     }
     for router, moment in zip(found.routers, moments, strict=True):
         tables[f"routing-{router}"] = lambda moment=moment: routing_rows(moment.traces[found.layer])
-    take(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)
+    download_buttons(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)

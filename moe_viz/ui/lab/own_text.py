@@ -7,7 +7,7 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.ui.escape import inert
+from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import SessionRun
@@ -59,7 +59,9 @@ def own_text(run: SessionRun, layer: int) -> None:
     if written is not None:
         with st.container(key="written"):
             said = _("**The model wrote this, at step {step}:** {text}")
-            st.markdown(said.format(step=traces[0].step, text=f":blue-background[{inert(written.text, 2000)}]"))
+            st.markdown(
+                said.format(step=traces[0].step, text=f":blue-background[{escape_markdown(written.text, 2000)}]")
+            )
             st.caption(_("In the picture its tokens stand out; yours, the first {n}, are pale.").format(n=written.prompt_tokens))  # fmt: skip
     routing_view(
         traces,

@@ -17,7 +17,7 @@ from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.header import head, layer_picker
 from moe_viz.ui.widgets.messages import explain_link, tell
-from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.words import in_words
 
@@ -35,7 +35,7 @@ def draw() -> None:
     """The lab: a real Mixture-of-Experts trains while its knobs are turned."""
     run = arrive()
     theme.apply()
-    rail(run)
+    draw_sidebar(run)
     explain_link(run)
     live(run)
     write_link()
@@ -48,7 +48,7 @@ def live(run: SessionRun) -> None:
 
 def _tick() -> None:
     run = current()
-    refresh.keep(run.tick_s(SECONDS, SECONDS_PAUSED))
+    refresh.begin_tick(run.tick_s(SECONDS, SECONDS_PAUSED))
     first, run.seen = not run.seen, True
     update = None if first else run.poll()
     is_live = update is not None
@@ -91,7 +91,7 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
         with st.container(key="pace", width="content"):
             if is_live:
                 rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
-                st.caption(" · ".join([_("{n} steps/s").format(n=rate), refresh.in_words()]))
+                st.caption(" · ".join([_("{n} steps/s").format(n=rate), refresh.rate_text()]))
     return run.layer
 
 

@@ -17,7 +17,7 @@ from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
-from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.specialisation import specialise
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
@@ -84,7 +84,7 @@ def tabs(run: SessionRun, shown: Update, layer: int) -> None:
         "history": every_row({"lab": run.run_id}, [shown.history]),
         f"routing-layer-{layer + 1}": lambda: routing_rows(moment.traces[layer]),
     }
-    take(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history), run_id=run.run_id)
+    download_buttons(tables, "lab", moment.config, moment.step, recorded_metrics(shown.history), run_id=run.run_id)
 
 
 def _balance(run: SessionRun, shown: Update, layer: int) -> None:

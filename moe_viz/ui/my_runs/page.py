@@ -12,7 +12,7 @@ from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, KeptRun, WorkerLost
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
-from moe_viz.ui.escape import clean, inert
+from moe_viz.ui.escape import clean, escape_markdown
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import address
@@ -21,7 +21,7 @@ from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_cookie import MOST, remembered
 from moe_viz.ui.session.watched import lease
 from moe_viz.ui.widgets import notices
-from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.script import script_files, show_done
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.words import in_words, show
@@ -75,7 +75,7 @@ def _play() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="script_plays"):
         text = _("Playing the script: step {done} of {total}").format(done=done, total=total)
         st.progress(done / max(total, 1), text=text)
-        press(_("Cancel"), _cancel, key="cancel_script", icon=":material/close:")
+        action_button(_("Cancel"), _cancel, key="cancel_script", icon=":material/close:")
 
 
 def _cancel() -> None:
@@ -103,7 +103,7 @@ def listing() -> None:
     kept = _kept()
     if kept is None:
         return
-    ready = [run for run in kept if run.run == st.session_state.get(PLAYED_TO_END)]
+    ready = [run for run in kept if run.run_id == st.session_state.get(PLAYED_TO_END)]
     for run in ready:
         label = _("Go on live in the lab")
         st.button(label, key="go_on_live", icon=":material/play_circle:", type="primary", on_click=_open, args=(run,))
@@ -118,7 +118,7 @@ def listing() -> None:
         st.button(
             _("Show all {n}").format(n=len(kept)), key="show_all", on_click=st.session_state.update, args=[{ALL: 1}]
         )
-    missing = [run for run in remembered().runs if run not in {each.run for each in kept}]
+    missing = [run for run in remembered().runs if run not in {each.run_id for each in kept}]
     if missing:
         with st.container(horizontal=True, vertical_alignment="center", key="missing_runs"):
             st.caption(_("Not kept on this server any more: {n}.").format(n=len(missing)))
@@ -161,7 +161,7 @@ def _kept() -> list[KeptRun] | None:
     """The runs as the engine knows them; None, and a word about it, where it does not answer."""
     try:
         if engine().ready():
-            found = {run.run: run for run in engine().describe(list(remembered().runs)[:MOST])}
+            found = {run.run_id: run for run in engine().describe(list(remembered().runs)[:MOST])}
             return [found[run] for run in remembered().runs if run in found]
         st.info(_("The training process is starting…"))
         st.fragment(_wait, run_every=1.0)()
@@ -176,13 +176,13 @@ def _wait() -> None:
 
 
 def _row(run: KeptRun) -> None:
-    own = remembered().runs.get(run.run, False)
-    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"row_{run.run}"):
+    own = remembered().runs.get(run.run_id, False)
+    with st.container(horizontal=True, vertical_alignment="center", border=True, key=f"row_{run.run_id}"):
         with st.container(width="stretch", gap=None):
             st.markdown(_called(run))
             st.caption(f"{words(run.config)}  \n{' · '.join(facts(run, own))}")
-        st.button(_("Open"), key=f"open_{run.run}", icon=":material/play_circle:", on_click=_open, args=(run,))
-        menu = st.popover(_("More"), key=f"menu_{run.run}", on_change="rerun")
+        st.button(_("Open"), key=f"open_{run.run_id}", icon=":material/play_circle:", on_click=_open, args=(run,))
+        menu = st.popover(_("More"), key=f"menu_{run.run_id}", on_change="rerun")
         if menu.open:
             with menu:
                 _menu(run, own)
@@ -194,48 +194,48 @@ def _menu(run: KeptRun, own: bool) -> None:
         value=clean(run.name),
         help=_("At most {n} characters.").format(n=LONGEST_NAME),
         placeholder=title(run.config),
-        key=f"name_{run.run}",
+        key=f"name_{run.run_id}",
         on_change=_rename,
-        args=(run.run,),
+        args=(run.run_id,),
     )
     st.toggle(
         _("Pin: keep it when room is made for others"),
         value=run.pinned,
-        key=f"pin_{run.run}",
-        on_change=lambda: _do(lambda: engine().pin(run.run, st.session_state[f"pin_{run.run}"])),
+        key=f"pin_{run.run_id}",
+        on_change=lambda: _do(lambda: engine().pin(run.run_id, st.session_state[f"pin_{run.run_id}"])),
     )
     st.caption(_("Its link. Whoever has it sees this very run and can turn its knobs:"))
     st.code(link(run), language=None)
     st.download_button(
         _("Export as a file"),
-        data=lambda: engine().export(run.run),
+        data=lambda: engine().export(run.run_id),
         file_name=f"moe_viz-{run.config['task']}-{run.config['router']}-{run.step or 0}.safetensors",
         mime="application/octet-stream",
         icon=":material/download:",
-        key=f"export_{run.run}",
+        key=f"export_{run.run_id}",
         on_click="ignore",
     )
-    with lazy(_("What was done in this run"), f"done_{run.run}", ":material/tune:") as is_open:
+    with lazy(_("What was done in this run"), f"done_{run.run_id}", ":material/tune:") as is_open:
         if is_open:
             _show_done(run)
     script_files(
-        run.run, run.config, f"{run.config['task']}-{run.config['router']}-{run.step or 0}", f"files_{run.run}"
+        run.run_id, run.config, f"{run.config['task']}-{run.config['router']}-{run.step or 0}", f"files_{run.run_id}"
     )
     if own:
-        st.button(_("Delete…"), key=f"delete_{run.run}", icon=":material/delete:", on_click=_ask_first, args=(run,))
+        st.button(_("Delete…"), key=f"delete_{run.run_id}", icon=":material/delete:", on_click=_ask_first, args=(run,))
     else:
-        st.button(_("Remove from this list"), key=f"forget_{run.run}", on_click=_forget, args=([run.run],))
+        st.button(_("Remove from this list"), key=f"forget_{run.run_id}", on_click=_forget, args=([run.run_id],))
 
 
 def _show_done(run: KeptRun) -> None:
     try:
-        show_done(engine().script(run.run, figures=False), f"done_table_{run.run}")
+        show_done(engine().script(run.run_id, figures=False), f"done_table_{run.run_id}")
     except EngineError as error:
         st.warning(in_words(error), icon=":material/warning:")
 
 
 def _ask_first(run: KeptRun) -> None:
-    st.session_state[f"menu_{run.run}"] = False
+    st.session_state[f"menu_{run.run_id}"] = False
     st.session_state[DOOMED] = run
 
 
@@ -247,8 +247,8 @@ def _confirm(run: KeptRun) -> None:
             _("Its model, history and checkpoints are removed from the server for good, for everyone who has its link.")
         )
         with st.container(horizontal=True):
-            press(_("Delete for good"), lambda: _delete(run), key="delete_for_good", type="primary")
-            press(_("Keep it"), _spare, key="keep_run")
+            action_button(_("Delete for good"), lambda: _delete(run), key="delete_for_good", type="primary")
+            action_button(_("Keep it"), _spare, key="keep_run")
 
     ask()
 
@@ -259,19 +259,19 @@ def _spare() -> None:
 
 def _delete(run: KeptRun) -> None:
     _spare()
-    if not _do(lambda: engine().delete(run.run)):
+    if not _do(lambda: engine().delete(run.run_id)):
         return
-    _forget([run.run])
-    if (lab := st.session_state.get(LAB)) is not None and lab.run_id == run.run:
+    _forget([run.run_id])
+    if (lab := st.session_state.get(LAB)) is not None and lab.run_id == run.run_id:
         del st.session_state[LAB]
     st.session_state[DONE] = _("The run has been deleted.")
 
 
 def _open(run: KeptRun) -> None:
     """The lab's run is to be this one; `listing` goes there."""
-    st.session_state[LAB] = SessionRun(config=RunConfig.from_flat(run.config), run_id=run.run)
+    st.session_state[LAB] = SessionRun(config=RunConfig.from_flat(run.config), run_id=run.run_id)
     st.session_state[GO] = True
-    lease(run.run)
+    lease(run.run_id)
 
 
 def _rename(run_id: str) -> None:
@@ -290,13 +290,13 @@ def _do(act: Callable[[], None]) -> bool:
     return True
 
 
-def _forget(runs: list[str]) -> None:
-    for run in runs:
+def _forget(run_ids: list[str]) -> None:
+    for run in run_ids:
         remembered().forget(run)
 
 
 def _called(run: KeptRun) -> str:
-    return f"**{inert(run.name) if run.name else title(run.config)}**"
+    return f"**{escape_markdown(run.name) if run.name else title(run.config)}**"
 
 
 def title(config: dict[str, Any]) -> str:
@@ -319,7 +319,7 @@ def words(config: dict[str, Any]) -> str:
     other = [word for word in values if values[word] != plain.get(word) and word not in (*FIRST, "speed", "points")]
     chosen = [word for word in FIRST if word in values] + other[:MOST_WORDS]
     said = [f"{_(fields[word].title or word)} {show(word, values[word])}" for word in chosen if word in fields]
-    return inert(" · ".join(said) + (" …" if len(other) > MOST_WORDS else ""), 400)
+    return escape_markdown(" · ".join(said) + (" …" if len(other) > MOST_WORDS else ""), 400)
 
 
 def facts(run: KeptRun, own: bool) -> list[str]:
@@ -340,4 +340,4 @@ def ago(seconds: float) -> str:
 
 def link(run: KeptRun) -> str:
     """The address that opens this very run."""
-    return address(RunConfig.from_flat(run.config), language(), run.run)
+    return address(RunConfig.from_flat(run.config), language(), run.run_id)

@@ -18,11 +18,11 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session.page_state import of_run
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.download import take
+from moe_viz.ui.widgets.download import download_buttons
 from moe_viz.ui.widgets.header import head as head_line
 from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.messages import tell
-from moe_viz.ui.widgets.sidebar import rail
+from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.words import in_words
 
 STATE = "one_step"
@@ -33,7 +33,7 @@ def draw() -> None:
     """One step: the next training step of the lab's run in slow motion, as one token meets it."""
     run = arrive()
     theme.apply()
-    rail(run)
+    draw_sidebar(run)
     st.markdown("#### " + _("One step in slow motion"))
     head(run)
     chooser(run)
@@ -67,7 +67,7 @@ def one_step() -> OneStep:
     return of_run(STATE, current().beginning, lambda _old: OneStep())
 
 
-def take_apart(**wanted: Any) -> None:
+def dissect_next_step(**wanted: Any) -> None:
     """Ask for the story of the run's next step, for another token or layer where one is given. The run waits from then on: what is on
     the screen is the step that it makes next."""
     view, run = one_step(), current()
@@ -81,18 +81,18 @@ def take_apart(**wanted: Any) -> None:
     view.story = run.ask(lambda engine: engine.dissect(run.run_id, view.token, view.layer), view.refuse) or view.story
 
 
-def take_one_apart(which: Callable[[StepStory], int | None]) -> None:
+def dissect_token_where(which: Callable[[StepStory], int | None]) -> None:
     """Another token, chosen by what it meets in the very step that is then shown; the same one where there is none."""
-    take_apart()
+    dissect_next_step()
     view = one_step()
     if view.refused is None and view.story is not None and (token := which(view.story)) is not None:
-        take_apart(token=token)
+        dissect_next_step(token=token)
 
 
 def make_step() -> None:
     """Let the run make one step, and look at the next."""
     current().step_once()
-    take_apart()
+    dissect_next_step()
 
 
 def head(run: SessionRun) -> None:
@@ -101,7 +101,7 @@ def head(run: SessionRun) -> None:
 
 
 def _head() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     run, view = current(), one_step()
     update = run.poll() or run.latest
     tell(run)
@@ -109,7 +109,7 @@ def _head() -> None:
         st.info(_("The training process is starting…"))
         return
     if view.refused is None and view.story is None and not run.lost:
-        take_apart()
+        dissect_next_step()
         st.rerun()
     if view.story is not None and (update.snapshot.step <= view.story.step) != view.is_next:
         view.is_next = not view.is_next
@@ -125,7 +125,7 @@ def chooser(run: SessionRun) -> None:
     story = view.story
     if view.refused is not None:
         st.error(in_words(view.refused), icon=":material/error:")
-        st.button(_("Try again"), key="try_again", on_click=take_apart)
+        st.button(_("Try again"), key="try_again", on_click=dissect_next_step)
     if story is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="choose_token"):
@@ -136,7 +136,7 @@ def chooser(run: SessionRun) -> None:
             story.n_tokens,
             key="token_number",
             width=220,
-            on_change=lambda: take_apart(token=st.session_state["token_number"] - 1),
+            on_change=lambda: dissect_next_step(token=st.session_state["token_number"] - 1),
         )
         lost = np.flatnonzero(story.dropped)
         st.button(
@@ -144,16 +144,18 @@ def chooser(run: SessionRun) -> None:
             key="pick_dropped",
             disabled=not len(lost),
             help=None if len(lost) else _("No token of this batch is dropped in this layer."),
-            on_click=take_one_apart,
+            on_click=dissect_token_where,
             args=(lambda story: _next(np.flatnonzero(story.dropped), story.token),),
         )
         st.button(
             _("One of another expert"),
             key="pick_other",
-            on_click=take_one_apart,
+            on_click=dissect_token_where,
             args=(_other,),
         )
-        st.button(_("Take the next step apart"), key="take_apart", icon=":material/refresh:", on_click=take_apart)
+        st.button(
+            _("Take the next step apart"), key="take_apart", icon=":material/refresh:", on_click=dissect_next_step
+        )
         st.button(_("Make this step"), key="make_step", icon=":material/skip_next:", type="primary", on_click=make_step, disabled=not view.is_next, help=_("The run makes exactly this step and waits; then its next one is taken apart."))  # fmt: skip
         if run.config.n_layers > 1:
             st.session_state["step_layer"] = view.layer
@@ -163,7 +165,7 @@ def chooser(run: SessionRun) -> None:
                 key="step_layer",
                 format_func=layer_name,
                 required=True,
-                on_change=lambda: take_apart(layer=st.session_state["step_layer"] or 0),
+                on_change=lambda: dissect_next_step(layer=st.session_state["step_layer"] or 0),
             )
 
 
@@ -196,7 +198,7 @@ def panels() -> None:
             st.markdown(f"**{number}. {panel_title(name)}**")
             draw(story)
     _check_yours(story)
-    take({"one-step": lambda: to_frame(story)}, "one-step", story.config, story.step)
+    download_buttons({"one-step": lambda: to_frame(story)}, "one-step", story.config, story.step)
 
 
 def _check_yours(story: StepStory) -> None:

@@ -34,7 +34,7 @@ class Guard:
         self._wrong, self._last, self._open_at = 0.0, clock(), -math.inf
         self._lock = threading.Lock()
 
-    def knock(self) -> float:
+    def attempt(self) -> float:
         """Seconds until the next guess is looked at; 0: this one is, and counts as wrong until `right` is called."""
         with self._lock:
             now = self._clock()
@@ -88,7 +88,7 @@ def ask() -> None:
 def _try(given: str, wanted: str, guard: Guard) -> str:
     """Look at one guess; what is wrong with it. The right one opens the page."""
     for gate in (guard, EVERYBODY):
-        if wait := gate.knock():
+        if wait := gate.attempt():
             return _("Too many wrong tries. Try again in {n} s.").format(n=math.ceil(wait))
     if not is_right(given, wanted):
         return _("That is not the passphrase.")

@@ -8,14 +8,14 @@ from typing import Protocol, TypeVar
 import streamlit as st
 
 
-class Beside(Protocol):
+class RunState(Protocol):
     """State that may hold runs of its own."""
 
     def leave(self) -> None:
         """Give up what it holds in the engine."""
 
 
-S = TypeVar("S", bound=Beside)
+S = TypeVar("S", bound=RunState)
 
 
 def of_run(name: str, beginning: tuple[str | None, int], make: Callable[[S | None], S]) -> S:

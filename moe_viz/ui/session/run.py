@@ -10,7 +10,7 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Continuation, Engine, Update
 from moe_viz.spec import RunConfig, change, changed, needs_restart, plain
-from moe_viz.spec.chosen import Chosen, besides
+from moe_viz.spec.chosen import Chosen, side_changes
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import Problem, decode, encode, is_of_others, run_of
@@ -42,7 +42,7 @@ class SessionRun(Watched[Update]):
     kept: ClassVar[bool] = True
 
     @property
-    def first(self) -> str | None:
+    def first_run_id(self) -> str | None:
         return self.run_id
 
     @property
@@ -57,10 +57,10 @@ class SessionRun(Watched[Update]):
     def read(self, engine: Engine) -> Update:
         return engine.read(self.run_id)
 
-    def told(self, look: Update) -> list[Notice]:
+    def notices_of(self, look: Update) -> list[Notice]:
         return list(look.notices)
 
-    def take(self, look: Update) -> None:
+    def apply(self, look: Update) -> None:
         """Take over what the run has: a link's settings may be older, and others may have turned its knobs."""
         if look.playing != self.playing:
             self.playing, self.changed = look.playing, True
@@ -71,7 +71,7 @@ class SessionRun(Watched[Update]):
     def forget(self) -> None:
         self.run_id, self.shared, self.continuation, self.charted = None, False, None, None
 
-    def cheaper(self) -> bool:
+    def choose_cheaper(self) -> bool:
         """What a link asks for may be too much; then it is the plain run of its task and gate."""
         plainer = RunConfig(task=self.config.task.name, router=self.config.router.name)
         found = plainer != self.config
@@ -93,12 +93,12 @@ class SessionRun(Watched[Update]):
                 return
             self.notices.extend(said)
         self.chosen.learn(self.config, asked)
-        if more := besides(self.config, wanted, asked, show):
+        if more := side_changes(self.config, wanted, asked, show):
             self.notices.append(more)
         if needs_restart(self.config, wanted):
             self.layer = min(self.layer, wanted.n_layers - 1)
-        with self.brief:
-            self.asked += 1
+        with self.lock:
+            self.n_actions += 1
             self.config, self.refused = wanted, None
 
     def become_own_copy(self) -> None:

@@ -31,18 +31,18 @@ class Remembered:
     add: dict[str, bool] = field(default_factory=dict)
     drop: set[str] = field(default_factory=set)
 
-    def keep(self, run: str, own: bool) -> None:
+    def keep(self, run_id: str, own: bool) -> None:
         """Remember a run; one of ours stays ours."""
-        own = own or self.runs.get(run, False)
-        self.add = {run: own} | {other: is_own for other, is_own in self.add.items() if other != run}
-        self.runs = {run: own} | {other: is_own for other, is_own in self.runs.items() if other != run}
-        self.drop.discard(run)
+        own = own or self.runs.get(run_id, False)
+        self.add = {run_id: own} | {other: is_own for other, is_own in self.add.items() if other != run_id}
+        self.runs = {run_id: own} | {other: is_own for other, is_own in self.runs.items() if other != run_id}
+        self.drop.discard(run_id)
 
-    def forget(self, run: str) -> None:
+    def forget(self, run_id: str) -> None:
         """Forget a run."""
-        self.add.pop(run, None)
-        self.runs.pop(run, None)
-        self.drop.add(run)
+        self.add.pop(run_id, None)
+        self.runs.pop(run_id, None)
+        self.drop.add(run_id)
 
 
 def remembered() -> Remembered:

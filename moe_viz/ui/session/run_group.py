@@ -27,15 +27,15 @@ class RunGroup(Watched[list[Update]]):
         """What the runs are opened with, in order. Raises ValueError where they cannot be."""
 
     @property
-    def first(self) -> str | None:
+    def first_run_id(self) -> str | None:
         return self.run_ids[0] if self.run_ids else None
 
     @property
     def beginning(self) -> tuple[str | None, int]:
         """Which runs these are, and which (re)start of them."""
-        return self.first, self.latest[0].epoch if self.latest else -1
+        return self.first_run_id, self.latest[0].epoch if self.latest else -1
 
-    def take(self, look: list[Update]) -> None:
+    def apply(self, look: list[Update]) -> None:
         """Others may have stopped them, or started them again."""
         if look[0].playing != self.playing:
             self.playing, self.changed = look[0].playing, True
@@ -46,7 +46,7 @@ class RunGroup(Watched[list[Update]]):
     def read(self, engine: Engine) -> list[Update]:
         return engine.read_group(self.run_ids)
 
-    def told(self, look: list[Update]) -> list[Notice]:
+    def notices_of(self, look: list[Update]) -> list[Notice]:
         return [notice for update in look for notice in update.notices]
 
     def forget(self) -> None:

@@ -35,7 +35,7 @@ class Watched(ABC, Generic[T]):
     """The runs behind one page of a session. T: what one look at them gives.
 
     latest: the newest look (None: none yet);  lost: the training process died;  layer: the one that the page shows.
-    waiting: the place in line, while the server is full; wanted: what the reader did meanwhile, done in this order once there is room.
+    waiting: the place in line, while the server is full; queued: what the reader did meanwhile, done in this order once there is room.
     refused: why nothing is started any more, until the reader resets it or turns a knob.
     notices: what is still to be told once;  changed: the rest of the page (address, controls) has not heard of what has happened.
     """
@@ -47,15 +47,15 @@ class Watched(ABC, Generic[T]):
     notices: list[Notice] = field(default_factory=list, kw_only=True)
     waiting: Full | None = field(default=None, kw_only=True)
     refused: EngineError | None = field(default=None, kw_only=True)
-    wanted: list[Callable[[Engine], Any]] = field(default_factory=list, kw_only=True)
+    queued: list[Callable[[Engine], Any]] = field(default_factory=list, kw_only=True)
     changed: bool = field(default=False, kw_only=True)
-    asked: int = field(default=0, kw_only=True)
+    n_actions: int = field(default=0, kw_only=True)
     """How often the reader has done something. Two scripts of one session may run at once: what one of them read before the other
     one's press is older than that press."""
-    brief: threading.Lock = field(default_factory=threading.Lock, kw_only=True, repr=False, compare=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, kw_only=True, repr=False, compare=False)
     """Held for a few assignments; never while the engine or Streamlit is asked."""
     _opening: bool = field(default=False, kw_only=True, repr=False)
-    _told: str | None = field(default=None, kw_only=True, repr=False)
+    _last_error: str | None = field(default=None, kw_only=True, repr=False)
     kept: ClassVar[bool] = False
     """Whether the browser remembers such runs as its own."""
 
@@ -63,7 +63,7 @@ class Watched(ABC, Generic[T]):
 
     @property
     @abstractmethod
-    def first(self) -> str | None:
+    def first_run_id(self) -> str | None:
         """Id of the run that a request to all of them names; None before they are open."""
 
     @abstractmethod
@@ -75,17 +75,17 @@ class Watched(ABC, Generic[T]):
         """Look at all of them."""
 
     @abstractmethod
-    def told(self, look: T) -> list[Notice]:
+    def notices_of(self, look: T) -> list[Notice]:
         """What it tells the reader, to be said once."""
 
-    def take(self, look: T) -> None:
+    def apply(self, look: T) -> None:
         """Take over what the runs have by now. Not called for a look that is older than the reader's last press."""
 
     @abstractmethod
     def forget(self) -> None:
         """There are no such runs any more: the next look opens new ones with the same settings."""
 
-    def cheaper(self) -> bool:
+    def choose_cheaper(self) -> bool:
         """Settle for something that this server can run, after it has refused what it costs; False where there is nothing."""
         return False
 
@@ -103,39 +103,39 @@ class Watched(ABC, Generic[T]):
         if self.refused:
             return None
         try:
-            if self.first is None and not self.lost:
+            if self.first_run_id is None and not self.lost:
                 engine().revive()  # a new reader need not know that it died on somebody else
             if not engine().ready():
                 return None
-            if self.first is None and not self._begin():
+            if self.first_run_id is None and not self._begin():
                 return None
-            self._do_wanted()
-            asked = self.asked
+            self._do_queued()
+            n_actions = self.n_actions
             look = self.read(engine())
         except EngineError as error:
             self.failed(error)
             return None
-        with self.brief:
+        with self.lock:
             self.latest = look
-            if asked == self.asked and not self.wanted:
-                self.take(look)
-            self.lost, self._told = False, None
-            self.waiting = self.waiting if self.wanted else None
-        self.notices.extend(self.told(look))
+            if n_actions == self.n_actions and not self.queued:
+                self.apply(look)
+            self.lost, self._last_error = False, None
+            self.waiting = self.waiting if self.queued else None
+        self.notices.extend(self.notices_of(look))
         return look
 
     def _begin(self) -> bool:
         """Open the runs, once: False where another script of this session is about to."""
-        with self.brief:
+        with self.lock:
             if self._opening:
                 return False
             self._opening = True
         try:
             self.begin(engine(), owner())
             self.changed = True
-            lease(self.first)
+            lease(self.first_run_id)
             if self.kept:
-                remembered().keep(self.first, own=True)
+                remembered().keep(self.first_run_id, own=True)
         finally:
             self._opening = False
         return True
@@ -148,21 +148,21 @@ class Watched(ABC, Generic[T]):
             self.lost = True
         elif isinstance(error, UnknownRun):
             self.notices.append(GONE)
-            if self.kept and self.first is not None:
-                remembered().forget(self.first)
+            if self.kept and self.first_run_id is not None:
+                remembered().forget(self.first_run_id)
             self.forget()
             self.latest, self.changed = None, True
-            self.wanted.clear()
+            self.queued.clear()
         elif isinstance(error, RunRefused):  # no new one by itself: with the same settings it would do the same
             self.forget()
             self.refused, self.changed = error, True
-        elif isinstance(error, TooCostly) and self.first is None:
-            self.refused = None if self.cheaper() else error
+        elif isinstance(error, TooCostly) and self.first_run_id is None:
+            self.refused = None if self.choose_cheaper() else error
             if self.refused is None:
                 self.notices.append(error)
-        elif str(error) != self._told:
+        elif str(error) != self._last_error:
             self.notices.append(error)
-            self._told = str(error)
+            self._last_error = str(error)
 
     def ask(
         self,
@@ -174,17 +174,17 @@ class Watched(ABC, Generic[T]):
 
         waits: given for what can be done later: on a full server it is done once there is room, and `waits` is the answer for now.
         """
-        if self.first is None:
+        if self.first_run_id is None:
             return None
         try:
-            if waits is None or not self.wanted:
+            if waits is None or not self.queued:
                 return act(engine())
-            self.wanted.append(act)  # behind what waits already
+            self.queued.append(act)  # behind what waits already
             return waits
         except Full as full:
             if full.position and waits is not None:
                 self.waiting = full
-                self.wanted.append(act)
+                self.queued.append(act)
                 return waits
             (otherwise or self.notices.append)(full)
         except WorkerLost:
@@ -193,11 +193,11 @@ class Watched(ABC, Generic[T]):
             (otherwise or self.notices.append)(error)
         return None
 
-    def _do_wanted(self) -> None:
+    def _do_queued(self) -> None:
         """What had to wait for room, as far as there is some now."""
-        while self.wanted:
+        while self.queued:
             try:
-                self.wanted[0](engine())
+                self.queued[0](engine())
             except Full as full:
                 self.waiting = full
                 return
@@ -205,7 +205,7 @@ class Watched(ABC, Generic[T]):
                 raise
             except EngineError as error:
                 self.notices.append(error)
-            self.wanted.pop(0)
+            self.queued.pop(0)
 
     # -- what a reader does --------------------------------------------------------------------------------------------------
 
@@ -214,29 +214,29 @@ class Watched(ABC, Generic[T]):
 
     def play(self, playing: bool) -> None:
         self._set_playing(playing)
-        self.ask(lambda engine: engine.play(self.first, playing) or [], waits=[])
+        self.ask(lambda engine: engine.play(self.first_run_id, playing) or [], waits=[])
         self._set_playing(playing)
 
     def _set_playing(self, playing: bool) -> None:
-        with self.brief:
-            self.asked, self.playing = self.asked + 1, playing
+        with self.lock:
+            self.n_actions, self.playing = self.n_actions + 1, playing
 
     def step_once(self) -> None:
         self.play(False)
-        self.ask(lambda engine: engine.step_once(self.first) or [], waits=[])
+        self.ask(lambda engine: engine.step_once(self.first_run_id) or [], waits=[])
 
     def reset(self) -> None:
-        with self.brief:
-            self.asked, self.refused = self.asked + 1, None
-        self.ask(lambda engine: engine.reset(self.first) or [], waits=[])
+        with self.lock:
+            self.n_actions, self.refused = self.n_actions + 1, None
+        self.ask(lambda engine: engine.reset(self.first_run_id) or [], waits=[])
 
     def resume(self) -> None:
         """Start the training process again and continue from the last checkpoint."""
         try:
-            if self.first is None:
+            if self.first_run_id is None:
                 self._begin()
             else:
-                engine().resume(self.first)
+                engine().resume(self.first_run_id)
             self.lost = False
         except UnknownRun as error:
             self.failed(error)
@@ -246,13 +246,13 @@ class Watched(ABC, Generic[T]):
 
     def leave(self) -> None:
         """Give the runs up: the next look opens new ones."""
-        if self.first is not None:
-            engine().release(self.first)
-        with self.brief:
+        if self.first_run_id is not None:
+            engine().release(self.first_run_id)
+        with self.lock:
             self.forget()
-            self.latest, self.refused, self.waiting, self._told = None, None, None, None
-            self.wanted.clear()
-            self.asked += 1
+            self.latest, self.refused, self.waiting, self._last_error = None, None, None, None
+            self.queued.clear()
+            self.n_actions += 1
 
 
 def owner() -> str:

@@ -15,7 +15,7 @@ from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun, current
-from moe_viz.ui.time_machine.sources import Machine, Source, lab_source, machine, start_branch
+from moe_viz.ui.time_machine.sources import Source, TimeMachine, lab_source, machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.words import in_words, show
@@ -99,13 +99,13 @@ def compare() -> None:
         )
 
 
-def _pin_both(found: Machine) -> None:
+def _pin_both(found: TimeMachine) -> None:
     """The first and the newest as they are when the button is pressed."""
     steps = lab_source(found).steps
     found.pin(A=steps[0], B=steps[-1])
 
 
-def _settled(source: Source, found: Machine) -> None:
+def _settled(source: Source, found: TimeMachine) -> None:
     try:
         steps, choices = source.choices(found.layer)
     except EngineError as error:
@@ -160,14 +160,14 @@ def fork() -> None:
         _branch(run, found)
 
 
-def _turn(run: SessionRun, found: Machine, word: str) -> None:
+def _turn(run: SessionRun, found: TimeMachine, word: str) -> None:
     try:
         found.draft = change(run.config, **{word: st.session_state[word]})
     except ValueError as error:
         found.problem = EngineError(plain(error, _))
 
 
-def _branch(run: SessionRun, found: Machine) -> None:
+def _branch(run: SessionRun, found: TimeMachine) -> None:
     branch = found.branch
     with st.container(horizontal=True, vertical_alignment="center", key="branch"):
         what = _("no knob changed")
@@ -181,7 +181,7 @@ def _branch(run: SessionRun, found: Machine) -> None:
         st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave)
 
 
-def _fork(run: SessionRun, found: Machine, word: str | None) -> None:
+def _fork(run: SessionRun, found: TimeMachine, word: str | None) -> None:
     source = lab_source(found)
     step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
     start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])

@@ -21,11 +21,11 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.run import arrive, current, write_link
 from moe_viz.ui.time_machine.compare import compare, fork
-from moe_viz.ui.time_machine.sources import Machine, Source, branch_source, lab_source, machine
+from moe_viz.ui.time_machine.sources import Source, TimeMachine, branch_source, lab_source, machine
 from moe_viz.ui.widgets import refresh
-from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_chart, dropless
-from moe_viz.ui.widgets.download import recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, recorded_metrics
 from moe_viz.ui.widgets.header import layer_picker
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.script import show_done
@@ -58,7 +58,7 @@ def live() -> None:
 
 
 def _tick() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     run = current()
     try:
         _draw()
@@ -110,7 +110,7 @@ def _draw() -> None:
         with lazy(_("What was done in this run (▼ on the track)"), "moment_done", ":material/tune:") as is_open:
             if is_open:
                 show_done(shown.script, "moment_done_table")
-    _take(found, source, shown, branch, traces)
+    _downloads(found, source, shown, branch, traces)
 
 
 def _head(source: Source) -> None:
@@ -126,7 +126,7 @@ def _head(source: Source) -> None:
             st.markdown(text.format(gate=gate, n=config["n_experts"], step=source.update.snapshot.step))
 
 
-def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n_steps: int) -> None:
+def _buttons(found: TimeMachine, source: Source, branch: Source | None, step: int, n_steps: int) -> None:
     """Which layer and which run are shown, the pins, and whether the training goes on meanwhile."""
     run = current()
     with st.container(horizontal=True, vertical_alignment="center", key="chosen"):
@@ -135,18 +135,18 @@ def _buttons(found: Machine, source: Source, branch: Source | None, step: int, n
             label = _("Pin {name} here").format(name=name)
             off = n_steps < 2 or found.shows_branch
             pin = partial(found.pin, **{name: step})
-            press(label, pin, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off)
+            action_button(label, pin, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off)
         if not source.is_recorded:
             label, icon = (
                 (_("Pause training"), ":material/pause:") if run.playing else (_("Train on"), ":material/play_arrow:")
             )
-            press(label, run.toggle, key="play", icon=icon)
+            action_button(label, run.toggle, key="play", icon=icon)
         # last, because a button that comes and goes moves those behind it, and for a moment there would be two of each
         if any(pin is not None for pin in found.pins.values()):
-            press(_("Unpin"), partial(found.pin, A=None, B=None), key="unpin")
+            action_button(_("Unpin"), partial(found.pin, A=None, B=None), key="unpin")
 
 
-def _which(found: Machine, source: Source, branch: Source | None) -> None:
+def _which(found: TimeMachine, source: Source, branch: Source | None) -> None:
     picked = layer_picker("moment_layer", found.layer, len(source.update.snapshot.traces))
     if picked != found.layer:
         found.layer = picked
@@ -164,7 +164,7 @@ def _which(found: Machine, source: Source, branch: Source | None) -> None:
         )
 
 
-def _picture(found: Machine, source: Source, shown: Source, traces: list[RoutingTrace]) -> None:
+def _picture(found: TimeMachine, source: Source, shown: Source, traces: list[RoutingTrace]) -> None:
     extras = source.update.snapshot.extras
     routing_view(
         traces,
@@ -186,7 +186,7 @@ def _picture(found: Machine, source: Source, shown: Source, traces: list[Routing
         st.dataframe(routing_table(traces[found.layer]), hide_index=True, height=300, key="moment_table")
 
 
-def _lit(found: Machine, source: Source) -> list[int] | None:
+def _lit(found: TimeMachine, source: Source) -> list[int] | None:
     a, b = found.pins["A"], found.pins["B"]
     if a is None or b is None or not st.session_state.get("lit", True):
         return None
@@ -207,7 +207,9 @@ def _strips(stack: Strips) -> None:
     table_twin([chart for _key, chart, _alt in stack], "moment_tables")
 
 
-def _take(found: Machine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]) -> None:
+def _downloads(
+    found: TimeMachine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]
+) -> None:
     """The picture and the routing of the moment on screen, and the whole history."""
     config, step = shown.update.snapshot.config, traces[found.layer].step
     tables = {
@@ -222,10 +224,10 @@ def _take(found: Machine, source: Source, shown: Source, branch: Source | None, 
         differs = {word: value for word, value in other.items() if config.get(word) != value}
         others = {"original" if shown is branch else "branch": differs}
     metrics = recorded_metrics(source.update.history)
-    take(tables, "time-machine", config, step, metrics, others, run_id=shown.run_id)
+    download_buttons(tables, "time-machine", config, step, metrics, others, run_id=shown.run_id)
 
 
-def _stack(found: Machine, source: Source, branch: Source | None) -> Strips:
+def _stack(found: TimeMachine, source: Source, branch: Source | None) -> Strips:
     """The strips as of the last reading: a branch stands beside the original on the same scales. None without a history."""
     if source.update.history.empty:
         return []

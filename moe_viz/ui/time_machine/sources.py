@@ -60,7 +60,7 @@ class Branch:
 
 
 @dataclass
-class Machine:
+class TimeMachine:
     """What the reader has chosen on the page, for one run and one (re)start of it. at: the step on screen, None = the newest."""
 
     at: int | None = None
@@ -125,12 +125,12 @@ class Source:
         return self.steps[-1] if step is None else min(self.steps, key=lambda kept: abs(kept - step))
 
 
-def machine() -> Machine:
+def machine() -> TimeMachine:
     """The session's time machine for its present run."""
-    return of_run(STATE, current().beginning, lambda old: Machine() if old is None else Machine(word=old.word))
+    return of_run(STATE, current().beginning, lambda old: TimeMachine() if old is None else TimeMachine(word=old.word))
 
 
-def lab_source(machine: Machine) -> Source:
+def lab_source(machine: TimeMachine) -> Source:
     """The session's lab run; the recording where there is none yet, or where the training process is gone."""
     run = current()
     if run.run_id is None:
@@ -145,7 +145,7 @@ def lab_source(machine: Machine) -> Source:
     return _live(machine, run, run.latest)
 
 
-def branch_source(machine: Machine) -> Source | None:
+def branch_source(machine: TimeMachine) -> Source | None:
     """The branch as a source; None where there is none, or before its first reading."""
     run = None if machine.branch is None else machine.branch.run
     return None if run is None or run.latest is None else _live(machine, run, run.latest)
@@ -166,7 +166,7 @@ def recorded_source() -> Source:
     )
 
 
-def start_branch(run: SessionRun, machine: Machine, step: int, word: str | None, value: Any) -> None:
+def start_branch(run: SessionRun, machine: TimeMachine, step: int, word: str | None, value: Any) -> None:
     """Fork the lab run at `step` with one knob changed (None: none); a refusal is kept for the page to say."""
     machine.problem = None
     knobs = {word: value} if word else {}
@@ -181,7 +181,7 @@ def start_branch(run: SessionRun, machine: Machine, step: int, word: str | None,
     machine.read_at = 0.0
 
 
-def _read_branch(machine: Machine, branch: Branch) -> None:
+def _read_branch(machine: TimeMachine, branch: Branch) -> None:
     branch.run.poll()
     for notice in branch.run.notices:
         machine.problem = notice if isinstance(notice, EngineError) else machine.problem
@@ -190,7 +190,7 @@ def _read_branch(machine: Machine, branch: Branch) -> None:
         machine.branch, machine.shows_branch = None, False
 
 
-def _live(machine: Machine, run: SessionRun, update: Update) -> Source:
+def _live(machine: TimeMachine, run: SessionRun, update: Update) -> Source:
     """Raises EngineError where the engine does not answer."""
     run_id, known = run.run_id, machine.sources.get(run.run_id)
     if known is not None and known.update is update:

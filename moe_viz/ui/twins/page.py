@@ -11,7 +11,7 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.records.moved_tokens import who_moved
 from moe_viz.records.readable_tables import routing_rows
 from moe_viz.spec import TASK_OPTIONS, change, plain
-from moe_viz.ui.escape import inert
+from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
@@ -19,7 +19,7 @@ from moe_viz.ui.twins.gaps import gaps, losses, names
 from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, address_of, arrive, lab_config, session_twins
 from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
-from moe_viz.ui.widgets.download import every_row, recorded_metrics, take
+from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
@@ -117,7 +117,7 @@ def _take_lab(found: Twins) -> None:
 
 
 def _tick() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     found = session_twins()
     found.poll()
     tell(found)
@@ -130,7 +130,7 @@ def _tick() -> None:
     drawn = [*loads, *losses(found), *gaps(found)]
     if drawn:
         table_twin(drawn, "twin_tables")
-    _take(found)
+    _downloads(found)
 
 
 def _head(found: Twins) -> None:
@@ -173,7 +173,7 @@ def _parting(found: Twins) -> str:
         text = _(
             "The twins part after step {since}, seen at **step {step}**: token {index} “{token}” in layer {layer} goes to expert {before} in the first and to {after} in the second. Tokens that differ there: {n}."
         )
-    token = inert(at.token.replace("\n", "⏎").replace(" ", "␣"))
+    token = escape_markdown(at.token.replace("\n", "⏎").replace(" ", "␣"))
     return text.format(
         step=at.step, since=at.since, index=at.index + 1, token=token, layer=at.layer + 1, n=at.tokens, **experts
     )
@@ -223,7 +223,7 @@ def _pictures(found: Twins) -> list[charts.VegaChart]:
     return drawn
 
 
-def _take(found: Twins) -> None:
+def _downloads(found: Twins) -> None:
     """Both twins' routing, and the histories of all pairs; what the second twin has different is told in each file."""
     one, two = (update.snapshot for update in found.latest[:2])
     names = [f"{which}-of-pair-{n + 1}" for n in range(found.n_pairs) for which in ("first", "second")]
@@ -237,4 +237,4 @@ def _take(found: Twins) -> None:
         "routing-second": lambda: routing_rows(two.traces[found.layer]),
         "history": every_row(dict(zip(names, found.run_ids)), [update.history for update in found.latest]),
     }
-    take(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)
+    download_buttons(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)

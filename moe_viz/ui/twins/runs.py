@@ -102,7 +102,7 @@ class Twins(RunGroup):
         self.run_ids = engine.open_group(self.configs, playing=False, owner=owner)
         self._compare(engine.read_group(self.run_ids[:2]))
         if not self.searching:
-            engine.play(self.first, self.playing)
+            engine.play(self.first_run_id, self.playing)
 
     def read(self, engine: Engine) -> list[Update]:
         """Search for the parting where there is still something to search for, then look at all."""
@@ -131,9 +131,9 @@ class Twins(RunGroup):
             self._compare(pair)
         self.recalls, self.playing = False, self.searching or pair[0].playing
 
-    def take(self, look: list[Update]) -> None:
+    def apply(self, look: list[Update]) -> None:
         if not self.searching:  # meanwhile the page itself makes each step
-            super().take(look)
+            super().apply(look)
 
     def play(self, playing: bool) -> None:
         if self.searching:  # the page itself makes each step, so nothing has to be told to the engine
@@ -156,10 +156,10 @@ class Twins(RunGroup):
     def _search(self, engine: Engine) -> None:
         end = time.monotonic() + SEARCH_S
         while self.searching and time.monotonic() < end:
-            engine.step_once(self.first)
+            engine.step_once(self.first_run_id)
             self._compare(engine.read_group(self.run_ids[:2]))
         if not self.searching:
-            engine.play(self.first, True)
+            engine.play(self.first_run_id, True)
 
     def _compare(self, pair: list[Update]) -> None:
         one, two = (update.snapshot for update in pair)

@@ -15,7 +15,7 @@ from moe_viz.ui.server.streamlit_patches import in_a_part
 DONE = "pressed_in_a_part"
 
 
-def press(label: str, act: Callable[[], Any], key: str, **look: Any) -> None:
+def action_button(label: str, act: Callable[[], Any], key: str, **look: Any) -> None:
     """A button in a part of the page that is drawn by itself (a fragment, a dialog): `act` is called, then the whole page drawn anew."""
     st.button(label, key=key, on_click=_do, args=(act,), **look)
     if st.session_state.pop(DONE, False) and in_a_part():

@@ -27,7 +27,7 @@ STAMPED = ("k", "n_experts", "capacity_factor", "balance_coef", "seed")
 """Knobs that stand below a picture; the file holds all of them."""
 
 
-def take(
+def download_buttons(
     tables: Mapping[str, Table],
     name: str,
     config: Mapping[str, Any],

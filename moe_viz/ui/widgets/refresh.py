@@ -42,7 +42,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 STATE, PICTURES = "pace", "pictures"
 
 
-class OneAtATime:
+class DrawingLock:
     """A lock whose holder gives it back while it waits for an answer of the engine."""
 
     def __init__(self) -> None:
@@ -69,12 +69,12 @@ class OneAtATime:
                 self.__enter__()
 
 
-drawing = OneAtATime()
+drawing = DrawingLock()
 """Held while the lab draws: pages of a class that draw at the same time would only take Python's lock from each other, many times each."""
 LocalEngine.while_asking = staticmethod(drawing.given_back)
 
 
-class Crowd:
+class TickingPages:
     """The pages that tick. `most`: updates a second, all together."""
 
     def __init__(self, most: float, clock: Callable[[], float] = time.monotonic):
@@ -104,7 +104,7 @@ class Crowd:
         least = self.count(lively) / (self.most * (1.0 if lively else CALM_SHARE))
         return max(wish, next((seconds for seconds in INTERVALS if seconds >= least), INTERVALS[-1]))
 
-    def aside(self, page: str, interval: float) -> float:
+    def offset(self, page: str, interval: float) -> float:
         """Seconds from now to the page's own place among the ticks, the nearer way; 0 where it is near enough."""
         ahead = (self._place[page] - self.clock() / interval) % 1
         ahead -= ahead > 0.5
@@ -112,7 +112,7 @@ class Crowd:
 
 
 @dataclass
-class Pace:
+class TickInterval:
     """What is in force on one page of a session. interval: seconds between two ticks; sent: the same, or longer or shorter for one tick."""
 
     wish: float
@@ -122,15 +122,15 @@ class Pace:
 
 
 @st.cache_resource(show_spinner=False)
-def crowd() -> Crowd:
+def ticking_pages() -> TickingPages:
     """The pages of this server."""
-    return Crowd(settings().updates_per_second)
+    return TickingPages(settings().updates_per_second)
 
 
 def ticking(tick: Callable[[], None], wish: float) -> None:
-    """Draw a page's live part and keep it ticking, every `wish` seconds where the crowd and the reader's line allow that."""
-    interval = crowd().interval(wish)
-    st.session_state[STATE] = Pace(wish, interval, interval)
+    """Draw a page's live part and keep it ticking, every `wish` seconds where the other pages and the reader's line allow that."""
+    interval = ticking_pages().interval(wish)
+    st.session_state[STATE] = TickInterval(wish, interval, interval)
     st.fragment(_answered(tick), run_every=interval)()
 
 
@@ -152,7 +152,7 @@ def _answered(tick: Callable[[], None]) -> Callable[[], None]:
     return picture
 
 
-def keep(wish: float | None = None) -> None:
+def begin_tick(wish: float | None = None) -> None:
     """At the begin of a tick: count this page, and give it the time until the next one where that has changed.
 
     wish: where it may have changed since the page was drawn.
@@ -162,21 +162,21 @@ def keep(wish: float | None = None) -> None:
         return
     now = time.monotonic()
     changed, pace.wish = wish not in (None, pace.wish), pace.wish if wish is None else wish
-    crowd().tick(page, pace.wish)
+    ticking_pages().tick(page, pace.wish)
     settled = now - pace.since > SETTLED_S
     if settled or changed:
-        pace.interval = crowd().interval(pace.wish)
+        pace.interval = ticking_pages().interval(pace.wish)
     shared = pace.interval > pace.wish and pace.wish <= CALM_S
-    aside = crowd().aside(page, pace.interval) if shared and settled else 0.0
-    if pace.sent != pace.interval + aside:
-        pace.sent, pace.since = pace.interval + aside, now
+    offset = ticking_pages().offset(page, pace.interval) if shared and settled else 0.0
+    if pace.sent != pace.interval + offset:
+        pace.sent, pace.since = pace.interval + offset, now
         streamlit_patches.set_timer(pace.sent)
 
 
-def in_words() -> str:
+def rate_text() -> str:
     """The rate in force, quietly; with the number of readers where it is they who set it."""
-    pace = st.session_state.get(STATE) or Pace(0.25, 0.25, 0.25)
+    pace = st.session_state.get(STATE) or TickInterval(0.25, 0.25, 0.25)
     rate = f"{1 / pace.interval:.2g}"
     if pace.interval > pace.wish:
-        return _("updates per second: {rate} for each of {n} readers").format(rate=rate, n=crowd().count(True))
+        return _("updates per second: {rate} for each of {n} readers").format(rate=rate, n=ticking_pages().count(True))
     return _("updates per second: {rate}").format(rate=rate)

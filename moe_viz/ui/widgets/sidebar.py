@@ -1,4 +1,4 @@
-"""The rail: few knobs in view, every other one click away, all made from `spec`."""
+"""The sidebar: few knobs in view, every other one click away, all made from `spec`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REACHED = ("router", "k")
 """Those above the picture on a phone."""
 
 
-def rail(run: SessionRun) -> None:
-    """Draw the whole rail for the session's run."""
+def draw_sidebar(run: SessionRun) -> None:
+    """Draw the whole sidebar for the session's run."""
     reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         transport(run, restart=run.reset)

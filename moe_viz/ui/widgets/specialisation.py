@@ -24,7 +24,7 @@ from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.study import Study, study
-from moe_viz.ui.widgets.download import stamp, take, toolbar
+from moe_viz.ui.widgets.download import download_buttons, stamp, toolbar
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.words import in_words
 
@@ -126,7 +126,7 @@ def domains(seen: Study, layer: int) -> None:
         st.markdown(_sentence(seen, said, layer, shuffled))
     with st.container(key="domain_numbers"):
         st.table(_table(shown))
-    take_charts(seen, {side: chart for side, chart, _numbers in shown}, "domains", METRICS)
+    download_charts(seen, {side: chart for side, chart, _numbers in shown}, "domains", METRICS)
 
 
 def columns(seen: Study) -> Iterator[Side]:
@@ -184,10 +184,10 @@ def draw_chart(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChar
     return chart
 
 
-def take_charts(seen: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:
+def download_charts(seen: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:
     """The menu with the tables of both sides."""
     tables = {f"{view}-{side.which}": chart.table for side, chart in charts.items()}
-    take(tables, view, seen.learned.config, seen.learned.step, metrics)
+    download_buttons(tables, view, seen.learned.config, seen.learned.step, metrics)
 
 
 def theme() -> str:

@@ -16,7 +16,7 @@ from moe_viz.engine.cluster.cluster import Cluster
 from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
 from moe_viz.engine.storage import replication
-from moe_viz.engine.storage.replication import Copies, Outbox, Parcel, unpack
+from moe_viz.engine.storage.replication import Copies, Outbox, RunDelta, unpack
 from moe_viz.spec import RunConfig
 from tests.engine.cluster.fake_ray import FakeRay
 from tests.engine.fake import SlowTrainer
@@ -118,11 +118,11 @@ class Told:
         }
         status = {"runs": about, "active": sum(runs.values()), "max_runs": 4}
 
-        async def beat(*_):
-            return places.Beat(status if runs else {}, [])
+        async def heartbeat(*_):
+            return places.Heartbeat(status if runs else {}, [])
 
-        self.place._ask = beat
-        asyncio.run(self.place.beat())
+        self.place._ask = heartbeat
+        asyncio.run(self.place.heartbeat())
         return self.place.load[0]
 
 
@@ -163,7 +163,7 @@ async def test_nothing_is_kept_of_ids_that_were_asked_for(folder):
         while cluster._turns or cluster._bringing:  # a refusal's traceback holds what was asked a little longer
             await asyncio.sleep(0.01)
             gc.collect()
-        assert not cluster._routes and not cluster._uprooted
+        assert not cluster._routes and not cluster._orphaned
         assert not any(place._here for place in cluster.places.ready)
 
 
@@ -221,7 +221,7 @@ async def test_runs_of_a_lost_machine_go_on_elsewhere(folder):
         for run in runs + group:
             await ask.until(run, 30)
         while min(copied(cluster, run) for run in runs + group) < 30:
-            await asyncio.sleep(0.02)  # the copies are at most a checkpoint and a beat behind
+            await asyncio.sleep(0.02)  # the copies are at most a checkpoint and a heartbeat behind
         reached = {run: (await ask("read", run)).snapshot.step for run in runs + group}
         lost = nodes_of(cluster)[group[0]]
         gone = [run for run, node in nodes_of(cluster).items() if node == lost]
@@ -283,7 +283,7 @@ async def test_silent_machine_is_given_up_and_ended(folder):
         run = await ask("open", CONFIG)
         await ask.until(run, 5)
         place = cluster._routes[run]
-        place.beat = lambda: asyncio.wait_for(asyncio.sleep(60), 0.01)
+        place.heartbeat = lambda: asyncio.wait_for(asyncio.sleep(60), 0.01)
         while place in cluster.places.ready:
             await asyncio.sleep(0.02)
         assert place._handle.death.done()  # it must not train on where nobody listens
@@ -298,7 +298,7 @@ async def test_copy_that_cannot_be_kept_is_told_and_sent_again(folder):
         await ask.until(run, 2)
         keep, said = cluster.store.keep, []
 
-        def full(parcel, is_birth=False):
+        def full(delta, is_birth=False):
             raise OSError(28, "No space left on device")
 
         cluster.store.keep = full
@@ -356,7 +356,7 @@ def test_a_copy_that_was_on_its_way_when_its_run_was_deleted_is_dropped(tmp_path
     now = [0.0]
     monkeypatch.setattr(replication.time, "monotonic", lambda: now[0])
     copies = Copies(tmp_path, 10**9)
-    late = Parcel(run, {"1.safetensors": b"one"}, frozenset(["1.safetensors"]))
+    late = RunDelta(run, {"1.safetensors": b"one"}, frozenset(["1.safetensors"]))
     copies.keep(late)
     assert run in copies
     copies.delete(run)
@@ -391,9 +391,9 @@ def test_copies_follow_what_they_copy(tmp_path):
     (source / run / "1.safetensors").unlink()
     (source / run / "2.safetensors").write_bytes(b"two")
     (source / run / ".3.safetensors.7.part").write_bytes(b"unfinished")
-    parcel = outbox.pack(run)
-    assert parcel.files == {"2.safetensors": b"two"}
-    copies.keep(parcel)
+    delta = outbox.pack(run)
+    assert delta.files == {"2.safetensors": b"two"}
+    copies.keep(delta)
     copies.keep(birth, is_birth=True)  # it was overtaken
     kept = {path.relative_to(copies.root / run).as_posix() for path in (copies.root / run).rglob("*") if path.is_file()}
     assert kept == {"run.json", "2.safetensors", "milestones/0-25"}
@@ -403,11 +403,11 @@ def test_copies_follow_what_they_copy(tmp_path):
 
 @pytest.mark.parametrize("name", ["../out", "/out", "a/../../../out"])
 def test_parcels_stay_in_their_folder(tmp_path, name):
-    parcel = Parcel("r" * 22, {name: b"x"}, frozenset([name]))
+    delta = RunDelta("r" * 22, {name: b"x"}, frozenset([name]))
     with pytest.raises(ValueError, match="leads out"):
-        unpack(tmp_path, parcel)
+        unpack(tmp_path, delta)
     with pytest.raises(ValueError, match="not a run id"):
-        unpack(tmp_path, replace(parcel, run_id="../evil/../../x" * 2))
+        unpack(tmp_path, replace(delta, run_id="../evil/../../x" * 2))
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):

@@ -188,7 +188,7 @@ def test_ids_cannot_be_paths(store):
                 call(bad, *more)
 
 
-def crowd(tmp_path, clock, n=6, max_bytes=250_000):
+def store_with_runs(tmp_path, clock, n=6, max_bytes=250_000):
     """A store whose runs, of 50 kB each, were used in the order of their numbers while the clock said what it said."""
     store = RunStore(tmp_path / "runs", max_bytes=max_bytes)
     names = [f"{RUN}-{i}" for i in range(n)]
@@ -205,7 +205,7 @@ CLOCKS = {"steady": range(6), "back a year": [3e7, 3e7, 3e7, 0, 1, 2], "far ahea
 
 @pytest.mark.parametrize("clock", CLOCKS.values(), ids=CLOCKS)
 def test_eviction_goes_by_use_whatever_the_clock_said(clock, tmp_path):
-    store, names = crowd(tmp_path, clock)
+    store, names = store_with_runs(tmp_path, clock)
     store.prune(keep=set())
     assert sorted(os.listdir(store.root)) == names[2:] and not store.is_over
     again = RunStore(store.root, max_bytes=250_000)
@@ -216,7 +216,7 @@ def test_eviction_goes_by_use_whatever_the_clock_said(clock, tmp_path):
 
 
 def test_pinned_and_hosted_runs_stay(tmp_path):
-    store, names = crowd(tmp_path, range(6), max_bytes=150_000)
+    store, names = store_with_runs(tmp_path, range(6), max_bytes=150_000)
     assert store.pin(names[0], True) and not store.pin(names[1], True), "at most half of the room can be pinned"
     store.prune(keep={names[1]})
     assert sorted(os.listdir(store.root)) == [names[0], names[1]]
@@ -227,7 +227,7 @@ def test_pinned_and_hosted_runs_stay(tmp_path):
 
 
 def test_a_small_disk_makes_the_store_smaller(tmp_path, monkeypatch):
-    store, names = crowd(tmp_path, range(6), max_bytes=10**9)
+    store, names = store_with_runs(tmp_path, range(6), max_bytes=10**9)
     store.prune(keep=set())
     assert len(os.listdir(store.root)) == 6
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 0}))

@@ -127,7 +127,7 @@ def test_a_missing_file_is_refused(tmp_path):
         Trainer.load(tmp_path / "nothing")
 
 
-def poison(trainer: Trainer) -> None:
+def write_nan(trainer: Trainer) -> None:
     with torch.no_grad():
         trainer.model.moe_layers[0].experts.w1[0, 0, 0] = float("nan")
 
@@ -138,7 +138,7 @@ def test_divergence_stops_and_puts_the_last_sound_parameters_back():
     kept_step = trainer._kept.step
     assert kept_step == 100
     sound = {name: tensor.clone() for name, tensor in trainer._kept.tensors.items()}
-    poison(trainer)
+    write_nan(trainer)
     trainer.run(50)
     snapshot = trainer.snapshot()
     assert (trainer.state, snapshot.state) == ("diverged", "diverged")
@@ -161,7 +161,7 @@ def test_divergence_stops_and_puts_the_last_sound_parameters_back():
 def test_a_diverged_run_goes_on_after_a_knob():
     trainer = Trainer(small())
     trainer.run(10)
-    poison(trainer)
+    write_nan(trainer)
     trainer.run(5)
     assert trainer.state == "diverged"
     said = trainer.set(lr=0.001)
@@ -173,7 +173,7 @@ def test_a_diverged_run_goes_on_after_a_knob():
 
 def test_reset_after_divergence():
     trainer = Trainer(small())
-    poison(trainer)
+    write_nan(trainer)
     trainer.run(3)
     assert trainer.state == "diverged"
     trainer.reset()
@@ -184,7 +184,7 @@ def test_reset_after_divergence():
 def test_a_stopped_run_is_saved_as_stopped():
     trainer = Trainer(small())
     trainer.run(5)
-    poison(trainer)
+    write_nan(trainer)
     trainer.run(5)
     again = Trainer.from_bytes(trainer.checkpoint())
     assert (again.state, again.message, again.step_number) == ("diverged", trainer.message, 0)

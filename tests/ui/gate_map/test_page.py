@@ -11,8 +11,8 @@ from moe_viz.ui.gate_map.page import KEY, PlaneRun
 
 POINTS = encode_points([(10, 20, 1), (200, 30, 2)])
 SCRIPT = """
-from moe_viz.ui.gate_map.page import plane_run, rail
-rail(plane_run())
+from moe_viz.ui.gate_map.page import plane_run, draw_sidebar
+draw_sidebar(plane_run())
 """
 
 

@@ -1,4 +1,4 @@
-"""Every router can be chosen in the lab while a run is alive: the page draws it, and the rail shows its options and no others."""
+"""Every router can be chosen in the lab while a run is alive: the page draws it, and the sidebar shows its options and no others."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

@@ -60,13 +60,13 @@ def dropped(story):
 def test_a_dropped_one_is_dropped_in_the_step_that_is_shown(run):
     for _ in range(5):
         run.play(True)
-        page.take_one_apart(dropped)
+        page.dissect_token_where(dropped)
         story = run.view.story
         assert story.dropped[story.token] and not any(route.kept for route in story.routes)
 
 
 def test_the_step_made_is_the_step_that_was_shown(run):
-    page.take_apart(token=3)
+    page.dissect_next_step(token=3)
     shown = run.view.story
     assert not run.playing, "the run waits while its next step is looked at"
     page.make_step()

@@ -84,7 +84,7 @@ def engine(tmp_path, monkeypatch, browser):
 @pytest.fixture(params=KINDS)
 def run(request, engine):
     run = KINDS[request.param]()
-    assert run.poll() is not None and run.first is not None
+    assert run.poll() is not None and run.first_run_id is not None
     run.notices.clear()
     return run
 
@@ -96,11 +96,11 @@ def told(run):
 
 
 def test_a_run_that_is_gone_is_told_once_and_a_new_one_begins(engine, run):
-    before, engine.trouble = run.first, UnknownRun("There is no such run.")
-    assert run.poll() is None and run.first is None and run.latest is None
+    before, engine.trouble = run.first_run_id, UnknownRun("There is no such run.")
+    assert run.poll() is None and run.first_run_id is None and run.latest is None
     assert told(run) == [str(watched.GONE)]
     engine.trouble = None
-    assert run.poll() is not None and run.first not in (None, before) and told(run) == []
+    assert run.poll() is not None and run.first_run_id not in (None, before) and told(run) == []
 
 
 def test_a_lost_training_process_is_the_lost_state_and_its_return_ends_it(engine, run):
@@ -152,10 +152,10 @@ def test_what_is_gone_before_it_was_open_leaves_nothing_to_forget(engine, browse
 
 
 def test_leaving_gives_the_runs_back_and_the_next_look_opens_others(engine, run):
-    before = run.first
+    before = run.first_run_id
     run.leave()
     assert engine.released == [before] and run.latest is None
-    assert run.poll() is not None and run.first != before
+    assert run.poll() is not None and run.first_run_id != before
 
 
 def test_play_step_and_reset_reach_the_engine(engine, run):
@@ -165,7 +165,7 @@ def test_play_step_and_reset_reach_the_engine(engine, run):
     update = newest(run.poll())
     assert update.snapshot.step == step + 1 and not run.playing and not update.playing
     run.reset()
-    assert newest(run.poll()).epoch == update.epoch + 1 and run.beginning == (run.first, update.epoch + 1)
+    assert newest(run.poll()).epoch == update.epoch + 1 and run.beginning == (run.first_run_id, update.epoch + 1)
 
 
 def newest(look):
@@ -204,7 +204,7 @@ def test_a_branch_that_is_gone_is_not_begun_anew(engine):
     engine.trouble = UnknownRun("There is no such run.")
     assert run.poll() is None and run.ended
     engine.trouble = None
-    assert run.poll() is None and run.first is None
+    assert run.poll() is None and run.first_run_id is None
 
 
 def test_what_a_page_keeps_beside_a_run_goes_with_it_and_with_its_beginning(monkeypatch):

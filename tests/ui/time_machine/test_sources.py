@@ -12,7 +12,7 @@ from moe_viz.training import Trainer
 from moe_viz.ui.session import watched
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.time_machine import compare, sources
-from moe_viz.ui.time_machine.sources import Machine, recorded_source, start_branch
+from moe_viz.ui.time_machine.sources import TimeMachine, recorded_source, start_branch
 from moe_viz.ui.twins.runs import Twins
 
 SMALL = RunConfig(task="clusters", n_layers=1, d_model=16, d_hidden=16, batch_tokens=64, balance_coef=0.1)
@@ -39,7 +39,7 @@ def engine(tmp_path, monkeypatch):
 
 
 def test_the_machine_follows_each_move_once_and_the_run_at_the_end():
-    machine = Machine()
+    machine = TimeMachine()
     machine.move((40, 1.0), newest=100)
     assert machine.at == 40
     machine.at = 60  # moved from elsewhere: the old move must not come back
@@ -60,7 +60,7 @@ def test_the_recording_has_moments_but_no_checkpoints():
 
 def test_a_branch_is_made_and_a_refusal_is_kept_for_the_page(engine):
     run = SessionRun(SMALL, run_id=engine.open(SMALL, playing=False))
-    machine = Machine()
+    machine = TimeMachine()
     run.poll()
     start_branch(run, machine, 0, "lr", 0.01)
     assert machine.branch is None and "No checkpoint" in str(machine.problem)
@@ -121,7 +121,7 @@ def test_words_that_change_the_data_are_not_offered():
 
 
 def test_the_newest_moment_is_the_newest_when_it_is_pinned(engine, monkeypatch):
-    run, kept = SessionRun(SMALL, engine.open(SMALL, playing=False)), Machine(at=1)
+    run, kept = SessionRun(SMALL, engine.open(SMALL, playing=False)), TimeMachine(at=1)
     for module in (sources, compare):
         monkeypatch.setattr(module, "current", lambda: run)
     monkeypatch.setattr(compare, "machine", lambda: kept)

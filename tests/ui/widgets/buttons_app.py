@@ -4,14 +4,14 @@ import time
 
 import streamlit as st
 
-from moe_viz.ui.widgets.buttons import press
+from moe_viz.ui.widgets.buttons import action_button
 
 kept = st.session_state.setdefault("kept", {"pressed": 0})
 
 
 @st.fragment(run_every=0.05)
 def part() -> None:
-    press("Press", lambda: kept.update(pressed=kept["pressed"] + 1), key="press")
+    action_button("Press", lambda: kept.update(pressed=kept["pressed"] + 1), key="press")
     st.text(f"tick {time.monotonic()}")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.protocol import EngineError
-from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, Crowd, drawing
+from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, TickingPages, drawing
 from tests.test_house import ROOT
 
 
@@ -26,61 +26,61 @@ def clock():
 
 @pytest.mark.parametrize("readers", [1, 4, 7, 12, 30, 60, 200])
 def test_a_class_shares_the_updates(clock, readers):
-    crowd = Crowd(30, clock)
+    pages = TickingPages(30, clock)
     for n in range(readers):
-        crowd.tick(str(n), 0.25)
-    interval = crowd.interval(0.25)
+        pages.tick(str(n), 0.25)
+    interval = pages.interval(0.25)
     assert interval in INTERVALS
     assert readers / interval <= 30 + 1e-9
     assert interval == 0.25 or readers / INTERVALS[INTERVALS.index(interval) - 1] > 30, "no slower than it must be"
 
 
 def test_one_reader_has_four_a_second_and_thirty_have_one(clock):
-    crowd = Crowd(30, clock)
-    crowd.tick("one", 0.25)
-    assert crowd.interval(0.25) == 0.25
+    pages = TickingPages(30, clock)
+    pages.tick("one", 0.25)
+    assert pages.interval(0.25) == 0.25
     for n in range(29):
-        crowd.tick(str(n), 0.25)
-    assert crowd.interval(0.25) == 1.0 and crowd.interval(2.0) == 2.0
+        pages.tick(str(n), 0.25)
+    assert pages.interval(0.25) == 1.0 and pages.interval(2.0) == 2.0
 
 
 def test_seventy_paused_pages_do_not_slow_thirty_that_train(clock):
-    crowd = Crowd(30, clock)
+    pages = TickingPages(30, clock)
     for n in range(100):
-        crowd.tick(str(n), 0.25 if n < 30 else 2.0)
-    assert crowd.interval(0.25) == 1.0
-    assert 70 / crowd.interval(2.0) <= 30 * CALM_SHARE + 2 and crowd.interval(2.0) > CALM_S
+        pages.tick(str(n), 0.25 if n < 30 else 2.0)
+    assert pages.interval(0.25) == 1.0
+    assert 70 / pages.interval(2.0) <= 30 * CALM_SHARE + 2 and pages.interval(2.0) > CALM_S
 
 
 def test_closed_pages_are_forgotten(clock):
-    crowd = Crowd(30, clock)
+    pages = TickingPages(30, clock)
     for n in range(60):
-        crowd.tick(str(n), 0.25)
+        pages.tick(str(n), 0.25)
     clock.now += GONE_S + 1
-    crowd.tick("one", 0.25)
-    assert crowd.count(True) == 1 and crowd.interval(0.25) == 0.25
+    pages.tick("one", 0.25)
+    assert pages.count(True) == 1 and pages.interval(0.25) == 0.25
 
 
 @pytest.mark.parametrize("readers", [8, 12, 30])
 def test_pages_opened_at_once_tick_one_after_another(clock, readers):
-    crowd = Crowd(30, clock)
+    pages = TickingPages(30, clock)
     for n in range(readers):
-        crowd.tick(str(n), 0.25)
-    interval = crowd.interval(0.25)
-    places = sorted((clock.now + crowd.aside(str(n), interval)) / interval % 1 for n in range(readers))
+        pages.tick(str(n), 0.25)
+    interval = pages.interval(0.25)
+    places = sorted((clock.now + pages.offset(str(n), interval)) / interval % 1 for n in range(readers))
     gaps = [after - before for before, after in zip(places, [*places[1:], places[0] + 1])]
     assert max(gaps) < 2.7 / readers + TOLERANCE and sum(gap < 0.3 / readers for gap in gaps) <= readers * TOLERANCE * 2
 
 
 def test_a_page_in_its_place_is_left_alone(clock):
-    crowd = Crowd(30, clock)
-    crowd.tick("one", 0.25)
-    clock.now += crowd.aside("one", 1.0) or 0
-    assert crowd.aside("one", 1.0) == 0
+    pages = TickingPages(30, clock)
+    pages.tick("one", 0.25)
+    clock.now += pages.offset("one", 1.0) or 0
+    assert pages.offset("one", 1.0) == 0
     clock.now += 7.03
-    assert crowd.aside("one", 1.0) == 0
+    assert pages.offset("one", 1.0) == 0
     clock.now += 0.5
-    assert abs(crowd.aside("one", 1.0)) == pytest.approx(0.47, abs=0.01)
+    assert abs(pages.offset("one", 1.0)) == pytest.approx(0.47, abs=0.01)
 
 
 class SlowEngine(LocalEngine):

@@ -8,11 +8,11 @@ def page():
 
     from moe_viz.spec import RunConfig
     from moe_viz.ui.session.run import SessionRun
-    from moe_viz.ui.widgets.sidebar import rail
+    from moe_viz.ui.widgets.sidebar import draw_sidebar
 
     if "run" not in st.session_state:
         st.session_state["run"] = SessionRun(RunConfig(task="clusters", router="topk"))
-    rail(st.session_state["run"])
+    draw_sidebar(st.session_state["run"])
 
 
 def test_play_step_gate_and_k_act_from_above_the_picture():
