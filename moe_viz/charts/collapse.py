@@ -124,19 +124,21 @@ def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
     }  # fmt: skip
     title = translate(N_("What the balancing loss sees (f, P) and pushes (arrows)"))
     return VegaChart(
-        _framed([_contours(n_experts), arrows, heads, dots, numbers], heading(title, PROBE, translate)), data
+        _framed(
+            [_contours(n_experts, p["scale"]["domain"][1]), arrows, heads, dots, numbers],
+            heading(title, PROBE, translate),
+        ),
+        data,
     )
 
 
-def _contours(n_experts: int) -> dict[str, Any]:
-    """Curves on which an expert's part E*f*P of the loss is 1/E (even), and 4, 16, ... times that."""
-    f = np.linspace(0.01, 1, 100)
+def _contours(n_experts: int, end: float) -> dict[str, Any]:
+    """Curves on which an expert's part E*f*P of the loss is 1/E (even), and 4, 16, ... times that. They end where the axes do, at `end`."""
     values = [
-        {"f": round(float(x), 4), "P": round(float(part / (n_experts * x)), 4), "part": f"{part:.3g}"}
+        {"f": round(float(x), 4), "P": round(min(float(part / (n_experts * x)), end), 4), "part": f"{part:.3g}"}
         for part in 4.0 ** np.arange(0, 6) / n_experts
-        if part <= n_experts
-        for x in f
-        if part / (n_experts * x) <= 1
+        if part <= n_experts * end**2
+        for x in np.geomspace(part / (n_experts * end), end, 60)
     ]
     return {
         "data": {"values": values},

@@ -27,6 +27,7 @@ from moe_viz.charts.palette import (
     expert_colors,
     expert_style,
 )
+from moe_viz.charts.style import SMALL
 from moe_viz.records import metrics, specialisation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
@@ -71,7 +72,7 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
         )  # fmt: skip
     title = translate(N_("Load, in multiples of the fair share"))
     if beyond:
-        title += "<br><sup>" + translate(N_("{n} clipped to the ends of the scale")).format(n=beyond) + "</sup>"
+        title += below(translate(N_("{n} clipped to the ends of the scale")).format(n=beyond))
     _dress(figure, title, theme, height=150 + 44 * len(grid))
     figure.update_xaxes(title=translate(N_("expert")), showgrid=False, type="category")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
@@ -106,7 +107,7 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
             "text": f"{part:.2g}",
             "showarrow": False,
             "xanchor": "left",
-            "font": {"size": 10, "color": TEXT[theme]},
+            "font": {"size": SMALL, "color": TEXT[theme]},
         }
         if p[-1] > ends / 20:
             figure.add_annotation(x=ends, y=p[-1], **label)
@@ -135,6 +136,9 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
     low, high = np.quantile(null, [0.05, 0.95], axis=0) if len(share.columns) else (np.empty((0, 0)),) * 2
     chance = (trace.expert >= 0).sum() / max(trace.n_tokens, 1) / trace.n_experts
     by = translate(N_("sequences with shuffled labels, 5–95 %") if specialisation.shuffles_sequences(trace) else N_("tokens with shuffled labels, 5–95 %"))  # fmt: skip
+    # as they follow one another in the picture of the batch, which is how a reader knows them
+    where = [list(share.columns).index(name) for name in dict.fromkeys(trace.group)]
+    share, low, high = share.iloc[:, where], low[:, where], high[:, where]
     domains, styles = list(share.columns), [expert_style(i) for i in range(trace.n_experts)]
     across = min(max(len(domains), 1), 4)
     down = -(-max(len(domains), 1) // across)
@@ -152,9 +156,10 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
         )  # fmt: skip
         figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
     value, by_chance = specialisation.domain_information(trace), specialisation.domain_information_null(trace)
-    title = translate(
-        N_("Which experts each domain uses<br><sup>Domain information {value}, by chance {chance}</sup>")
-    ).format(value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan))
+    said = translate(N_("Domain information {value}, by chance {chance}")).format(
+        value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan)
+    )
+    title = translate(N_("Which experts each domain uses")) + below(said)
     _dress(figure, title, theme, height=130 + 150 * down)
     figure.update_yaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(showgrid=False, type="category")
@@ -188,7 +193,7 @@ def matrices(panels: dict[str, np.ndarray], title: str, theme: str = "light", tr
         wide = pd.DataFrame(values, index=pd.Index(rows, name="row"), columns=columns)
         tables.append(wide.reset_index().melt("row", var_name="column", value_name="value").assign(panel=panel))
     if clipped:
-        title += "<br><sup>" + translate(N_("{n} clipped to the ends of the scale")).format(n=clipped) + "</sup>"
+        title += below(translate(N_("{n} clipped to the ends of the scale")).format(n=clipped))
     _dress(figure, title, theme, height=130 + 26 * min(max((len(v) for v in panels.values()), default=1), 20))
     scale = list((DIVERGING if signed else MAGNITUDE)[theme])
     figure.update_layout(
@@ -249,11 +254,16 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
         yanchor="bottom",
         yshift=-below,
         showarrow=False,
-        font={"size": 10},
+        font={"size": SMALL},
     )
     figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 6 + 14 * len(lines))
     figure.update_xaxes(title_standoff=4)
     return PlotlyChart(figure, chart.table)
+
+
+def below(text: str) -> str:
+    """A second, smaller line of a title."""
+    return f'<br><span style="font-size: {SMALL}px">{text}</span>'
 
 
 def _dress(figure: go.Figure, title: str, theme: str, height: int) -> None:

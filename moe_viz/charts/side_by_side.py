@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.charts.palette import SERIES
-from moe_viz.charts.style import PROBE, heading
+from moe_viz.charts.style import OVER_CURVES, PROBE, SMALL, heading
 from moe_viz.charts.time_series import VegaChart, compared
 from moe_viz.records import metrics
 from moe_viz.records.trace import RoutingTrace
@@ -102,9 +102,10 @@ NEAR, APART = 0.05, 0.15
 """Spread of curves, in parts of the range that they cover, below which they are called near-equal, and above which no longer."""
 
 
-def spread(histories: Mapping[str, pd.DataFrame], column: str) -> float | None:
+def spread(histories: Mapping[str, pd.DataFrame], column: str, drawn: float | None = None) -> float | None:
     """How far the runs' curves lie apart over the newer half of their common steps, in parts of the range that all of them cover.
 
+    drawn: what the vertical axis covers, where that is fixed: curves may be far apart for their own range and yet lie on one another.
     None where fewer than two runs have two common measured steps.
     """
     frames = [
@@ -119,7 +120,7 @@ def spread(histories: Mapping[str, pd.DataFrame], column: str) -> float | None:
         return None
     values = joined.to_numpy(float)
     newer = values[len(values) // 2 :]
-    covered = values.max() - values.min()
+    covered = values.max() - values.min() if drawn is None else drawn
     return float((newer.max(1) - newer.min(1)).max() / covered) if covered > 0 else 0.0
 
 
@@ -157,7 +158,15 @@ def differences(
     ]
     names = {
         "transform": [*curves["transform"], *newest],
-        "mark": {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "fontSize": 11, "tooltip": None},
+        "mark": {
+            "type": "text",
+            "align": "right",
+            "baseline": "bottom",
+            "dy": -3,
+            "fontSize": SMALL,
+            "style": OVER_CURVES,
+            "tooltip": None,
+        },
         "encoding": {"x": curves["encoding"]["x"], "y": curves["encoding"]["y"], "text": {"field": "series"}},
     }
     spec["layer"].append(names)
@@ -170,5 +179,5 @@ def _frame(layer: dict, title: str, height: int, translate: Translate) -> dict:
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": [layer],
-        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11}},
+        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": SMALL, "titleFontSize": SMALL}},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moe_viz.charts.palette import TEXT
+from moe_viz.charts.palette import PAPER, TEXT
 from moe_viz.records.metrics import WINDOW
 from moe_viz.spec.knobs import N_
 
@@ -19,13 +19,19 @@ OF_ONE_BATCH = ("loss", "task_metric", "bias")
 """Columns of a history that are not means over its window."""
 
 
+OVER_CURVES = "over_curves"
+"""Style of a text mark that stands on curves: `in_theme` puts the page's background around its letters."""
+SMALL = 11
+"""Size of all text of a chart but its title."""
+
+
 def heading(text: str, batch: str = "", translate: Translate = str, offset: int = 4) -> dict[str, Any]:
     """A title at the left; below it, smaller, what the numbers are of: `MEAN`, `MEAN_OF_ROUTES`, `PROBE`, or nothing."""
     found: dict[str, Any] = {"text": text, "anchor": "start", "fontSize": 13, "fontWeight": 500, "offset": offset}
     if batch:
         found |= {
             "subtitle": translate(batch).replace("{n}", str(WINDOW)),
-            "subtitleFontSize": 11,
+            "subtitleFontSize": SMALL,
             "subtitlePadding": 1,
         }
     return found
@@ -43,11 +49,23 @@ def in_theme(spec: dict[str, Any], theme: str) -> dict[str, Any]:
     """The spec with every text outside the marks in a colour that reads on the page's background ("light" or "dark")."""
     ink = TEXT[theme]
     config = dict(spec.get("config", {}))
-    config["axis"] = {**config.get("axis", {}), "labelColor": ink, "titleColor": ink}
-    config["legend"] = {**config.get("legend", {}), "labelColor": ink, "titleColor": ink}
+    small = {"labelFontSize": SMALL, "titleFontSize": SMALL}
+    config["axis"] = {**small, **config.get("axis", {}), "labelColor": ink, "titleColor": ink}
+    config["legend"] = {**small, **config.get("legend", {}), "labelColor": ink, "titleColor": ink}
     config["title"] = {**config.get("title", {}), "color": ink, "subtitleColor": ink}
     config["text"] = {**config.get("text", {}), "color": ink}
-    return {**spec, "config": config}
+    return {**spec, "layer": _with_halos(spec["layer"], theme), "config": config}
+
+
+def _with_halos(layers: list[dict[str, Any]], theme: str) -> list[dict[str, Any]]:
+    """Below every text that stands on curves the same text, wide and in the page's background: no curve runs through a letter."""
+    found = []
+    for layer in layers:
+        if isinstance(layer["mark"], dict) and layer["mark"].get("style") == OVER_CURVES:
+            wide = {"stroke": PAPER[theme], "strokeWidth": 4, "strokeJoin": "round", "color": PAPER[theme]}
+            found.append({**layer, "mark": {**layer["mark"], **wide}})
+        found.append(layer)
+    return found
 
 
 def nothing_can_drop(capacities: Sequence[int | None], drop_rates: Sequence[float]) -> bool:

@@ -26,6 +26,8 @@ MAX_CELLS = 1600
 """Points times experts of a stack: the page computes each of them anew at every drawing, while the picture above waits."""
 STRIP = 90
 """Height of a strip in pixels."""
+LEGEND = 20
+"""Height of one line of legend in pixels."""
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
 """One width for all, so that strips under one another share their time axis to the pixel."""
 
@@ -170,13 +172,15 @@ def curve(
     fair: float | None = None,
     sparse: bool = False,
     batch: str | None = None,
+    room: bool = False,
 ) -> VegaChart:
     """Lines of the given history columns (name -> label, as shown). domain: fixed y range;  form: d3 number format;  fair: a marked value;
-    batch: what stands below the title, by default what the columns are means of.
+    batch: what stands below the title, by default what the columns are means of;  room: of a line of legend, which a chart beside it has.
 
     sparse: some columns are measured at some steps only (held-out loss); their points are joined. Otherwise a blank breaks the line.
     """
-    return _lines(history, columns, title, translate, domain=domain, form=form, fair=fair, sparse=sparse, batch=batch)
+    more = {"domain": domain, "form": form, "fair": fair, "sparse": sparse, "batch": batch, "room": room}
+    return _lines(history, columns, title, translate, **more)
 
 
 def per_expert_over_time(
@@ -203,6 +207,7 @@ def compared(
         title,
         translate,
         limit=None,
+        runs=True,
         **{"batch": batch_of([column]), **more},
     )
 
@@ -290,13 +295,16 @@ def _lines(
     limit: int | None = MAX_POINTS,
     sparse: bool = False,
     batch: str | None = None,
+    runs: bool = False,
+    room: bool = False,
 ) -> VegaChart:
     names = list(columns.values())
     batch = batch_of(list(columns)) if batch is None else batch
-    # series that are not experts stay out of the experts' colours: quiet tones, then dashes
+    # series that are not experts stay out of the experts' colours: quiet tones, then dashes; of runs each has dashes of its own, so that
+    # one that lies on another leaves it to be seen
     colors = [s.color for s in styles] or [SERIES[i % len(SERIES)] for i in range(len(names))]
     dashes = [DASHES[s.pattern] for s in styles] or [
-        list(DASHES.values())[i // len(SERIES) % 8] for i in range(len(names))
+        list(DASHES.values())[(i if runs else i // len(SERIES)) % 8] for i in range(len(names))
     ]
     scale = {"domain": list(domain), "clamp": True} if domain else {"zero": False, "nice": True}
     legend = (
@@ -332,16 +340,16 @@ def _lines(
                 "encoding": {"y": {"field": "fair", "type": "quantitative"}},
             }
         )
-    return VegaChart(_strip(layers, title, translate, batch), _rows(history, columns, limit))
+    return VegaChart(_strip(layers, title, translate, batch, room), _rows(history, columns, limit))
 
 
 def _columns(names: Sequence[str]) -> dict[str, str]:
     """As many legend entries beside one another as fit; the chart knows its width only on the page."""
-    return {"expr": f"max(1, floor(width / {30 + 7 * max(map(len, names), default=1)}))"}
+    return {"expr": f"max(1, floor(width / {26 + 6.3 * max(map(len, names), default=1):g}))"}
 
 
-def _strip(layers: list[dict], title: str, translate: Translate, batch: str = "") -> dict[str, Any]:
-    """A slim strip; its time axis is the first layer's, whatever the others add."""
+def time_axis(translate: Translate) -> dict[str, Any]:
+    """The steps, from left to right, with numbers that say what they are."""
     # the first tick says what the axis is, so that a slim strip needs no line for a title
     first = translate(N_("step {number}")).replace("'", "’").format(number="' + datum.label + '")
     axis = {
@@ -353,12 +361,17 @@ def _strip(layers: list[dict], title: str, translate: Translate, batch: str = ""
         "labelFlush": True,
         "labelOverlap": True,
     }
-    x = {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
+    return {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
+
+
+def _strip(layers: list[dict], title: str, translate: Translate, batch: str = "", room: bool = False) -> dict[str, Any]:
+    """A slim strip; its time axis is the first layer's, whatever the others add."""
+    x = time_axis(translate)
     for layer in layers:
         if "data" not in layer:
             layer["encoding"]["x"] = dict(x)
     return {
-        "title": heading(title, batch, translate),
+        "title": heading(title, batch, translate, offset=4 + LEGEND if room else 4),
         "height": STRIP,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,

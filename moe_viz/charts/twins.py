@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.charts.palette import NEUTRAL, SERIES
-from moe_viz.charts.style import PROBE, heading
-from moe_viz.charts.time_series import VegaChart, thin
+from moe_viz.charts.style import PROBE, SMALL, heading
+from moe_viz.charts.time_series import LEGEND, STRIP, Y_AXIS, VegaChart, thin, time_axis
 from moe_viz.spec.knobs import N_
 
 Translate = Callable[[str], str]
@@ -29,16 +29,16 @@ def gap_over_time(table: pd.DataFrame, title: str, translate: Translate = str) -
         _tip("high", translate(N_("to")), ".4~g"),
         _tip("pairs", translate(N_("pairs")), ",d"),
     ]
-    y = {"type": "quantitative", "scale": {"zero": True}, "axis": {"title": None, "tickCount": 4, "format": ".3~g"}}
+    y = {"type": "quantitative", "scale": {"zero": True}, "axis": {**Y_AXIS, "tickCount": 4, "format": ".3~g"}}
     band = {
         "transform": [{"filter": "isValid(datum.low)"}],
         "mark": {"type": "area", "color": SERIES[1], "opacity": 0.25},
-        "encoding": {"x": _steps(translate), "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        "encoding": {"x": time_axis(translate), "y": {**y, "field": "low"}, "y2": {"field": "high"}},
     }
     line = {
         "transform": [{"filter": "isValid(datum.mean)"}],
         "mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2},
-        "encoding": {"x": _steps(translate), "y": {**y, "field": "mean"}, "tooltip": tips},
+        "encoding": {"x": time_axis(translate), "y": {**y, "field": "mean"}, "tooltip": tips},
     }
     none = {
         "data": {"values": [{"none": 0}]},
@@ -57,32 +57,23 @@ def alike_over_time(steps: Sequence[int], alike: np.ndarray, translate: Translat
     line = {
         "mark": {"type": "line", "color": SERIES[1], "strokeWidth": 2, "point": {"size": 12}},
         "encoding": {
-            "x": _steps(translate),
-            "y": {**y, "axis": {"title": None, "tickCount": 3, "format": "%"}},
+            "x": time_axis(translate),
+            "y": {**y, "axis": {**Y_AXIS, "format": "%"}},
             "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("alike", translate(N_("alike")), ".1%")],
         },
     }
-    return VegaChart(
-        _frame(
-            [line],
-            heading(translate(N_("Tokens that both runs send to the same first expert")), PROBE, translate, offset=6),
-        ),
-        table,
-    )
+    title = translate(N_("Tokens that both runs send to the same first expert"))
+    # as high as the losses beside it, which have a line of legend but nothing below their title
+    return VegaChart(_frame([line], heading(title, PROBE, translate, offset=LEGEND - SMALL), STRIP), table)
 
 
-def _steps(translate: Translate) -> dict[str, Any]:
-    axis = {"title": translate(N_("step")), "format": ",d", "grid": False, "tickMinStep": 1}
-    return {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
-
-
-def _frame(layers: list[dict], title: dict[str, Any]) -> dict[str, Any]:
+def _frame(layers: list[dict], title: dict[str, Any], height: int = HEIGHT) -> dict[str, Any]:
     return {
         "title": title,
-        "height": HEIGHT,
+        "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "layer": layers,
-        "config": {"view": {"stroke": None}},
+        "config": {"view": {"stroke": None}, "axis": {"labelFontSize": SMALL, "titleFontSize": SMALL}},
     }
 
 

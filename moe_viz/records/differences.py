@@ -5,6 +5,7 @@ A number that a router does not define is None. Per-layer numbers are those of o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,9 @@ ROWS = (
 """In reading order: where the run is, what it has learned, how it routes, what it costs."""
 
 
+MOST_DECIMALS = 6
+
+
 def expert_calls(snapshot: Snapshot, layer: int) -> float | None:
     """How many times an expert ran per token of the probe batch: kept routes over tokens, or slots over tokens where tokens are blended."""
     trace = snapshot.traces[layer]
@@ -56,6 +60,25 @@ def values(snapshot: Snapshot, layer: int) -> dict[str, float | int | None]:
             value = snapshot.metrics.get(row.name)
             found[row.name] = value[layer] if isinstance(value, list) else value
     return found
+
+
+def written_gap(
+    row: Row, one: float, two: float, gap: float, low: float, high: float
+) -> tuple[str, str, str, str, str]:
+    """Both values, their gap and its interval, all with as many decimals as the widest of the last three needs to have three digits.
+
+    So the gap is never finer, nor coarser, than what is seen of the two values. low, high: NaN where there is no interval.
+    """
+    share = row.form.endswith("%")
+    scale, unit = (100.0, "%") if share else (1.0, "")
+    least = int(row.form[1]) if row.form.startswith(".") else 0
+    largest = max((abs(value) * scale for value in (gap, low, high) if np.isfinite(value)), default=0.0)
+    decimals = least if not largest else min(max(2 - math.floor(math.log10(largest)), least), MOST_DECIMALS)
+
+    def text(value: float, form: str) -> str:
+        return f"{scale * value:{form}.{decimals}f}{unit}".replace("-", "−") if np.isfinite(value) else "–"
+
+    return (*(text(value, "") for value in (one, two)), *(text(value, "+") for value in (gap, low, high)))
 
 
 def written(row: Row, value: float | int | None, reference: float | int | None = None) -> str:

@@ -6,6 +6,7 @@ Axes: T tokens of the batch, D width, E experts, K routes of this token.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -227,10 +228,14 @@ def is_right(question: Question, given: float) -> bool:
     return abs(given - question.answer) <= 0.01 * abs(question.answer) + 1e-12
 
 
+POWER_OF_TEN = re.compile(r"[·*×]10\^?([-+]?\d+)$")
+FROM_SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−,", "-0123456789-.")
+
+
 def read_number(text: str) -> float | None:
-    """A number as people type it (comma or point), None where it is none."""
+    """A number as people type it (comma or point, 2e-5 or 2·10⁻⁵), None where it is none."""
     try:
-        value = float(text.strip().replace(" ", "").replace("−", "-").replace(",", "."))
+        value = float(POWER_OF_TEN.sub(r"e\1", text.strip().replace(" ", "").translate(FROM_SUPERSCRIPTS)))
     except ValueError:
         return None
     return value if math.isfinite(value) else None

@@ -31,6 +31,8 @@ from moe_viz.training.step import make_optimizer, train_step
 
 LAST_STEPS = "last_steps."
 """How the names of what a checkpoint holds of the last steps begin: metrics over a moving window go on where they were."""
+RATE_MEMORY = 0.8
+"""How much the tokens per second of one look still count at the next: a single step says more of the machine than of the model."""
 KEEP_EVERY = 100
 """Steps between the copies of the run that a divergence falls back to."""
 
@@ -66,7 +68,7 @@ class Run:
         self._window: StepRows | None = None
         self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
         self._task_metric: tuple[Any, float] | None = None
-        self._trained_tokens, self._trained_seconds, self._rate = 0, 0.0, None
+        self._trained_tokens, self._trained_seconds, self._rate = 0.0, 0.0, None
         self.keep()
 
     @property
@@ -233,7 +235,8 @@ class Run:
         traces, extras = probe(self.model, self.task, self.config, self.step_number, self.device)
         if self._trained_seconds > 0:
             self._rate = self._trained_tokens / self._trained_seconds
-            self._trained_tokens, self._trained_seconds = 0, 0.0
+            self._trained_tokens *= RATE_MEMORY
+            self._trained_seconds *= RATE_MEMORY
         metric = self._evaluate(evaluate)
         metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
         metrics["tokens_per_second"] = self._rate

@@ -52,6 +52,11 @@ CHOICES = (
 """The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share as sentences have it: a narrow space that no line ends at before the sign."""
+    return f"{100 * share:.{digits}f}\u202f%"
+
+
 def show(word: str, value: Any) -> str:
     """A value as the reader sees it on its control."""
     if word == "capacity_factor" and value is None:

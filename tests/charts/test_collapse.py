@@ -46,3 +46,13 @@ def test_scatter_points_where_the_loss_pushes():
     moved = chart.data["tip"] - chart.data["probability"]
     assert np.sign(moved.to_numpy()).tolist() == np.sign(table["push"].to_numpy()).tolist()
     assert chart.data["term"].sum() == pytest.approx(table["term"].sum())
+
+
+def test_curves_of_equal_parts_end_at_the_axes_and_are_not_bent_there():
+    for n_experts in (2, 4, 8):
+        spec = push_scatter(make_trace(n_tokens=64, k=1, n_experts=n_experts)).spec
+        end = spec["layer"][1]["encoding"]["y"]["scale"]["domain"][1]
+        curves = pd.DataFrame(spec["layer"][0]["data"]["values"])
+        for part, curve in curves.groupby("part"):
+            assert curve["P"].max() == pytest.approx(end, rel=1e-3) and curve["f"].max() == pytest.approx(end, rel=1e-3)
+            assert (n_experts * curve["f"] * curve["P"]).to_numpy() == pytest.approx(float(part), rel=0.02)

@@ -77,3 +77,16 @@ def test_a_spread_needs_two_runs_with_common_steps():
     assert spread({"A": one["A"]}, "loss") is None and spread(one, "nothing") is None
     assert spread({"A": one["A"], "B": one["B"].assign(loss=np.nan)}, "loss") is None
     assert spread({"A": one["A"].assign(loss=1.0), "B": one["B"].assign(loss=1.0)}, "loss") == 0
+
+
+def test_curves_that_a_fixed_axis_lays_on_one_another_are_near_equal_whatever_their_own_range_is():
+    steps = np.arange(1, 41)
+    flat = {name: pd.DataFrame({"epoch": 0, "step": steps, "h": 0.99 + 0.002 * i}) for i, name in enumerate("AB")}
+    assert spread(flat, "h") > APART and spread(flat, "h", drawn=1.0) < NEAR
+    assert spread(runs(0.5), "loss", drawn=1.0) > APART
+
+
+def test_of_runs_on_one_pair_of_axes_each_has_dashes_of_its_own():
+    spec = overlay(dict(zip("ABCD", [*runs(0).values()] * 2)), "loss", "L").spec
+    dashes = spec["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]
+    assert len({tuple(dash) for dash in dashes}) == 4

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from moe_viz.charts import collapse, palette, plotly_charts, time_series
-from moe_viz.charts.style import DROPLESS, in_theme, nothing_can_drop
+from moe_viz.charts import collapse, palette, plotly_charts, side_by_side, time_series
+from moe_viz.charts.style import DROPLESS, SMALL, in_theme, nothing_can_drop
 from moe_viz.records.collapse import ledger
 from tests.charts.test_time_series import charts_of, history
 from tests.records.traces import seeded_trace
@@ -68,3 +68,24 @@ def test_a_dropless_run_has_a_line_in_place_of_an_empty_panel():
     assert not nothing_can_drop([None, 4], [0.0]), "there are buffers: zero is worth seeing"
     assert not nothing_can_drop([None], [0.0, 0.2]), "there were buffers, and they dropped something"
     assert "Dropless" in DROPLESS
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_of_all_charts_has_one_size_below_the_title(theme):
+    for name, chart in every_chart().items():
+        spec = in_theme(chart.spec, theme)
+        sizes = {
+            spec["config"]["legend"]["labelFontSize"],
+            spec["config"]["axis"]["labelFontSize"],
+            spec["title"].get("subtitleFontSize", SMALL),
+        }
+        assert sizes == {SMALL}, name
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_curve_runs_through_the_name_of_another(theme):
+    runs = {name: history().assign(loss=1.0 + i) for i, name in enumerate(("A", "B", "C"))}
+    plain = side_by_side.differences(runs, "loss", "Loss").spec["layer"]
+    *_curves, halo, names = in_theme(side_by_side.differences(runs, "loss", "Loss").spec, theme)["layer"]
+    assert names == plain[-1] and halo["encoding"] == names["encoding"] and halo["transform"] == names["transform"]
+    assert halo["mark"]["stroke"] == halo["mark"]["color"] == palette.PAPER[theme]

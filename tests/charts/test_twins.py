@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from moe_viz.charts.time_series import time_axis
 from moe_viz.charts.twins import alike_over_time, gap_over_time
 from moe_viz.records import twins
 
@@ -31,3 +32,10 @@ def test_the_spec_does_not_depend_on_the_values():
 def test_agreement_is_drawn_at_its_steps():
     chart = alike_over_time([1, 5], np.array([1.0, 0.25]))
     assert chart.data.to_dict("list") == {"step": [1, 5], "alike": [1.0, 0.25]}
+
+
+def test_steps_are_written_as_on_every_other_chart():
+    axis = time_axis(str)["axis"]
+    gap, alike = gap_over_time(twins.gap(pairs(2), "loss"), "Loss"), alike_over_time([1, 5], np.array([1.0, 0.5]))
+    for chart in (gap, alike):
+        assert all(layer["encoding"]["x"]["axis"] == axis for layer in chart.spec["layer"] if "x" in layer["encoding"])

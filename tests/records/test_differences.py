@@ -1,9 +1,12 @@
 """The table of differences on hand-made moments."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
-from moe_viz.records.differences import ROWS, Row, expert_calls, values, written
+from moe_viz.records.differences import ROWS, Row, expert_calls, values, written, written_gap
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 
@@ -60,3 +63,29 @@ def test_written(name, value, reference, text):
 def test_negative_numbers_have_one_minus_everywhere():
     row = Row("x", "x", ".2f")
     assert written(row, -1.5) == "−1.50" and written(row, -1.5, -1.0) == "−1.50 (−0.50)"
+
+
+NUMBER = re.compile(r"^[+−]?(\d+(?:\.\d+)?)%?$")
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "two", "low", "high"),
+    [
+        ("loss", 5.36185, 5.36136, -0.00103, 0.00004),
+        ("max_load", 0.2058, 0.20576, -0.0002158, 0.0001344),
+        ("dead_experts", 0.0, 0.0, 0.0, 0.0),
+        ("dead_experts", 2.0, 3.5, -1.0, 4.0),
+        ("token_entropy", 2.067, 2.067 - 1.9e-6, -5.2e-6, 1.4e-6),
+        ("loss", 5.0, 4.0, math.nan, math.nan),
+    ],
+)
+def test_two_values_and_their_gap_are_written_so_that_one_follows_from_the_others(name, one, two, low, high):
+    texts = written_gap(BY_NAME[name], one, two, two - one, low, high)
+    assert not any("-" in text or "e" in text for text in texts), "a real minus, and no powers of ten"
+    known = [text for text in texts if text != "–"]
+    decimals = {len(NUMBER.match(text)[1].partition(".")[2]) for text in known}
+    assert len(decimals) == 1 and len(known) == (5 if math.isfinite(low) else 3)
+    first, second, gap = (float(text.strip("%").replace("−", "-")) for text in texts[:3])
+    assert second - first == pytest.approx(gap, abs=2.01 * 10 ** -decimals.pop())
+    assert all(text.endswith("%") for text in known) == (name == "max_load")
+    assert {text[0] for text in known[2:]} <= {"+", "−"}

@@ -163,6 +163,8 @@ function paintRows(ctx, x, view, rows) {
 }
 
 function paintRow(ctx, x, view, e, lit) {
+  // on a dark page a thin tint is hardly lighter than the page itself
+  const least = view.theme.dark ? 0.55 : 0.35, unlit = view.theme.dark ? 0.4 : 0.25;
   const m = view.model, g = x.geometry[e], rgb = view.colour(e), gap = g.w > 4 ? 1 : 0, gapY = g.lines > 1 ? 1 : 0;
   if (m.C !== null) {
     ctx.strokeStyle = view.theme.border;
@@ -179,8 +181,8 @@ function paintRow(ctx, x, view, e, lit) {
   ctx.fillStyle = solid(...rgb);
   for (let i = 0; i < count; i++) {
     const c = box(g, i), r = m.held[e][i], grown = Math.min(1, x.shown[e] - i);
-    const present = lit && (r === undefined || !lit.has(tokenOf(m, r))) ? 0.25 : 1;
-    ctx.globalAlpha = (r === undefined ? 0.6 : 0.35 + 0.65 * Math.min(1, m.weight[r] || 0)) * present * grown;
+    const present = lit && (r === undefined || !lit.has(tokenOf(m, r))) ? unlit : 1;
+    ctx.globalAlpha = (r === undefined ? 0.6 : least + (1 - least) * Math.min(1, m.weight[r] || 0)) * present * grown;
     ctx.fillRect(c.x, c.y, Math.max(1, c.w - gap), Math.max(1, c.h - gapY));
   }
   ctx.globalAlpha = 1;

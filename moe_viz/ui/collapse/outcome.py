@@ -6,6 +6,7 @@ from moe_viz.lessons.scenes import Watch
 from moe_viz.ui.collapse.run import Entry
 from moe_viz.ui.i18n import _
 from moe_viz.ui.widgets.verdicts import SIGNS
+from moe_viz.ui.words import percent
 
 
 def outcome(entry: Entry) -> str:
@@ -22,12 +23,14 @@ def in_short(entry: Entry) -> str:
 def _now(watch: Watch) -> str:
     if watch.dead is None or watch.young:
         return ""
-    text = _("Now {dead} of {n} experts are dead, the busiest takes {load:.0%} of the routes")
+    if watch.dead == 1:
+        text = _("Now 1 of {n} experts is dead, the busiest takes {load} of the routes")
+    else:
+        text = _("Now {dead} of {n} experts are dead, the busiest takes {load} of the routes")
     if watch.dropped:
-        text = _(
-            "Now {dead} of {n} experts are dead, the busiest is asked by {load:.0%} of the routes, {dropped:.0%} is dropped"
-        )
-    text = text.format(dead=watch.dead, n=watch.n_experts, load=watch.max_load, dropped=watch.dropped or 0) + "."
+        text += _(", and {dropped} of the routes are dropped")
+    load, dropped = percent(watch.max_load), percent(watch.dropped or 0)
+    text = text.format(dead=watch.dead, n=watch.n_experts, load=load, dropped=dropped) + "."
     return text if watch.layers == 1 else f"{text} " + _("(The layer that is worst off.)")
 
 

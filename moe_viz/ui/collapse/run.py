@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import ClassVar
 
+import pandas as pd
 import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
@@ -57,16 +58,17 @@ class SceneRun(SessionRun):
         """The newest picture, and every row since the last look, by which the newest act is measured."""
         if self.recalled:
             self._recall(engine)
-        since = engine.read(self.run_id, self._seen)
-        if len(since.history):
-            self._seen = (int(since.history["epoch"].iloc[-1]), int(since.history["step"].iloc[-1]))
         newest = engine.read(self.run_id)
+        since = engine.read(self.run_id, self._seen)
+        rows = _until(since.history, newest)
+        if len(rows):
+            self._seen = (int(rows["epoch"].iloc[-1]), int(rows["step"].iloc[-1]))
         if self.opening is not None:
             self._note(self.opening, newest.epoch, newest.snapshot.step)
             self.opening = None
         if self.log:
-            self.log[-1].watch.feed(since.history)
-        return replace(newest, notices=[*since.notices, *newest.notices])
+            self.log[-1].watch.feed(rows)
+        return replace(newest, notices=[*newest.notices, *since.notices])
 
     def forget(self) -> None:
         """A run that takes this one's place begins the story anew."""
@@ -135,6 +137,12 @@ class SceneRun(SessionRun):
             before is not None and before.dead is not None and not is_rescued(before.dead, before.max_load, n_experts)
         )
         self.log.append(Entry(Watch(act, epoch, 0 if act.restart else step, n_experts), needed))
+
+
+def _until(rows: pd.DataFrame, shown: Update) -> pd.DataFrame:
+    """Of these rows those that are no newer than the picture: what is said of it must not run ahead of it."""
+    epochs, now = rows["epoch"], shown.snapshot.step
+    return rows[(epochs < shown.epoch) | ((epochs == shown.epoch) & (rows["step"] <= now))]
 
 
 def scene_run() -> SceneRun:

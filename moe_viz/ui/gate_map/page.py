@@ -29,7 +29,7 @@ from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
-from moe_viz.ui.words import in_words
+from moe_viz.ui.words import in_words, percent
 
 STATE, KEY = "plane_run", "gate_map"
 FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
@@ -154,7 +154,7 @@ def _head(run: PlaneRun, shown: Update) -> None:
         sentence(told[run.layer], n_layers)
     with st.container(key="accuracy_now"):
         st.caption(
-            _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else f"{accuracy:.1%}")
+            _("accuracy on held-out points: {share}").format(share="–" if accuracy is None else percent(accuracy, 1))
         )
     run.layer = layer_picker("plane_layer", run.layer, n_layers, layer_names(told, run.layer))
 
@@ -204,9 +204,9 @@ def _two_sources(found: GateMap, shown: Update) -> None:
 def _summary(found: GateMap, table: pd.DataFrame) -> str:
     owners = table[table["share"] > 0].sort_values("share", ascending=False)
     parts = [
-        _("no expert {share}").format(share=f"{row.share:.0%}")
+        _("no expert {share}").format(share=percent(row.share))
         if pd.isna(row.expert)
-        else _("expert {n} {share}").format(n=row.expert + 1, share=f"{row.share:.0%}")
+        else _("expert {n} {share}").format(n=row.expert + 1, share=percent(row.share))
         for row in owners.itertuples()
     ]
     return _("Map of the plane at step {step}: {parts}.").format(step=found.step, parts=", ".join(parts))

@@ -172,8 +172,10 @@ def _overlays(found: Comparison) -> None:
     look = _look()
 
     def overlay(column: str, title: str, **more: Any) -> charts.VegaChart:
-        if len(histories) > 1 and _as_differences(look, histories, column):
-            return side_by_side.differences(histories, column, title, _, scale=more.get("scale", 1.0))
+        ends, scale = more.get("domain"), more.get("scale", 1.0)
+        if len(histories) > 1 and _as_differences(look, histories, column, ends and (ends[1] - ends[0]) / scale):
+            short = title.partition(":")[0]  # what is added to it has to fit on a phone, too
+            return side_by_side.differences(histories, column, short, _, scale=scale)
         return side_by_side.overlay(histories, column, title, _, **more)
 
     pictures = {
@@ -235,12 +237,15 @@ def _look() -> str:
     return picked or "auto"
 
 
-def _as_differences(look: str, histories: dict[str, pd.DataFrame], column: str) -> bool:
-    """Whether these curves are drawn as differences. What is near-equal stays so until it is clearly apart: no chart jumps to and fro."""
+def _as_differences(look: str, histories: dict[str, pd.DataFrame], column: str, drawn: float | None) -> bool:
+    """Whether these curves are drawn as differences. What is near-equal stays so until it is clearly apart: no chart jumps to and fro.
+
+    drawn: what a fixed vertical axis covers, in units of the column.
+    """
     if look != "auto":
         return look == "differences"
     near = st.session_state.setdefault("near_equal", set())
-    apart, one = side_by_side.spread(histories, column), (tuple(histories), column)
+    apart, one = side_by_side.spread(histories, column, drawn), (tuple(histories), column)
     if apart is None or apart >= side_by_side.APART:
         near.discard(one)
     elif apart < side_by_side.NEAR:

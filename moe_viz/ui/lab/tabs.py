@@ -95,7 +95,12 @@ def _balance(run: SessionRun, shown: Update, layer: int) -> None:
     left, right = st.columns(2)
     with left:
         chart = charts.curve(
-            shown.history, {f"balance_loss.{layer}": _("balancing loss")}, _("Balancing loss (1 = even)"), _, fair=1.0
+            shown.history,
+            {f"balance_loss.{layer}": _("balancing loss")},
+            _("Balancing loss (1 = even)"),
+            _,
+            fair=1.0,
+            room=True,
         )
         draw_chart(chart, "balance_loss", _("Balancing loss over the steps; 1 is perfectly even."))
     with right:

@@ -40,14 +40,19 @@ POLICIES = {
 }
 
 
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def n(value: float, digits: int = 4) -> str:
-    """A number to calculate with: four digits that count, a real minus."""
-    return f"{value:.{digits}g}".replace("-", "−")
+    """A number to calculate with: four digits that count, a real minus, powers of ten as they are written by hand."""
+    text, _e, power = f"{value:.{digits}g}".partition("e")
+    return text.replace("-", "−") + (f"·10{str(int(power)).translate(SUPERSCRIPTS)}" if power else "")
 
 
 def b(value: float, digits: int = 4) -> str:
-    """The same inside a calculation: a negative number in brackets."""
-    return f"({n(value, digits)})" if value < 0 else n(value, digits)
+    """The same inside a calculation: a negative number, and one with a power of ten, in brackets."""
+    text = n(value, digits)
+    return f"({text})" if value < 0 or "·" in text else text
 
 
 def hidden() -> bool:

@@ -146,12 +146,13 @@ def _runs(runs: dict[str, dict[str, Any]]) -> None:
             _("State"): [_(RUN_STATES[state_of(run)]) for run in ordered],
             _("Step"): [run["step"] for run in ordered],
             _("Steps per second"): [run["steps_per_second"] for run in ordered],
-            _("CPU ms per step"): [run["ms_per_step"] for run in ordered],
+            _("CPU ms per step"): [number(run["ms_per_step"]) for run in ordered],
             _("Unread for, s"): [run["unread_s"] for run in ordered],
         }
     )
     decimal = st.column_config.NumberColumn(format="%.1f")
     columns = dict.fromkeys(frame.columns[-3:], decimal)
+    columns[frame.columns[-2]] = st.column_config.TextColumn(alignment="right")  # a dash where nothing was measured
     st.dataframe(frame, hide_index=True, column_config=columns, key="runs")
 
 

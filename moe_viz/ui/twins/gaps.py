@@ -10,10 +10,11 @@ from moe_viz.charts import time_series as charts
 from moe_viz.charts.time_series import VegaChart
 from moe_viz.charts.twins import alike_over_time, gap_over_time
 from moe_viz.records import twins as maths
-from moe_viz.records.differences import ROWS
+from moe_viz.records.differences import ROWS, written_gap
+from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.twins.runs import Twins
-from moe_viz.ui.widgets.charts import draw_chart
+from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
 from moe_viz.ui.words import show
 
 WINDOW = 25
@@ -53,7 +54,12 @@ def losses(found: Twins) -> list[VegaChart]:
 def gaps(found: Twins) -> list[VegaChart]:
     """Second minus first, within pairs, for one metric over the steps and for all of them now. Returns the charts drawn."""
     rows = [row for row in ROWS if row.name not in NO_GAP]
-    titles = {(row.name if row.name in PER_RUN else f"{row.name}.{found.layer}"): _(row.title) for row in rows}
+    metric = TASK_OPTIONS[found.base.task.name].metric
+    of_column = {(row.name if row.name in PER_RUN else f"{row.name}.{found.layer}"): row for row in rows}
+    titles = {
+        column: _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title)
+        for column, row in of_column.items()
+    }
     table = maths.gap_table(found.pairs, list(titles), WINDOW)
     if table.empty:
         st.info(_("No metric has been measured in both twins yet: train a few steps."))
@@ -82,10 +88,15 @@ def gaps(found: Twins) -> list[VegaChart]:
             _("no difference") if low == high == 0 else says[maths.verdict(low, high)]
             for low, high in zip(table["low"], table["high"])
         ]
-        shown = table.assign(column=table["column"].map(titles), verdict=verdicts)
         numbers = {
             "one": _("first"), "two": _("second"), "gap": _("gap"), "low": _("from"), "high": _("to"),
         }  # fmt: skip
+        written = [
+            written_gap(of_column[line.column], *(getattr(line, name) for name in numbers))
+            for line in table.itertuples()
+        ]
+        texts = dict(zip(numbers, zip(*written, strict=True), strict=True))
+        shown = table.assign(column=table["column"].map(titles), verdict=verdicts, **texts)
         st.dataframe(
             shown,
             hide_index=True,
@@ -95,7 +106,7 @@ def gaps(found: Twins) -> list[VegaChart]:
                 # said above the table already, unless a pair lacks the metric
                 "pairs": None if (table["pairs"] == found.n_pairs).all() else _("pairs"),
                 "verdict": _("95 % interval says"),
-                **{name: st.column_config.NumberColumn(title, format="%.4g") for name, title in numbers.items()},
+                **{name: st.column_config.TextColumn(title, alignment="right") for name, title in numbers.items()},
             },
         )
     quantile = maths.T_95.get(found.n_pairs, math.nan)

@@ -12,7 +12,9 @@ from moe_viz.charts.style import in_theme, nothing_can_drop
 from moe_viz.charts.time_series import VegaChart, without_time_axis
 from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
+from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.session.run import SessionRun
 
 METRIC_NAMES = {
@@ -50,7 +52,13 @@ def for_charts(run: SessionRun, shown: Update) -> Update:
 
 def dropless(moments: Sequence[Snapshot], histories: Sequence[pd.DataFrame], layers: Sequence[int]) -> bool:
     """Whether panels of dropped routes of these runs would be empty; one line of words (`DROPLESS`) stands there instead."""
-    capacities = [moment.traces[layer].capacity for moment in moments for layer in layers]
+    filled = [issubclass(ROUTER_OPTIONS[moment.config["router"]], TokenChoice) for moment in moments]
+    # where experts choose, or slots are blends, buffers are as full as they are: nobody is turned away
+    capacities = [
+        moment.traces[layer].capacity if full else None
+        for moment, full in zip(moments, filled, strict=True)
+        for layer in layers
+    ]
     names = [f"drop_rate.{layer}" for layer in layers]
     rates = [rate for rows in histories for name in names if name in rows for rate in rows[name].to_numpy()]
     return nothing_can_drop(capacities, rates)

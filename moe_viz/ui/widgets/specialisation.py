@@ -26,7 +26,7 @@ from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.study import Study, study
 from moe_viz.ui.widgets.download import download_buttons, stamp, toolbar
 from moe_viz.ui.widgets.tables import lazy
-from moe_viz.ui.words import in_words
+from moe_viz.ui.words import in_words, percent
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
 IDENTITY = {
@@ -257,8 +257,8 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
                 what=_(IDENTITY[seen.learned.config["task"]])
                 if seen.learned.config["task"] in IDENTITY
                 else _("token id"),
-                share=f"{guess.by_token:.0%}",
-                busiest=f"{guess.by_load:.0%}",
+                share=percent(guess.by_token),
+                busiest=percent(guess.by_load),
             )
         )
     return " ".join(parts)

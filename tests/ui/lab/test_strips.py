@@ -9,6 +9,7 @@ from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import TASK_OPTIONS, RunConfig
 from moe_viz.ui.lab import tabs
+from moe_viz.ui.widgets.charts import dropless
 from tests.records.traces import trace_of
 
 
@@ -43,3 +44,11 @@ def test_a_dropless_run_has_words_in_place_of_the_panel(monkeypatch):
     for capacity, dropped in ((3, 0.0), (None, 0.1)):
         stack, line = drawn(monkeypatch, "domains", capacity, dropped)
         assert "dropped" in stack and not line
+
+
+def test_a_gate_that_turns_nobody_away_has_no_panel_of_drops():
+    rows = pd.DataFrame({"epoch": 0, "step": [1, 2], "drop_rate.0": 0.0})
+    bounded = trace_of(np.zeros((4, 1), int), 8, capacity=4)
+    for router, empty in (("expert_choice", True), ("soft", True), ("switch", False)):
+        moment = Snapshot(2, RunConfig(task="clusters", router=router).flat(), {}, [bounded])
+        assert dropless([moment], [rows], [0]) == empty, router

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from moe_viz.records.step_story import questions
+from moe_viz.records.step_story import questions, read_number
 from moe_viz.spec import ROUTER_OPTIONS, RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.one_step import panels
@@ -87,3 +87,12 @@ def test_every_weighted_term_has_a_name_for_readers():
         trainer = Trainer(config)
         found = trainer.dissect(0, 0)
         assert set(found.aux) | set(found.dlogits_aux) <= set(panels.AUX), name
+
+
+def test_numbers_are_written_as_by_hand_and_read_back(monkeypatch):
+    for value, text in ((-3.575e-5, "−3.575·10⁻⁵"), (0.1539, "0.1539"), (2e12, "2·10¹²"), (-0.25, "−0.25"), (0.0, "0")):
+        assert panels.n(value) == text and read_number(text) == pytest.approx(value)
+    assert panels.b(3e-7) == "(3·10⁻⁷)" and panels.b(-0.5) == "(−0.5)" and panels.b(0.5) == "0.5"
+    for router in GATES.values():
+        shown = written(monkeypatch, story_of(router), **{panels.HIDE: False})
+        assert not re.search(r"\de[-−+]?\d", shown)

@@ -220,3 +220,18 @@ def test_what_a_page_keeps_beside_a_run_goes_with_it_and_with_its_beginning(monk
     again = page_state.of_run("pins", ("a", 1), lambda old: Pins())
     assert again is not first and Pins.left == 1, "after a reset"
     assert page_state.of_run("pins", ("b", 1), lambda old: Pins()) is not again and Pins.left == 2, "of another run"
+
+
+def test_what_is_said_of_an_act_is_of_the_step_that_is_shown(engine, monkeypatch):
+    """The run goes on between two questions."""
+    run, host, read = KINDS["collapse"](), engine.host, engine.host.read
+
+    def and_a_step(run_id, seen=None):
+        found = read(run_id, seen)
+        host._find(run_id).trainer.step()
+        return found
+
+    monkeypatch.setattr(host, "read", and_a_step)
+    for _ in range(4):
+        step, watch = run.poll().snapshot.step, run.log[-1].watch
+        assert watch.start + watch.steps == step

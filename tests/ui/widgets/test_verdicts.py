@@ -26,9 +26,14 @@ def shown(template, n_layers, **values):
     [(2, "**Layer 2, last 10 steps.** "), (1, "**Last 10 steps.** ")],
 )
 def test_a_share_says_of_which_steps_it_is_the_mean(n_layers, begins):
-    assert begins + "The busiest takes 19 %" in shown("The busiest takes {share}", n_layers, share=0.19)
+    assert begins + "The busiest takes 19\u202f%" in shown("The busiest takes {share}", n_layers, share=0.19)
 
 
 def test_a_sentence_without_a_share_says_its_layer_only():
     assert "**Layer 2.** Training begins" in shown("Training begins", 2)
     assert shown("Training begins", 1).endswith(" Training begins")
+
+
+def test_no_line_ends_inside_a_number():
+    said = shown("Step {step}: {times} its share, {share}, Top-k, 2 of 3", 1, share=0.19, times=2.14, step=1204)
+    assert "Step 1\u202f204: 2.1\u202f× its share, 19\u202f%, Top-k, 2 of 3" in said
