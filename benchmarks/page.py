@@ -49,7 +49,7 @@ COUNT_REMOUNTS = """() => {
 def first_paint(page: Page, address: str) -> float:
     """Seconds from opening the page to the first routing on it (recorded or live)."""
     start = time.monotonic()
-    page.goto(address)
+    page.goto(address, wait_until="commit")
     page.locator(".tok, .mv canvas").first.wait_for(timeout=60_000)
     return time.monotonic() - start
 

@@ -17,5 +17,8 @@ export default async function (component) {
     root.dataset.answered = now;
     setStateValue("script", held.has(version) ? version : "");
   }
-  return held.has(version) ? (await held.get(version)).default({ ...component, data }) : undefined;
+  if (!held.has(version)) return undefined;
+  const stop = (await held.get(version)).default({ ...component, data });
+  dispatchEvent(new CustomEvent("moe_viz_drawn", { detail: root }));
+  return stop;
 }

@@ -25,10 +25,9 @@ _MODULES = SHARED + _OWN
 
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.
-_VERSION, _SOURCE = view_script("routing", _MODULES)
-_mount = st.components.v2.component(
-    "moe_viz_routing", js=loader(), html='<div class="mv notranslate" translate="no" style="min-height: 29rem"></div>'
-)
+VERSION, SOURCE = view_script("routing", _MODULES)
+HTML = '<div class="mv notranslate" translate="no" style="min-height: 29rem"></div>'
+_mount = st.components.v2.component("moe_viz_routing", js=loader(), html=HTML)
 
 
 def routing_view(
@@ -36,6 +35,34 @@ def routing_view(
     *,
     layer: int,
     key: str,
+    selected: Mapping[str, Any] | None = None,
+    **look: Any,
+) -> Any:
+    """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
+
+    selected: {"kind": "token" | "expert", "index": int}, given here to pin from outside, returned when pinned in the view.
+    look: see `picture`.
+    Raises ValueError where there is no such layer.
+    """
+    data = picture(traces, layer=layer, **look) | {"selected": None if selected is None else dict(selected)}
+    held = st.session_state.get(key) or {}
+    data["script"] = {"version": VERSION, "source": None if held.get("script") == VERSION else SOURCE}
+    if "images" in data:
+        _only_once(data["images"], held.get("pictures"))
+    return _mount(
+        key=key,
+        data=as_bytes(data),
+        default={"selected": data["selected"], "script": "", "pictures": ""},
+        on_selected_change=_ignore,
+        on_script_change=_ignore,
+        on_pictures_change=_ignore,
+    )
+
+
+def picture(
+    traces: Sequence[RoutingTrace],
+    *,
+    layer: int,
     recorded: bool = False,
     images: np.ndarray | None = None,
     points: np.ndarray | None = None,
@@ -43,16 +70,14 @@ def routing_view(
     height: int = 480,
     labels: Mapping[str, str] | None = None,
     group_name: Callable[[str], str] = str,
-    selected: Mapping[str, Any] | None = None,
     motion: bool = True,
     theatre: bool = False,
     lit: Sequence[int] | None = None,
     peers: Sequence[RoutingTrace] = (),
     title: str = "",
-) -> Any:
-    """Draw how `traces[layer]` routed its batch; the result's `selected` is what the reader pinned, or None.
+) -> dict[str, Any]:
+    """What the view's script draws of `traces[layer]`, JSON-ready, with nothing pinned.
 
-    selected: {"kind": "token" | "expert", "index": int}, given here to pin from outside, returned when pinned in the view.
     images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
     labels: translated `LABELS`; missing ones stay English.  group_name: how a group is called on screen.
     motion: False stops tweening whatever the browser prefers.
@@ -65,7 +90,7 @@ def routing_view(
     if not 0 <= layer < len(traces):
         raise ValueError(f"layer {layer} is not one of the {len(traces)} layers of the trace (0 to {len(traces) - 1})")
     data = pack(traces[layer], images=images, points=points, dead=dead)
-    data |= {
+    return data | {
         "groups": [group_name(name) for name in data["groups"]],
         "look": {"colours": COLORS, "patterns": PATTERNS},
         "labels": {**LABELS, **(labels or {})},
@@ -73,23 +98,11 @@ def routing_view(
         "height": height,
         "motion": motion,
         "theatre": theatre,
-        "selected": None if selected is None else dict(selected),
+        "selected": None,
         "title": title,
         "peak": max((_peak(trace) for trace in peers), default=0.0),
         "lit": None if lit is None else [int(token) for token in lit],
     }
-    held = st.session_state.get(key) or {}
-    data["script"] = {"version": _VERSION, "source": None if held.get("script") == _VERSION else _SOURCE}
-    if "images" in data:
-        _only_once(data["images"], held.get("pictures"))
-    return _mount(
-        key=key,
-        data=as_bytes(data),
-        default={"selected": data["selected"], "script": "", "pictures": ""},
-        on_selected_change=_ignore,
-        on_script_change=_ignore,
-        on_pictures_change=_ignore,
-    )
 
 
 def _peak(trace: RoutingTrace) -> float:

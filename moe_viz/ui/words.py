@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moe_viz.engine.protocol import EngineError
@@ -70,3 +71,20 @@ def show(word: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
+
+
+def about(config: Mapping[str, Any], translate: Callable[[str], str]) -> str:
+    """Which gate made a picture: read from its snapshot, not from the controls."""
+    options = ROUTER_OPTIONS[config["router"]]
+    parts = [translate(options.facts.title)]
+    if "k" in config:
+        parts.append(f"k = {config['k']}")
+    parts.append(translate(N_("{n} experts")).format(n=config["n_experts"]))
+    if config["task"] == "domains" and not options.facts.causal:
+        parts.append(translate(N_("looks at future tokens: not usable for writing text")))
+    return " · ".join(parts)
+
+
+def loss_now(loss: float | None, translate: Callable[[str], str]) -> str:
+    """The loss of a snapshot; a missing one is a dash, never 0."""
+    return translate(N_("loss {loss}")).format(loss="–" if loss is None else f"{loss:.3f}")

@@ -7,11 +7,11 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab import tabs
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.recorded import recorded
+from moe_viz.ui.session.recorded import HEIGHT, SENTENCE, recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
@@ -19,7 +19,7 @@ from moe_viz.ui.widgets.header import head, layer_picker
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
-from moe_viz.ui.words import in_words
+from moe_viz.ui.words import about, in_words, loss_now
 
 SECONDS = 0.25
 """Between two updates of a playing run."""
@@ -81,13 +81,13 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
         if is_own:
             sentence(told[run.layer], n_layers)
         else:
-            st.markdown(_("This is a recorded run, while your own model starts."))
+            st.markdown(_(SENTENCE))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
         run.layer = layer_picker("layer", run.layer, n_layers, layer_names(told, run.layer))
         with st.container(key="shown_k", width="content"):
-            st.caption(_about(moment.config))
+            st.caption(about(moment.config, _))
         with st.container(key="loss_now", width="content"):
-            st.caption(_("loss {loss}").format(loss=_number(moment.metrics.get("loss"))))
+            st.caption(loss_now(moment.metrics.get("loss"), _))
         with st.container(key="pace", width="content"):
             if is_live:
                 rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
@@ -95,34 +95,17 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     return run.layer
 
 
-def _about(config: dict) -> str:
-    """Which gate made the picture: read from the snapshot, not from the controls."""
-    options = ROUTER_OPTIONS[config["router"]]
-    parts = [_(options.facts.title)]
-    if "k" in config:
-        parts.append(f"k = {config['k']}")
-    parts.append(_("{n} experts").format(n=config["n_experts"]))
-    if config["task"] == "domains" and not options.facts.causal:
-        parts.append(_("looks at future tokens: not usable for writing text"))
-    return " · ".join(parts)
-
-
-def _number(value: float | None, form: str = "{:.3f}") -> str:
-    """A number with a narrow space between thousands; a missing one is a dash, never 0."""
-    return "–" if value is None else form.format(value).replace(",", "\u202f")
-
-
 def _hero(run: SessionRun, shown: Update, layer: int, is_live: bool) -> None:
-    moment = shown.snapshot
+    moment, is_own = shown.snapshot, is_live or run.latest is not None
     routing_view(
         moment.traces,
         layer=layer,
         key="routing",
-        recorded=not (is_live or run.latest),
+        recorded=not is_own,
         images=moment.extras.get("images"),
         points=moment.extras.get("points"),
         labels=translated(_, residual=TASK_OPTIONS[moment.config["task"]].residual),
         group_name=_,
-        theatre=not shown.playing,
-        height=400,
+        theatre=is_own and not shown.playing,
+        height=HEIGHT,
     )

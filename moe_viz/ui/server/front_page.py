@@ -6,15 +6,19 @@ address first (`/gates/_stcore/health`): two answers 404 and one more round trip
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from functools import cache
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from moe_viz import paths
-from moe_viz.ui.server import streamlit_patches
+from moe_viz.settings import settings
+from moe_viz.ui.i18n import LANGUAGES
+from moe_viz.ui.server import first_picture, streamlit_patches
 
 ICON = paths.ASSETS / "icon.svg"
 """Of the browser's tab: ours, because Streamlit's named icons are asked from a service outside for this place."""
@@ -52,6 +56,16 @@ def html(prefix: str = "") -> str:
     return found
 
 
+@cache
+def lab_html(prefix: str, language: str) -> str:
+    """The lab's page: it has the recorded picture at once. Where a passphrase is asked first, nothing stands before that."""
+    page = html(prefix)
+    if settings().passphrase:
+        return page
+    head, body, rest = page.partition("<body>")
+    return f"{head}{body}\n{first_picture.html(language)}{rest}"
+
+
 def routes(prefix: str = "") -> list[Route]:
     """That page at the address of each of ours."""
     content = html(prefix)
@@ -59,5 +73,11 @@ def routes(prefix: str = "") -> list[Route]:
     async def page(_request: Request) -> HTMLResponse:
         return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
 
-    places = [f"{prefix}/", *([prefix] if prefix else []), *(f"{prefix}/{name}" for name in pages())]
-    return [Route(place, page) for place in places]
+    async def lab(request: Request) -> HTMLResponse:
+        language = request.query_params.get("lang", "en")
+        found = await asyncio.to_thread(lab_html, prefix, language if language in LANGUAGES else "en")
+        return HTMLResponse(found, headers={"Cache-Control": "no-cache"})
+
+    places = [f"{prefix}/", *([prefix] if prefix else []), f"{prefix}/lab"]
+    others = [f"{prefix}/{name}" for name in pages() if name != "lab"]
+    return [*(Route(place, lab) for place in places), *(Route(place, page) for place in others)]

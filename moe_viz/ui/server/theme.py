@@ -21,6 +21,14 @@ CSS = """
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
+.st-key-pace { overflow: hidden; }
+.st-key-pace p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+@media (min-width: 641px) {
+  .st-key-about { flex-wrap: nowrap; }
+  .st-key-about > :not(:has(> .st-key-pace)) { flex: none; }
+  .st-key-about > :has(> .st-key-pace) { flex: 1 1 0; min-width: 0; }
+}
+@media (max-width: 1100px) { .st-key-head .st-key-story { min-height: 4.83rem; } }
 @media (max-width: 768px) {
   .stMainBlockContainer { padding-top: 4.6rem; }
   .st-key-within_reach .stSelectbox { flex: 1 1 9rem; }
@@ -31,6 +39,7 @@ CSS = """
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-notices { min-height: 2.6rem; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
+  .st-key-about > :has(> .st-key-pace) { display: none; }
 }
 .st-key-buttons button { padding-inline: 0.42rem; }
 .stMainBlockContainer { padding-inline: clamp(1rem, 3vw, 3.5rem); }

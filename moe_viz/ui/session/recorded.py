@@ -10,8 +10,13 @@ from moe_viz import paths
 from moe_viz.engine.protocol import Update
 from moe_viz.records import recording
 from moe_viz.spec import RunConfig
+from moe_viz.spec.knobs import N_
 
 FOLDER = paths.ASSETS / "traces" / "lab"
+SENTENCE = N_("This is a recorded run, while your own model starts.")
+"""What the lab's page says instead of telling about a run of the reader's own."""
+HEIGHT = 400
+"""Pixels of the lab's picture, side by side."""
 
 
 @st.cache_resource(show_spinner=False)

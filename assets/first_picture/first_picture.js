@@ -1,0 +1,31 @@
+// Draws the recorded picture while the page's own code is still loading, with the very view that will draw it there, and goes when that has.
+{
+  const host = document.getElementById("first_picture"), text = document.getElementById("first_picture_data").textContent;
+  const { version, source, data } = JSON.parse(text);
+  const saved = Object.keys(localStorage).find((key) => key.startsWith("stActiveTheme")), name = saved ? localStorage.getItem(saved) : "";
+  const dark = /dark/i.test(name) || (!/light/i.test(name) && matchMedia("(prefers-color-scheme: dark)").matches);
+  host.dataset.theme = dark ? "dark" : "light";
+  const view = import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  (globalThis.moeVizScripts ??= new Map()).set(version, view);  // the page need not load it again, see loader.js
+
+  const root = host.attachShadow({ mode: "open" });
+  root.append(host.querySelector("template").content);
+  let gone = false, still = 0;
+  const go = () => {
+    if (gone) return;
+    gone = true;
+    clearInterval(watch);
+    removeEventListener("moe_viz_drawn", drawn);
+    host.remove();
+  };
+  const drawn = ({ detail }) => detail.querySelector(".tok") && go();
+  // A page that draws something else (it asks for a passphrase, say) has come to rest without that picture.
+  const watch = setInterval(() => {
+    const at_rest = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning";
+    still = at_rest ? still + 1 : 0;
+    if (still > 20) go();
+  }, 100);
+  addEventListener("moe_viz_drawn", drawn);
+  addEventListener("popstate", go, { once: true });
+  view.then((module) => gone || module.default({ parentElement: root, data, setStateValue() {} }));
+}

@@ -1,0 +1,40 @@
+"""The recorded picture that the lab's HTML brings with it: there before the frontend's code, replaced in place by the page's own."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import browser_page
+
+pytestmark = pytest.mark.browser
+
+NARROW = {"width": 390, "height": 844}
+BOXES = """(names) => names.map((name) => { const r = moeVizFound(name).getBoundingClientRect(); return [r.left, r.top, r.width].map(Math.round); })"""
+FIND = """window.moeVizFound = (name) => name.startsWith("first ")
+  ? document.getElementById("first_picture").shadowRoot.querySelector(name.slice(6)) : document.querySelector(name);"""
+
+
+@pytest.mark.parametrize("size, scheme, query", [(None, "light", ""), (NARROW, "dark", "?lang=ru")])
+def test_it_is_there_before_the_frontend_and_stands_where_the_page_draws_it(address, size, scheme, query):
+    with browser_page(viewport=size, scheme=scheme) as page:
+        page.add_init_script(FIND)
+        held = []
+        page.route("**/static/js/index.*.js", lambda route: held.append(route))
+        page.goto(f"{address}/{query}", wait_until="commit")
+        first = page.locator("#first_picture")
+        expect(first.locator(".tok")).to_have_count(256)
+        expect(first.locator(".badge")).to_have_text("запись" if query else "recorded")
+        assert page.locator('[data-testid="stApp"]').count() == 0, "nothing of the frontend has run"
+        before = page.evaluate(BOXES, ["first .head", "first .about", "first .mv"])
+
+        for route in held:
+            route.continue_()
+        expect(first).to_have_count(0, timeout=60_000)
+        expect(page.locator(".st-key-routing .tok").first).to_be_visible()
+        assert page.evaluate(BOXES, [".st-key-head", ".st-key-about", ".st-key-routing"]) == before
+
+
+def test_other_pages_do_not_have_it(address):
+    with browser_page() as page:
+        page.goto(f"{address}/gates", wait_until="commit")
+        page.locator('[data-testid="stApp"]').wait_for(timeout=60_000)
+        assert page.locator("#first_picture").count() == 0
