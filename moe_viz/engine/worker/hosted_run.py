@@ -264,8 +264,8 @@ def _outcome(replay: Any) -> Sentence:
             N_("The script was played to its end, step {step}: the same run, bit for bit."), step=replay.run.step_number
         )
     epoch, step = replay.parted
-    if replay.grounds:
-        there, here = next(iter(replay.grounds.values()))[::-1]
+    if replay.provenance_differences:
+        there, here = next(iter(replay.provenance_differences.values()))[::-1]
         return Sentence(_OTHER_PROVENANCE, step=step, there=there, here=here)
     return Sentence(_NOT_THE_SAME, step=step, epoch=epoch)
 
