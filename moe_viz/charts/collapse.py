@@ -22,7 +22,7 @@ from moe_viz.spec.knobs import N_
 Translate = Callable[[str], str]
 HEIGHT = 230
 NEAR = 0.4
-"""The scatter shows loads and probabilities up to this, or up to 1 where one is larger."""
+"""Bars and scatter show shares up to this, or up to 1 where one is larger: two fixed windows, so that moments can be compared."""
 CONFIG = {"view": {"stroke": None}, "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400}}
 ARROW = 1.5
 """Length of a push arrow in the scatter, in units of P per unit of push: chosen so that a collapsed layer's arrows are seen."""
@@ -36,6 +36,7 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
         "row_gradient": translate(N_("router row’s gradient")),
     }
     n_experts = len(table)
+    end = NEAR if table[list(names)].max().max() <= NEAR else 1
     data = table.assign(expert=table["expert"] + 1).rename(columns=names)
     series = list(names.values())
     x = {"field": "expert", "type": "ordinal", "axis": {"title": translate(N_("expert")), "labelAngle": 0}}
@@ -47,7 +48,7 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
         "encoding": {
             "x": x,
             "xOffset": {"field": "of", "type": "nominal", "sort": series},
-            "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"title": None, "format": "%", "tickCount": 5}},
+            "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, end]}, "axis": {"title": None, "format": "%", "tickCount": 5}},
             "color": {"field": "of", "type": "nominal", "scale": {"domain": series, "range": colors}, "legend": legend},
             "tooltip": [{"field": "expert", "title": translate(N_("Expert"))}, {"field": "of", "title": " "}, {"field": "share", "title": translate(N_("share")), "type": "quantitative", "format": ".1%"}],
         },

@@ -26,7 +26,7 @@ MAX_CELLS = 1600
 """Points times experts of a stack: the page computes each of them anew at every drawing, while the picture above waits."""
 STRIP = 90
 """Height of a strip in pixels."""
-LEGEND = 20
+LEGEND = 33
 """Height of one line of legend in pixels."""
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
 """One width for all, so that strips under one another share their time axis to the pixel."""

@@ -64,7 +64,7 @@ def alike_over_time(steps: Sequence[int], alike: np.ndarray, translate: Translat
     }
     title = translate(N_("Tokens that both runs send to the same first expert"))
     # as high as the losses beside it, which have a line of legend but nothing below their title
-    return VegaChart(_frame([line], heading(title, PROBE, translate, offset=LEGEND - SMALL), STRIP), table)
+    return VegaChart(_frame([line], heading(title, PROBE, translate, offset=LEGEND - SMALL - 2), STRIP), table)
 
 
 def _frame(layers: list[dict], title: dict[str, Any], height: int = HEIGHT) -> dict[str, Any]:

@@ -76,7 +76,11 @@ def written_gap(
     decimals = least if not largest else min(max(2 - math.floor(math.log10(largest)), least), MOST_DECIMALS)
 
     def text(value: float, form: str) -> str:
-        return f"{scale * value:{form}.{decimals}f}{unit}".replace("-", "−") if np.isfinite(value) else "–"
+        return (
+            f"{scale * value:{form if value else ''}.{decimals}f}{unit}".replace("-", "−")
+            if np.isfinite(value)
+            else "–"
+        )
 
     return (*(text(value, "") for value in (one, two)), *(text(value, "+") for value in (gap, low, high)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.charts.collapse import ledger_bars, push_scatter, with_marks
+from moe_viz.charts.collapse import NEAR, ledger_bars, push_scatter, with_marks
 from moe_viz.charts.time_series import dropped_over_time
 from moe_viz.records.collapse import balance_push, ledger
 from tests.components.traces import make_trace
@@ -56,3 +56,13 @@ def test_curves_of_equal_parts_end_at_the_axes_and_are_not_bent_there():
         for part, curve in curves.groupby("part"):
             assert curve["P"].max() == pytest.approx(end, rel=1e-3) and curve["f"].max() == pytest.approx(end, rel=1e-3)
             assert (n_experts * curve["f"] * curve["P"]).to_numpy() == pytest.approx(float(part), rel=0.02)
+
+
+def test_bars_fill_their_window_and_moments_share_one_of_two():
+    def top(largest):
+        measured = {"load": [[largest, 1 - largest]], "grad_share": [[0.2, 0.2]], "router_grad_share": [[0.2, 0.2]]}
+        return ledger_bars(ledger(measured, 0)).spec["layer"][0]["encoding"]["y"]["scale"]["domain"][1]
+
+    assert top(0.9) == 1
+    eight = {name: [[0.125] * 8] for name in ("load", "grad_share", "router_grad_share")}
+    assert ledger_bars(ledger(eight, 0)).spec["layer"][0]["encoding"]["y"]["scale"]["domain"][1] == NEAR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -39,6 +39,9 @@ SECONDS, SECONDS_PAUSED = 0.25, 2.0
 RESOLUTIONS = ((8, 64), (16, 48), (64, 32))
 """(up to so many experts, places along each side): all their probabilities travel to the page with every update."""
 
+TRIES = 3
+"""Looks at a run that trains until picture and map are of one step."""
+
 
 def draw() -> None:
     """Gate map: the plane in the colours of the experts that own it, while borders move; paint other data with the mouse."""
@@ -58,12 +61,17 @@ class PlaneRun(SessionRun):
     sent: Any = None
 
     def read(self, engine: Engine) -> Update:
-        """The newest picture, with the map of that moment (or, while it trains, of a step soon after)."""
-        update = super().read(engine)
-        config = update.snapshot.config
-        resolution = next(places for most, places in RESOLUTIONS if config["n_experts"] <= most)
-        self.map = engine.gate_map(self.run_id, min(self.layer, config["n_layers"] - 1), resolution)
-        return update
+        """The newest picture, with the map of that moment (or, where training is too fast for two questions about one step, of one soon after)."""
+        told = []
+        for _again in range(TRIES):
+            update = super().read(engine)
+            told += update.notices
+            config = update.snapshot.config
+            resolution = next(places for most, places in RESOLUTIONS if config["n_experts"] <= most)
+            self.map = engine.gate_map(self.run_id, min(self.layer, config["n_layers"] - 1), resolution)
+            if self.map.step == update.snapshot.step:
+                break
+        return replace(update, notices=told)
 
     def forget(self) -> None:
         super().forget()

@@ -207,8 +207,10 @@ def _overlays(found: Comparison) -> None:
             _("Share of the routes that the busiest expert of each run is asked for."),
         ),
     }
+    line = ""
     if dropless([update.snapshot for update in found.latest], list(histories.values()), [layer]):
-        st.caption(_(DROPLESS))
+        bounded = any(update.snapshot.traces[layer].capacity is not None for update in found.latest)
+        line = _("None of these gates drops a route.") if bounded else _(DROPLESS)
     else:
         dropped = overlay(f"drop_rate.{layer}", _("Dropped routes"), **share)
         pictures["drops"] = (dropped, _("Share of routes dropped in each run."))
@@ -216,6 +218,8 @@ def _overlays(found: Comparison) -> None:
     for number, (key, (chart, alt)) in enumerate(pictures.items()):
         with columns[number % 2]:
             draw_chart(chart, f"overlay_{key}", alt)
+    if line:
+        st.caption(line)
 
 
 def _look() -> str:

@@ -13,6 +13,8 @@ CSS = """
 .stMain, .stSidebar { font-variant-numeric: tabular-nums; }
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
 .st-key-head .st-key-story { min-height: 3.22rem; justify-content: center; }
+.st-key-still_head, .st-key-chosen, .st-key-specialise_controls { margin-top: 0.4rem; }
+.st-key-still_head { margin-bottom: 0.7rem; }
 .st-key-notices { min-height: 1.3rem; margin-block: -0.9rem -0.8rem; }
 .st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; }
 .stTopNavLink:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
@@ -37,6 +39,7 @@ CSS = """
 @media (max-width: 640px) {
   .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
+  .st-key-head { align-items: flex-start; }
   .st-key-notices { min-height: 2.6rem; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
   .st-key-about > :has(> .st-key-pace) { display: none; }

@@ -118,9 +118,12 @@ def domains(seen: Study, layer: int) -> None:
     shown = []
     for side in columns(seen):
         trace = labelled(seen, side, layer, shuffled)
+        numbers = _numbers(
+            seen, side, layer, shuffled
+        )  # before anything is drawn: they take a while, and below stand those of the look before
         chart = draw_chart(seen, side, f"domains.{layer}.{shuffled}", lambda trace=trace: plotly_charts.domain_bars(trace, theme(), _),
                      _("Part of each domain's tokens that choose each expert, with the chance line and the range of shuffled labels."))  # fmt: skip
-        shown.append((side, chart, _numbers(seen, side, layer, shuffled)))
+        shown.append((side, chart, numbers))
     said = {side.which: numbers for side, _chart, numbers in shown}
     with st.container(key="verdict"):
         st.markdown(_sentence(seen, said, layer, shuffled))

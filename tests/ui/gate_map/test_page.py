@@ -1,9 +1,14 @@
 """The Gate map page's run without a browser: its link, what painting does to it, and what is refused."""
 
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from moe_viz.engine.protocol import Update
+from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import encode_points
 from moe_viz.ui.gate_map import page as gate_map
@@ -68,3 +73,33 @@ def test_a_link_opens_this_page_with_its_knobs():
     found = at.session_state[gate_map.STATE]
     assert (found.config.task.shape, found.config.task.points, found.config.n_experts) == ("waves", POINTS, 3)
     assert [problem.word for problem in found.problems] == ["balance_coef"]
+
+
+def test_map_and_picture_are_of_one_step_though_the_run_goes_on_between_two_questions(monkeypatch):
+    class Engine:
+        """Steps go on for so many questions."""
+
+        def __init__(self, lively):
+            self.step, self.lively, self.asked = 1, lively, 0
+
+        def _go_on(self):
+            self.asked += 1
+            self.step += self.asked <= self.lively
+            return self.step
+
+        def read(self, _run_id, _seen=None):
+            moment = Snapshot(self._go_on(), RunConfig(task="plane").flat(), {}, [])
+            return Update(moment, pd.DataFrame(), True, 0, [f"look {self.asked}"])
+
+        def gate_map(self, _run_id, _layer, _resolution):
+            return SimpleNamespace(step=self._go_on())
+
+    run = PlaneRun(RunConfig(task="plane"), run_id="r")
+    for lively in (0, 2, 3, 4):
+        engine = Engine(lively)
+        update = run.read(engine)
+        assert update.snapshot.step == run.map.step
+        assert len(update.notices) == engine.asked / 2, "what was said on the way is not lost"
+    fast = Engine(100)
+    run.read(fast)
+    assert fast.asked == 2 * gate_map.TRIES, "and no page asks for ever"
