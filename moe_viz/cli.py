@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_parser() -> Parser:
     parser = Parser(
-        prog="python -m moe_viz",
+        prog="moe-viz" if Path(sys.argv[0]).stem == "moe-viz" else "python -m moe_viz",
         description="A live laboratory for Mixture-of-Experts routing, in a browser or without one.",
     )
     parser.add_argument("--version", action="version", version=f"moe_viz {__version__}")

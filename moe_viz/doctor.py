@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from moe_viz import paths
 from moe_viz.engine.health import accelerators, machine
 from moe_viz.settings import BadSettings, Settings, load, unknown_variables
 
-ROOT = Path(__file__).parents[1]
 WORKER_BYTES, RUN_BYTES, WEB_BYTES = 400_000_000, 8_000_000, 250_000_000
 """Measured with `python -m benchmarks.memory`: a worker without runs, each default run more, and the web process of a small class."""
 LEAST_DISK = 200_000_000
@@ -80,7 +80,7 @@ def python() -> Iterator[Finding]:
     yield Finding("ok", "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def packages(pins: Path = ROOT / "requirements.txt") -> Iterator[Finding]:
+def packages(pins: Path = paths.ROOT / "requirements.txt") -> Iterator[Finding]:
     """Whether every direct dependency is installed as pinned. A build tag (+cpu) is no difference."""
     if not pins.is_file():
         yield Finding(
@@ -98,7 +98,7 @@ def packages(pins: Path = ROOT / "requirements.txt") -> Iterator[Finding]:
             continue
         if have.partition("+")[0] != version:
             other.append(f"{name} {have} instead of {version}")
-    todo = f"{sys.executable} -m pip install -r {pins.name}"
+    todo = f"{sys.executable} -m pip install -r {pins}"
     if missing:
         yield Finding("fail", "packages", f"not installed: {', '.join(missing)}", todo)
     if other:
@@ -176,7 +176,7 @@ def folder(chosen: Settings) -> Iterator[Finding]:
 
 def memory(chosen: Settings) -> Iterator[Finding]:
     """Whether the processes fit when the server is full. The estimate is for default models; larger ones take more."""
-    free = machine(ROOT)["memory_free"]
+    free = machine(paths.PACKAGE)["memory_free"]
     full = WEB_BYTES + WORKER_BYTES + chosen.max_runs * RUN_BYTES + chosen.history_bytes
     said = (
         f"{free / 1e9:.1f} GB free; web server, worker and {chosen.max_runs} runs need up to about {full / 1e9:.1f} GB"

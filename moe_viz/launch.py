@@ -19,7 +19,13 @@ from moe_viz import logs, paths, settings
 SCRIPT = paths.ROOT / "app.py"
 TRIED = "1.67"
 """The version of Streamlit whose private parts we use (`moe_viz/ui/server/streamlit_patches.py`)."""
-SOURCES = ("app.py", "pages", "moe_viz", "assets/components", "assets/locale")
+SOURCES = (
+    paths.ROOT / "app.py",
+    paths.ROOT / "pages",
+    paths.PACKAGE,
+    paths.ASSETS / "components",
+    paths.ASSETS / "locale",
+)
 """What `make dev` watches. Never the whole folder: with `.venv` in it, as Streamlit's own watcher does, a page costs ten times as much."""
 LOOK_S = 0.5
 
@@ -140,10 +146,9 @@ def serve_and_reload(arguments: Sequence[str] = ()) -> int:
             lab.wait()
 
 
-def sources(root: Path = paths.ROOT) -> Iterator[tuple[str, int]]:
-    """Each source file below `SOURCES` and when it was last written, in ns."""
-    for name in SOURCES:
-        place = root / name
+def sources(places: Sequence[Path] = SOURCES) -> Iterator[tuple[str, int]]:
+    """Each source file below these places and when it was last written, in ns."""
+    for place in places:
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if "__pycache__" not in path.parts and path.is_file():
                 yield str(path), path.stat().st_mtime_ns

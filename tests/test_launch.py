@@ -200,7 +200,8 @@ def test_only_sources_are_watched(tmp_path):
     for name in ("app.py", "pages/lab.py", "moe_viz/ui/x.py", "moe_viz/__pycache__/x.pyc", ".venv/lib/y.py", "runs/z"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert {Path(path).name for path, _when in launch.sources(tmp_path)} == {"app.py", "lab.py", "x.py"}
+    places = [tmp_path / place.relative_to(ROOT) for place in launch.SOURCES]
+    assert {Path(path).name for path, _when in launch.sources(places)} == {"app.py", "lab.py", "x.py"}
     everything = [Path(path).relative_to(ROOT).parts[0] for path, _when in launch.sources()]
     assert set(everything) == {"app.py", "pages", "moe_viz", "assets"} and len(everything) < 1000
 
@@ -265,7 +266,7 @@ def test_make_dev_starts_the_lab_anew_when_a_source_changes(tmp_path):
     (lab / "__main__.py").write_text("import sys, time\nprint('up', *sys.argv[1:], flush=True)\ntime.sleep(60)\n")
     code = (
         "from pathlib import Path; from moe_viz import launch; own = launch.sources;"
-        f"launch.sources = lambda: own(Path({str(tmp_path)!r})); launch.LOOK_S = .05;"
+        f"launch.sources = lambda: own([Path({str(tmp_path)!r})]); launch.LOOK_S = .05;"
         f"import os; os.chdir({str(tmp_path)!r}); launch.serve_and_reload(['--server.port=1'])"
     )
     env = os.environ | {"PYTHONPATH": str(ROOT)}

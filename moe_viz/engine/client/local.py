@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from moe_viz import logs
+from moe_viz import logs, paths
 from moe_viz.engine.calls import R, Request, request
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost, called
@@ -33,7 +33,6 @@ from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 20.0
 STARTING_S = 90.0
 """A cold disk can take a minute to import torch."""
@@ -238,9 +237,9 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
 
 def _spawn(settings: WorkerSettings) -> subprocess.Popen[bytes]:
     threads = str(settings.threads)
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = [str(paths.CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(paths)}
+    env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(path)}
     module = "moe_viz.engine.worker.main" if settings.engine == "local" else "moe_viz.engine.cluster.main"
     with _log_of(settings) as errors:
         process = subprocess.Popen(
