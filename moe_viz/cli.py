@@ -35,21 +35,21 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     parser = make_parser()
-    asked, rest = parser.parse_known_args((sys.argv[1:] if arguments is None else list(arguments)) or ["serve"])
-    if asked.name == "serve":
-        asked.flags = rest  # Streamlit's own, which it reads and refuses itself
+    args, rest = parser.parse_known_args((sys.argv[1:] if arguments is None else list(arguments)) or ["serve"])
+    if args.name == "serve":
+        args.flags = rest  # Streamlit's own, which it reads and refuses itself
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return asked.command(asked)
+        return args.command(args)
     except ValueError as error:
-        print(f"{parser.prog} {asked.name}: {plain(error)}", file=sys.stderr)
+        print(f"{parser.prog} {args.name}: {plain(error)}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{parser.prog} {asked.name}: {error}", file=sys.stderr)
+        print(f"{parser.prog} {args.name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{parser.prog} {asked.name}: stopped", file=sys.stderr)
+        print(f"{parser.prog} {args.name}: stopped", file=sys.stderr)
         return 130
 
 
@@ -108,63 +108,63 @@ def make_parser() -> Parser:
 
     command = commands.add_parser("health", help="ask a running lab how it is", allow_abbrev=False)
     command.add_argument("--url", default=ADDRESS, help=f"its health endpoint ({ADDRESS})")
-    command.set_defaults(command=lambda asked: health.report(asked.url))
+    command.set_defaults(command=lambda args: health.report(args.url))
     return parser
 
 
 # -- commands --------------------------------------------------------------------------------------------------------------
 
 
-def serve(asked: argparse.Namespace) -> int:
+def serve(args: argparse.Namespace) -> int:
     """Serve the lab until it is stopped."""
     from moe_viz import launch
 
-    return (launch.serve_and_reload if asked.reload else launch.serve)(asked.flags)
+    return (launch.serve_and_reload if args.reload else launch.serve)(args.flags)
 
 
-def train(asked: argparse.Namespace) -> int:
+def train(args: argparse.Namespace) -> int:
     """Train and record; Ctrl-C ends the run after the present step and keeps what was reached."""
     config = config_of(
-        {word.removeprefix("knob_"): read(text) for word, text in vars(asked).items() if word.startswith("knob_")}
+        {word.removeprefix("knob_"): read(text) for word, text in vars(args).items() if word.startswith("knob_")}
     )
-    if asked.out.exists() and not asked.out.is_dir():
-        raise ValueError(f"--out {asked.out} is a file; it must be a folder")
+    if args.out.exists() and not args.out.is_dir():
+        raise ValueError(f"--out {args.out} is a file; it must be a folder")
 
     from moe_viz.records import recording
     from moe_viz.training import Trainer
     from moe_viz.training.files.recording import record
 
     trainer = Trainer(config)
-    found = record(trainer, asked.steps, stop=_stop_on_interrupt(), progress=_bar(asked.steps, asked.quiet))
-    recording.save(asked.out, found)
-    for stale in asked.out.glob("trace-*.parquet"):
-        if stale.stem.removeprefix("trace-") not in {str(trace.layer) for trace in found.snapshot.traces}:
+    recorded = record(trainer, args.steps, stop=_stop_on_interrupt(), progress=_bar(args.steps, args.quiet))
+    recording.save(args.out, recorded)
+    for stale in args.out.glob("trace-*.parquet"):
+        if stale.stem.removeprefix("trace-") not in {str(trace.layer) for trace in recorded.snapshot.traces}:
             stale.unlink()  # an earlier run in this folder had more layers
-    trainer.save(asked.out / "model.safetensors", history=False)
+    trainer.save(args.out / "model.safetensors", history=False)
     if trainer.state == "diverged":
         print(trainer.message, file=sys.stderr)
         return 1
-    metric = found.snapshot.metrics["task_metric"]
-    said = "" if metric is None else f", {config.task.metric} {metric:.4g}"
-    print(f"{found.snapshot.step} steps on {trainer.device}{said}; written to {asked.out}")
+    metric = recorded.snapshot.metrics["task_metric"]
+    metric_text = "" if metric is None else f", {config.task.metric} {metric:.4g}"
+    print(f"{recorded.snapshot.step} steps on {trainer.device}{metric_text}; written to {args.out}")
     return 0
 
 
-def verify(asked: argparse.Namespace) -> int:
+def verify(args: argparse.Namespace) -> int:
     """Play a run again and compare it with what its file says."""
-    if not asked.run.exists():
-        raise ValueError(f"{asked.run} is missing: a recorded run needs it, a folder, an exported file or a script")
+    if not args.run.exists():
+        raise ValueError(f"{args.run} is missing: a recorded run needs it, a folder, an exported file or a script")
 
     from moe_viz.training.verify import verify as compared
 
-    bar = _bar(0, asked.quiet)
+    bar = _bar(0, args.quiet)
 
     def progress(done: int, total: int) -> None:
         bar.total = total
         bar.update(done - bar.n)
 
     try:
-        verdict = compared(asked.run, asked.device, progress)
+        verdict = compared(args.run, args.device, progress)
     finally:
         bar.close()
     print(f"{verdict.answer}: {verdict.words[0]}")
@@ -173,21 +173,21 @@ def verify(asked: argparse.Namespace) -> int:
     return verdict.exit_code
 
 
-def export_run(asked: argparse.Namespace) -> int:
+def export_run(args: argparse.Namespace) -> int:
     """Write history and traces in a format that other programs read."""
     from moe_viz.records import recording
     from moe_viz.records.export import export
 
-    for path in export(recording.load(asked.run), asked.out or asked.run, asked.format):
+    for path in export(recording.load(args.run), args.out or args.run, args.format):
         print(path)
     return 0
 
 
-def doctor(asked: argparse.Namespace) -> int:
+def doctor(args: argparse.Namespace) -> int:
     """Check this machine and say what to do."""
     from moe_viz.doctor import report
 
-    return report(asked.port, asked.json)
+    return report(args.port, args.json)
 
 
 # -- arguments -------------------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def doctor(asked: argparse.Namespace) -> int:
 
 def words() -> dict[str, tuple[FieldInfo, list[str]]]:
     """Every knob of any router and task: its declaration, and who has it ([]: every run)."""
-    found = {word: (info, []) for word, info in RunConfig.model_fields.items()}
+    declarations = {word: (info, []) for word, info in RunConfig.model_fields.items()}
     for registry in (ROUTER_OPTIONS, TASK_OPTIONS):
         for name, options in registry.items():
             for word, info in options.model_fields.items():
                 if word != "name":
-                    owners = found.setdefault(word, (info, []))[1]
+                    owners = declarations.setdefault(word, (info, []))[1]
                     owners.append(name)
-    return found
+    return declarations
 
 
 def config_of(values: dict[str, Any]) -> RunConfig:
@@ -210,7 +210,7 @@ def config_of(values: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.from_flat(values)
     except ValidationError as error:
-        said = []
+        messages = []
         for word, value, what in problems(error):
             if "Extra inputs" in what:
                 task = values.get("task", "domains")
@@ -218,8 +218,8 @@ def config_of(values: dict[str, Any]) -> RunConfig:
                 what = f"not a knob of router {router} or task {task}"
             elif word in words() and word in values:
                 what = f"must be {allowed(words()[word][0])}"
-            said.append(f"--{word.replace('_', '-')} {write(value)}: {what}" if word in values else what)
-        raise ValueError("; ".join(dict.fromkeys(said))) from error
+            messages.append(f"--{word.replace('_', '-')} {write(value)}: {what}" if word in values else what)
+        raise ValueError("; ".join(dict.fromkeys(messages))) from error
 
 
 def _help(word: str, info: FieldInfo, owners: list[str]) -> str:

@@ -63,16 +63,16 @@ def examine(port: int = 8501) -> Iterator[Finding]:
 
 def report(port: int = 8501, as_json: bool = False) -> int:
     """Print every finding; 1 if one is a failure, else 0."""
-    found = []
+    findings = []
     for finding in examine(port):
-        found.append(finding)
+        findings.append(finding)
         if not as_json:
             print(f"{SIGNS[finding.state]}  {finding.name:9} {finding.said}", flush=True)
             if finding.todo:
                 print(f"      {'':9} -> {finding.todo}", flush=True)
-    failed = any(finding.state == "fail" for finding in found)
+    failed = any(finding.state == "fail" for finding in findings)
     if as_json:
-        print(json.dumps({"ok": not failed, "findings": [asdict(finding) for finding in found]}, indent=2))
+        print(json.dumps({"ok": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
     return int(failed)
 
 
@@ -109,8 +109,8 @@ def packages(pins: Path = paths.ROOT / "requirements.txt") -> Iterator[Finding]:
 
 def settings(chosen: Settings) -> Iterator[Finding]:
     changed = chosen.model_dump(mode="json", exclude_unset=True, exclude={"passphrase"})
-    said = ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all at their defaults"
-    yield Finding("ok", "settings", said)
+    text = ", ".join(f"{name} = {value}" for name, value in changed.items()) or "all at their defaults"
+    yield Finding("ok", "settings", text)
     for name in unknown_variables():
         yield Finding("warn", "settings", f"{name} is not a setting", "Is it misspelt? It has no effect.")
     if chosen.engine != "local" and importlib.util.find_spec("ray") is None:
@@ -143,13 +143,13 @@ def device(chosen: Settings) -> Iterator[Finding]:
     loss = trainer.snapshot().metrics["loss"]  # waits for the device
     took = 1000 * (time.perf_counter() - started)
     named = ", ".join(accelerators()) if where.type != "cpu" else f"{chosen.threads} thread(s)"
-    said = f"torch {torch.__version__} on {where.type} ({named}): one step and its picture take {took:.0f} ms"
+    text = f"torch {torch.__version__} on {where.type} ({named}): one step and its picture take {took:.0f} ms"
     if float(square.sum()) != 64 * 64 or loss is None or loss != loss:
         yield Finding(
             "fail", "device", f"torch {torch.__version__} on {where.type} computes wrongly", "Try another device."
         )
     else:
-        yield Finding("ok", "device", said)
+        yield Finding("ok", "device", text)
 
 
 def folder(chosen: Settings) -> Iterator[Finding]:
@@ -164,34 +164,34 @@ def folder(chosen: Settings) -> Iterator[Finding]:
         yield Finding("fail", "folder", f"{home} is not writable ({error.strerror})", todo)
         return
     free = shutil.disk_usage(home).free
-    said = f"{home} is writable, {free / 1e9:.1f} GB free"
+    text = f"{home} is writable, {free / 1e9:.1f} GB free"
     if free < LEAST_DISK:
-        yield Finding("fail", "folder", said, "Free some disk: checkpoints cannot be written.")
+        yield Finding("fail", "folder", text, "Free some disk: checkpoints cannot be written.")
     elif free < chosen.store_bytes:
-        yield Finding("warn", "folder", f"{said}, less than MOE_VIZ_STORE_BYTES = {chosen.store_bytes:,}",
+        yield Finding("warn", "folder", f"{text}, less than MOE_VIZ_STORE_BYTES = {chosen.store_bytes:,}",
                       "Lower MOE_VIZ_STORE_BYTES, so that old runs make room before the disk is full.")  # fmt: skip
     else:
-        yield Finding("ok", "folder", said)
+        yield Finding("ok", "folder", text)
 
 
 def memory(chosen: Settings) -> Iterator[Finding]:
     """Whether the processes fit when the server is full. The estimate is for default models; larger ones take more."""
     free = machine(paths.PACKAGE)["memory_free"]
     full = WEB_BYTES + WORKER_BYTES + chosen.max_runs * RUN_BYTES + chosen.history_bytes
-    said = (
+    text = (
         f"{free / 1e9:.1f} GB free; web server, worker and {chosen.max_runs} runs need up to about {full / 1e9:.1f} GB"
     )
     if free < WEB_BYTES + WORKER_BYTES:
-        yield Finding("fail", "memory", said, "The lab needs about 0.7 GB at least.")
+        yield Finding("fail", "memory", text, "The lab needs about 0.7 GB at least.")
     elif free < full:
         yield Finding(
             "warn",
             "memory",
-            said,
+            text,
             "Set MOE_VIZ_PROFILE=low_memory, or lower MOE_VIZ_MAX_RUNS and MOE_VIZ_HISTORY_BYTES.",
         )
     else:
-        yield Finding("ok", "memory", said)
+        yield Finding("ok", "memory", text)
 
 
 def worker(chosen: Settings) -> Iterator[Finding]:
@@ -213,11 +213,11 @@ def worker(chosen: Settings) -> Iterator[Finding]:
             while done < STEPS and time.perf_counter() < started + 60:
                 time.sleep(0.05)
                 done = engine.train_to(run, STEPS)
-            said = f"started in {ready:.1f} s, trained {done} steps, uses {engine.status()['rss_mb']:.0f} MB"
+            text = f"started in {ready:.1f} s, trained {done} steps, uses {engine.status()['rss_mb']:.0f} MB"
             yield (
-                Finding("ok", "worker", said)
+                Finding("ok", "worker", text)
                 if done >= STEPS
-                else Finding("fail", "worker", said, "It is much too slow.")
+                else Finding("fail", "worker", text, "It is much too slow.")
             )
         except EngineError as error:
             log = Path(place) / "worker.log"
@@ -245,5 +245,5 @@ def free_port(port: int) -> Iterator[Finding]:
 def browser() -> Iterator[Finding]:
     """Only the tests need one."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next(filter(None, map(shutil.which, names)), None)
-    yield Finding("ok", "browser", found or "none; only `make test` needs one, and gets it by itself")
+    path = next(filter(None, map(shutil.which, names)), None)
+    yield Finding("ok", "browser", path or "none; only `make test` needs one, and gets it by itself")

@@ -31,6 +31,6 @@ def ask(address: str = ADDRESS) -> dict[str, Any]:
 
 def report(address: str = ADDRESS) -> int:
     """Print what the server says as one line of JSON; 0 where it is up (trains or starts), else 1."""
-    found = ask(address)
-    print(json.dumps(found))
-    return 0 if found.get("status") in ("ok", "starting") else 1
+    answer = ask(address)
+    print(json.dumps(answer))
+    return 0 if answer.get("status") in ("ok", "starting") else 1

@@ -51,7 +51,7 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", None)
-        said = {
+        record_fields = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "process": self.process,
@@ -60,16 +60,24 @@ class Formatter(logging.Formatter):
         fields = {"from": record.name, "text": _cut(record.getMessage())} if fields is None else dict(fields)
         if "run" in fields:
             fields["run"] = short(str(fields["run"]))
-        said |= {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items()}
+        record_fields |= {name: _cut(value) if isinstance(value, str) else value for name, value in fields.items()}
         trace = _trace(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
         if self.form == "json":
-            return json.dumps(said | ({"traceback": trace} if trace else {}), default=str, ensure_ascii=False)
+            return json.dumps(record_fields | ({"traceback": trace} if trace else {}), default=str, ensure_ascii=False)
         words = [
             f"{name}={_plain(value)}"
-            for name, value in said.items()
+            for name, value in record_fields.items()
             if name not in ("time", "level", "process", "event")
         ]
-        line = " ".join([said["time"], f"{said['level']:7}", f"{said['process']:6}", said["event"], *words])
+        line = " ".join(
+            [
+                record_fields["time"],
+                f"{record_fields['level']:7}",
+                f"{record_fields['process']:6}",
+                record_fields["event"],
+                *words,
+            ]
+        )
         return f"{line}\n{trace}" if trace else line
 
 
@@ -102,7 +110,7 @@ def _trace(error: BaseException) -> str:
 
 
 def _cut(text: str) -> str:
-    return RUN_ID.sub(lambda found: found.group()[:6] + "…", text)
+    return RUN_ID.sub(lambda match: match.group()[:6] + "…", text)
 
 
 def _plain(value: Any) -> str:

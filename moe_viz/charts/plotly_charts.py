@@ -57,9 +57,9 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     beyond = int((table["log2"].abs() > DOUBLINGS).sum())
     ticks = np.arange(-DOUBLINGS, DOUBLINGS + 1)
     names = [f"{2.0**t:g}×" if t >= 0 else f"1/{2 ** int(-t)}×" for t in ticks]
-    said = [[_times(value) for value in row] for row in grid.to_numpy()]
+    texts = [[_times(value) for value in row] for row in grid.to_numpy()]
     heat = go.Heatmap(
-        z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index, translate), text=said,
+        z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index, translate), text=texts,
         texttemplate="%{text}" if grid.shape[1] <= 8 else None, textfont={"color": INK[theme]}, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
         zmin=-DOUBLINGS, zmax=DOUBLINGS, colorscale=list(DIVERGING[theme]), xgap=2, ygap=2,
         colorbar={"tickvals": ticks, "ticktext": names, "thickness": 12},
@@ -156,10 +156,10 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
         )  # fmt: skip
         figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
     value, by_chance = specialisation.domain_information(trace), specialisation.domain_information_null(trace)
-    said = translate(N_("Domain information {value}, by chance {chance}")).format(
+    texts = translate(N_("Domain information {value}, by chance {chance}")).format(
         value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan)
     )
-    title = translate(N_("Which experts each domain uses")) + below(said)
+    title = translate(N_("Which experts each domain uses")) + below(texts)
     _dress(figure, title, theme, height=130 + 150 * down)
     figure.update_yaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(showgrid=False, type="category")

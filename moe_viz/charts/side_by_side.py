@@ -28,10 +28,10 @@ MOST_TOKENS, MOST_SLOTS = 64, 32
 def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
     """Share of tokens that 0, 1, 2, ... experts computed, on axes that depend on the number of experts alone."""
     last = min(trace.n_experts, MOST_BARS)
-    found = metrics.experts_per_token(trace)
+    table = metrics.experts_per_token(trace)
     names = [str(n) for n in range(last)] + [f"{last}+" if last < trace.n_experts else str(last)]
-    found = found.groupby(found["experts"].clip(upper=last))[["tokens", "share"]].sum()
-    table = found.reindex(range(last + 1), fill_value=0).reset_index(drop=True)
+    table = table.groupby(table["experts"].clip(upper=last))[["tokens", "share"]].sum()
+    table = table.reindex(range(last + 1), fill_value=0).reset_index(drop=True)
     table.insert(0, "experts", names)
     bars = {
         "mark": {"type": "bar", "color": SERIES[1], "width": {"band": 0.8}},

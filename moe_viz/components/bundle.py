@@ -48,15 +48,15 @@ def _join(name: str, text: str) -> tuple[str, list[str]]:
     """A module's text with its imports taken from the scopes before it and without `export`, and the names it exports."""
     exports = []
 
-    def replaced(found: re.Match) -> str:
-        if found["import"]:
-            return f"const {{{found['names'].replace(' as ', ': ')}}} = module_{found['module']};"
-        if found["named"] is not None:
-            exports.append(found["export"])
+    def replaced(match: re.Match) -> str:
+        if match["import"]:
+            return f"const {{{match['names'].replace(' as ', ': ')}}} = module_{match['module']};"
+        if match["named"] is not None:
+            exports.append(match["export"])
             return ""
-        if found["other"]:
-            raise ValueError(f"{name}: {found['other']}: this form is not bundled; see components/bundle.py")
-        return found.group()
+        if match["other"]:
+            raise ValueError(f"{name}: {match['other']}: this form is not bundled; see components/bundle.py")
+        return match.group()
 
     return _STATEMENT.sub(replaced, text), exports
 

@@ -55,7 +55,7 @@ _mount = st.components.v2.component(
 )
 
 
-def pack_map(found: GateMap) -> dict[str, Any]:
+def pack_map(gate_map: GateMap) -> dict[str, Any]:
     """Payload of one map, JSON-ready; about 100 kB for 64 × 64 places and 8 experts.
 
     Flat lists are row-major from below, base64 of bytes: `owner` [R*R] from 1, 0 = none; `prediction` [R*R] the same for classes; `probs`
@@ -63,25 +63,25 @@ def pack_map(found: GateMap) -> dict[str, Any]:
     class, x, y, class, on the grid of `spec.points`.  follows: the owner is the most probable expert everywhere, so that borders can be
     drawn between the places of the grid.
     """
-    probs = np.nan_to_num(found.probs.astype(np.float32)).clip(min=0)
+    probs = np.nan_to_num(gate_map.probs.astype(np.float32)).clip(min=0)
     top = float(probs.max(initial=0)) or 1.0
-    shown = np.rint((found.points + 1) * (GRID - 1) / 2).clip(0, GRID - 1).astype(int)
+    shown = np.rint((gate_map.points + 1) * (GRID - 1) / 2).clip(0, GRID - 1).astype(int)
     return {
-        "step": int(found.step),
-        "layer": int(found.layer),
-        "resolution": found.resolution,
-        "n_experts": found.n_experts,
-        "owner": _bytes(found.owner + 1, "u1"),
-        "prediction": _bytes(found.prediction + 1, "u1"),
+        "step": int(gate_map.step),
+        "layer": int(gate_map.layer),
+        "resolution": gate_map.resolution,
+        "n_experts": gate_map.n_experts,
+        "owner": _bytes(gate_map.owner + 1, "u1"),
+        "prediction": _bytes(gate_map.prediction + 1, "u1"),
         "probs": _bytes(np.rint(np.moveaxis(probs, 2, 0) * 65535 / top), "<u2"),
         "unit": top / 65535,
-        "follows": _follows(found),
-        "points": np.concatenate([shown, found.classes[:, None]], axis=1).reshape(-1).tolist(),
+        "follows": _follows(gate_map),
+        "points": np.concatenate([shown, gate_map.classes[:, None]], axis=1).reshape(-1).tolist(),
     }
 
 
 def gate_map_view(
-    found: GateMap,
+    gate_map: GateMap,
     *,
     key: str,
     summary: str,
@@ -95,7 +95,7 @@ def gate_map_view(
     What the reader paints is `asked_points(key)`.  labels: translated `LABELS`.  motion: False stops the moving of borders.
     """
     held = st.session_state.get(key) or {}
-    data = pack_map(found) | {
+    data = pack_map(gate_map) | {
         "look": {"colours": COLORS, "patterns": PATTERNS},
         "labels": {**LABELS, **(labels or {})},
         "letters": LETTERS[:N_CLASSES],
@@ -134,10 +134,10 @@ def translated(translate: Callable[[str], str]) -> dict[str, str]:
     return {name: translate(text) for name, text in LABELS.items()}
 
 
-def _follows(found: GateMap) -> bool:
+def _follows(gate_map: GateMap) -> bool:
     """Whether each owner is the most probable expert there."""
-    own = np.take_along_axis(found.probs, np.maximum(found.owner, 0)[..., None].astype(np.int64), 2)[..., 0]
-    return bool((found.owner >= 0).all() and (own + 1e-6 >= found.probs.max(2)).all())
+    own = np.take_along_axis(gate_map.probs, np.maximum(gate_map.owner, 0)[..., None].astype(np.int64), 2)[..., 0]
+    return bool((gate_map.owner >= 0).all() and (own + 1e-6 >= gate_map.probs.max(2)).all())
 
 
 def _bytes(values: np.ndarray, kind: str) -> str:

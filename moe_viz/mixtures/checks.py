@@ -42,14 +42,14 @@ def options(branching: Any, expert: Any, gate: Any, seed: Any, nu: Any) -> tuple
 def matrix(values: Any, name: str) -> Tensor:
     """A copy as float64 [N, columns]. Raises ValueError where it is not finite numbers in two dimensions."""
     try:
-        found = np.array(values, dtype=np.float64)
+        array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
-    if found.ndim != 2 or not found.size:
-        raise ValueError(f"{name} has shape {found.shape}: [N, columns] with at least one of each is needed")
-    if not np.isfinite(found).all():
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{name} has shape {array.shape}: [N, columns] with at least one of each is needed")
+    if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity: finite numbers are needed")
-    return torch.from_numpy(found)
+    return torch.from_numpy(array)
 
 
 def classes(values: np.ndarray, expert: str, labels: np.ndarray | None) -> tuple[np.ndarray, Tensor]:
@@ -59,14 +59,14 @@ def classes(values: np.ndarray, expert: str, labels: np.ndarray | None) -> tuple
     if values.ndim == 2:
         if not (np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()):
             raise ValueError("y [N, C] must be one-hot rows; give labels as y [N]")
-        found, coded = np.arange(values.shape[1]), np.array(values, dtype=np.float64)
+        known, coded = np.arange(values.shape[1]), np.array(values, dtype=np.float64)
     else:
-        found = np.unique(values) if labels is None else labels
-        if unknown := sorted(set(np.unique(values).tolist()) - set(found.tolist())):
-            raise ValueError(f"y holds {unknown[:5]}: fitted with the classes {found.tolist()}")
-        coded = (values[:, None] == found).astype(np.float64)
-    if len(found) < 2 or (expert in TWO_CLASSES and len(found) != 2):
+        known = np.unique(values) if labels is None else labels
+        if unknown := sorted(set(np.unique(values).tolist()) - set(known.tolist())):
+            raise ValueError(f"y holds {unknown[:5]}: fitted with the classes {known.tolist()}")
+        coded = (values[:, None] == known).astype(np.float64)
+    if len(known) < 2 or (expert in TWO_CLASSES and len(known) != 2):
         raise ValueError(
-            f"y holds {len(found)} classes: expert = {expert!r} needs {'exactly' if expert in TWO_CLASSES else 'at least'} 2"
+            f"y holds {len(known)} classes: expert = {expert!r} needs {'exactly' if expert in TWO_CLASSES else 'at least'} 2"
         )
-    return found, torch.from_numpy(coded)
+    return known, torch.from_numpy(coded)

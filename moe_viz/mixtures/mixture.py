@@ -66,10 +66,10 @@ class HierarchicalMixture:
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Class probabilities [N, C], in the order of the sorted labels. Raises ValueError for regression."""
-        found = self._mixed(x)
+        probabilities = self._mixed(x)
         if self._labels is None:
             raise ValueError(f"expert = {self.expert!r} does not classify: use predict")
-        return found
+        return probabilities
 
     def gate(self, x: Any) -> np.ndarray:
         """Each expert's probability before y is seen [N, E]; in a tree the product along its path."""

@@ -60,45 +60,45 @@ def field_of(x: float, y: float, resolution: int) -> tuple[int, int]:
     return row, column
 
 
-def to_frame(found: GateMap) -> pd.DataFrame:
+def to_frame(gate_map: GateMap) -> pd.DataFrame:
     """One row per place: x, y, expert and class (from 1; missing where there is none), and each expert's probability."""
-    places, owner, answer = grid(found.resolution), found.owner.ravel(), found.prediction.ravel()
+    places, owner, answer = grid(gate_map.resolution), gate_map.owner.ravel(), gate_map.prediction.ravel()
     table = pd.DataFrame({"x": places[:, 0], "y": places[:, 1]})
     for name, values in (("expert", owner), ("predicted_class", answer)):
         table[name] = pd.Series(values + 1).where(values >= 0).astype("Int64")
-    probs = found.probs.reshape(len(table), -1)
-    return table.assign(**{f"probability_{expert + 1}": probs[:, expert] for expert in range(found.n_experts)})
+    probs = gate_map.probs.reshape(len(table), -1)
+    return table.assign(**{f"probability_{expert + 1}": probs[:, expert] for expert in range(gate_map.n_experts)})
 
 
-def dead_owners(found: GateMap, load: Sequence[float | None] | None) -> list[int]:
+def dead_owners(gate_map: GateMap, load: Sequence[float | None] | None) -> list[int]:
     """Experts (from 0) that are dead by their load [E] in training and own places of the map all the same. None: no load is known."""
     if load is None or None in load:
         return []
-    owned = np.isin(np.arange(found.n_experts), found.owner)
+    owned = np.isin(np.arange(gate_map.n_experts), gate_map.owner)
     return np.flatnonzero(is_dead(np.asarray(load)) & owned).tolist()
 
 
-def regions(found: GateMap) -> pd.DataFrame:
+def regions(gate_map: GateMap) -> pd.DataFrame:
     """The map as a table, one row per expert, and one for "none" (expert missing) where there is such a place.
 
     Columns: expert (from 0), share of the plane, mean_probability there (missing where it owns nothing), held_out (points of the held-out
     data that it owns), accuracy on them (missing where there are none).
     """
-    owners = [*range(found.n_experts), -1]
+    owners = [*range(gate_map.n_experts), -1]
     rows = []
     for expert in owners:
-        there, held = found.owner == expert, found.held_out_owner == expert
+        there, held = gate_map.owner == expert, gate_map.held_out_owner == expert
         if expert < 0 and not there.any() and not held.any():
             continue
         rows.append(
             {
                 "expert": expert if expert >= 0 else None,
                 "share": there.mean(),
-                "mean_probability": found.probs[..., expert][there].mean(dtype=np.float64)
+                "mean_probability": gate_map.probs[..., expert][there].mean(dtype=np.float64)
                 if there.any() and expert >= 0
                 else None,
                 "held_out": int(held.sum()),
-                "accuracy": found.held_out_correct[held].mean() if held.any() else None,
+                "accuracy": gate_map.held_out_correct[held].mean() if held.any() else None,
             }
         )
     return pd.DataFrame(rows).astype({"expert": "Int64", "mean_probability": "Float64", "accuracy": "Float64"})

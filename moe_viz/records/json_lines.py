@@ -22,8 +22,8 @@ def read_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
             raise Refused(_CUT, line=error.lineno) from error
-        found = text[error.pos : error.pos + 20].splitlines()[:1] or [""]
-        raise Refused(_BROKEN, line=error.lineno, found=found[0], why=error.msg) from error
+        excerpt = text[error.pos : error.pos + 20].splitlines()[:1] or [""]
+        raise Refused(_BROKEN, line=error.lineno, found=excerpt[0], why=error.msg) from error
     except Refused:
         raise
     except (ValueError, RecursionError) as error:
@@ -79,11 +79,11 @@ def _end(text: str, at: int) -> int:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
         words = [word for word, _ in pairs]
         raise Refused(_TWICE, word=next(word for word in words if words.count(word) > 1)[:60])
-    return found
+    return result
 
 
 def _not_finite(word: str) -> None:

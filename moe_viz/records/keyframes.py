@@ -154,21 +154,21 @@ class Keyframes:
         if meta is None:
             raise ValueError(f"{path} holds no moe_viz keyframes (no 'moe_viz.keyframes' metadata)")
         about = json.loads(meta)
-        found = cls(about["max_bytes"])
-        found._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
-        found._next_batch = max(found._batches, default=0)
+        keyframes = cls(about["max_bytes"])
+        keyframes._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
+        keyframes._next_batch = max(keyframes._batches, default=0)
         for row in table.to_pylist():
             packed = Packed(**{name: row[name] for name in _COLUMNS})
-            found._place(row["epoch"], row["step"], replace(packed, shape=tuple(packed.shape)))
-        return found
+            keyframes._place(row["epoch"], row["step"], replace(packed, shape=tuple(packed.shape)))
+        return keyframes
 
     def after(self, since: tuple[int, int] | None) -> Keyframes:
         """The keyframes from (epoch, step) `since` on; shared, not copied."""
-        found = Keyframes(self.max_bytes)
-        found._frames = [f for f in self._frames if since is None or (f.epoch, f.step) >= since]
-        found._batches, found._next_batch = dict(self._batches), self._next_batch
-        found._forget_unused_batches()
-        return found
+        keyframes = Keyframes(self.max_bytes)
+        keyframes._frames = [f for f in self._frames if since is None or (f.epoch, f.step) >= since]
+        keyframes._batches, keyframes._next_batch = dict(self._batches), self._next_batch
+        keyframes._forget_unused_batches()
+        return keyframes
 
     def packed(self) -> Iterator[tuple[Frame, dict[int, dict[str, np.ndarray]]]]:
         """Each keyframe as it is kept, oldest first, with the labels of all probe batches by number."""
@@ -209,19 +209,23 @@ class Keyframes:
         sizes = frames[:, -1] if frames.dtype == np.int64 and frames.ndim == 2 and frames.shape[1] == WIDTH else None
         if sizes is None or payloads.dtype != np.uint8 or (sizes < 0).any() or sizes.sum() != payloads.size:
             raise ValueError(f"keyframes {frames.shape} {frames.dtype} and {payloads.size} bytes do not fit together")
-        found = cls(int(about["max_bytes"]))
-        found._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
-        found._next_batch = max(found._batches, default=0)
+        keyframes = cls(int(about["max_bytes"]))
+        keyframes._batches = {int(key): _labels(batch) for key, batch in about["batches"].items()}
+        keyframes._next_batch = max(keyframes._batches, default=0)
         data, start = payloads.tobytes(), 0
         for epoch, step, layer, router, capacity, *shape, batch, size in frames.tolist():
-            if batch not in found._batches or len(found._batches[batch]["tokens"]) != shape[0] or min(shape) < 0:
+            if (
+                batch not in keyframes._batches
+                or len(keyframes._batches[batch]["tokens"]) != shape[0]
+                or min(shape) < 0
+            ):
                 raise ValueError(f"the keyframe of step {step} has shape {shape} and no labels to fit")
             name = about["routers"][router] if 0 <= router < len(about["routers"]) else ""
             payload = data[start : start + size]
             packed = Packed(layer, name, None if capacity < 0 else capacity, tuple(shape), batch, payload)
-            found._place(epoch, step, packed)
+            keyframes._place(epoch, step, packed)
             start += size
-        return found
+        return keyframes
 
     def _place(self, epoch: int, step: int, packed: Packed) -> None:
         here = self._frames[-1] if self._frames else None
@@ -247,10 +251,10 @@ def _capacity(capacity: int | None) -> int:
 def _labels(batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """A probe batch's labels from JSON. Raises ValueError where they are not four equally long lists."""
     dtypes = {"tokens": object, "group": object, "sequence": np.int32, "position": np.int32}
-    found = {name: np.array(batch[name], dtype=dtype) for name, dtype in dtypes.items()}
-    if len({array.shape for array in found.values()}) != 1 or found["tokens"].ndim != 1:
+    labels = {name: np.array(batch[name], dtype=dtype) for name, dtype in dtypes.items()}
+    if len({array.shape for array in labels.values()}) != 1 or labels["tokens"].ndim != 1:
         raise ValueError("the labels of a probe batch are not equally long lists")
-    return found
+    return labels
 
 
 _COLUMNS = ("layer", "router", "capacity", "shape", "batch", "payload")

@@ -65,7 +65,7 @@ class Signs:
     dropped_then: float | None
     worst_dead: int | None  # most dead experts within MEMORY steps
     worst_step: int | None  # when that was
-    said: str = ""  # the kind of verdict that is in force
+    in_force: str = ""  # the kind of verdict that is in force
 
     @property
     def young(self) -> bool:
@@ -89,7 +89,7 @@ class Signs:
 
     def _from(self, threshold: float, *kinds: str) -> float:
         """The threshold, lower while a verdict of these kinds is in force."""
-        return threshold * SLACK if any(kind in self.said for kind in kinds) else threshold
+        return threshold * SLACK if any(kind in self.in_force for kind in kinds) else threshold
 
     @property
     def concentrating(self) -> bool:
@@ -223,8 +223,8 @@ def story_of(signs: Signs) -> Story:
     return Story(rule.kind, rule.template, values, rule.severity, rule.why, signs.layer)
 
 
-def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, said: str = "") -> Signs:
-    """Read one layer's signs from a snapshot and the history rows of its epoch. said: the kind of verdict in force, which is not given up lightly."""
+def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, in_force: str = "") -> Signs:
+    """Read one layer's signs from a snapshot and the history rows of its epoch. in_force: the kind of verdict in force, which is not given up lightly."""
     metrics, config = snapshot.metrics, snapshot.config
     trace = snapshot.traces[layer] if layer < len(snapshot.traces) else None
     load = _of_layer(metrics.get("load"), layer)
@@ -245,7 +245,7 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, said:
         times=None if top is None else load[top] * n_experts,
         fair=1 / n_experts,
         most=max(1.0, n_experts / routes) if routes else float(n_experts),
-        said=said,
+        in_force=in_force,
         dead=_of_layer(metrics.get("dead_experts"), layer),
         dropped=_of_layer(metrics.get("drop_rate"), layer),
         skipped=float((~trace.kept.any(1)).mean()) if trace and trace.n_tokens else None,
@@ -259,9 +259,9 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, said:
 
 def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]:
     """The layer's largest load, dead experts and drop rate LOOK_BACK steps ago, and its most dead experts within MEMORY steps."""
-    found = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
+    past = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
     if history is None or history.empty:
-        return found
+        return past
     epochs, steps = (
         history["epoch"].to_numpy(),
         history["step"].to_numpy(),
@@ -272,15 +272,15 @@ def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]
     for key, name in names.items():
         if len(before) and f"{name}.{layer}" in history:
             value = float(history[f"{name}.{layer}"].to_numpy()[before[-1]])
-            found[key] = None if np.isnan(value) else value
+            past[key] = None if np.isnan(value) else value
     recent = np.flatnonzero(present & (steps >= max(step - MEMORY, SETTLED)))
     if len(recent) and f"dead_experts.{layer}" in history:
         dead = history[f"dead_experts.{layer}"].to_numpy()[recent].astype(float)
         if not np.isnan(dead).all():
             most = np.nanmax(dead)
             # the latest of equally bad moments: the collapse must not sound longer ago than it was
-            found |= {"worst_dead": int(most), "worst_step": int(steps[recent[dead == most][-1]])}
-    return found
+            past |= {"worst_dead": int(most), "worst_step": int(steps[recent[dead == most][-1]])}
+    return past
 
 
 def _of_layer(values: Any, layer: int) -> Any:

@@ -30,11 +30,11 @@ def history_table(history: pd.DataFrame) -> pd.DataFrame:
 
 def history_column(name: str) -> str:
     """The name of a history's column for people."""
-    found = _NUMBERED.fullmatch(name)
-    if found is None:
+    match = _NUMBERED.fullmatch(name)
+    if match is None:
         return name
-    numbers = [int(found[part]) + FIRST for part in ("layer", "expert") if found[part] is not None]
-    return ".".join([found["name"], *map(str, numbers)])
+    numbers = [int(match[part]) + FIRST for part in ("layer", "expert") if match[part] is not None]
+    return ".".join([match["name"], *map(str, numbers)])
 
 
 def routing_rows(trace: RoutingTrace) -> pd.DataFrame:

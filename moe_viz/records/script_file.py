@@ -53,20 +53,20 @@ def read_script(data: bytes | str, own: Iterable[str] = ()) -> Script:
         text = data if isinstance(data, str) else bytes(data).decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refused(_NOT_TEXT, place=error.start) from error
-    found = read_json(text)
-    return script_of(found, own, text)
+    raw = read_json(text)
+    return script_of(raw, own, text)
 
 
-def script_of(found: Any, own: Iterable[str] = (), text: str = "") -> Script:
+def script_of(raw: Any, own: Iterable[str] = (), text: str = "") -> Script:
     """The script of a JSON value. text: where it stands, so that a refusal can name the line. Raises as `read_script` does."""
-    if not isinstance(found, dict) or "schema" not in found or "events" not in found:
+    if not isinstance(raw, dict) or "schema" not in raw or "events" not in raw:
         raise Refused(_NOT_A_SCRIPT)
     try:
-        if isinstance(found["schema"], int) and found["schema"] > SCHEMA:
-            raise Misplaced(("schema",), _NEWER, schema=found["schema"], known=SCHEMA)
-        if isinstance(found["events"], list) and len(found["events"]) > MOST_EVENTS:
-            raise Misplaced(("events",), _MANY, count=len(found["events"]), most=MOST_EVENTS)
-        script = _checked(_with_own(found, own))
+        if isinstance(raw["schema"], int) and raw["schema"] > SCHEMA:
+            raise Misplaced(("schema",), _NEWER, schema=raw["schema"], known=SCHEMA)
+        if isinstance(raw["events"], list) and len(raw["events"]) > MOST_EVENTS:
+            raise Misplaced(("events",), _MANY, count=len(raw["events"]), most=MOST_EVENTS)
+        script = _checked(_with_own(raw, own))
         for _ in script.moments():
             pass
     except Misplaced as error:
@@ -74,15 +74,15 @@ def script_of(found: Any, own: Iterable[str] = (), text: str = "") -> Script:
     return script
 
 
-def _checked(found: dict[str, Any]) -> Script:
-    if isinstance(found.get("config"), dict):
+def _checked(raw: dict[str, Any]) -> Script:
+    if isinstance(raw.get("config"), dict):
         try:
-            config = RunConfig.from_flat(found["config"])
+            config = RunConfig.from_flat(raw["config"])
         except (ValueError, TypeError) as error:
-            raise refused_knobs(error, ("config",), found["config"]) from error
-        found = found | {"config": config}
+            raise refused_knobs(error, ("config",), raw["config"]) from error
+        raw = raw | {"config": config}
     try:
-        return Script.model_validate(found)
+        return Script.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(part for part in first["loc"] if not (isinstance(part, str) and part.endswith(("]", "str"))))
@@ -96,9 +96,9 @@ def _on_line(error: Misplaced, text: str) -> Refused:
     return Refused(_LINE, line=line_of(text, error.path), what=Sentence(error.template, **error.values))
 
 
-def _with_own(found: dict[str, Any], given: Iterable[str]) -> dict[str, Any]:
+def _with_own(raw: dict[str, Any], given: Iterable[str]) -> dict[str, Any]:
     """The reader's own data put back where their hashes stand; what is not here leaves the word empty."""
-    kept = found.get("own") if isinstance(found.get("own"), dict) else {}
+    kept = raw.get("own") if isinstance(raw.get("own"), dict) else {}
     at_hand = {sha256(content.encode()).hexdigest(): content for content in given}
     own = {}
     for key, content in kept.items():
@@ -118,7 +118,7 @@ def _with_own(found: dict[str, Any], given: Iterable[str]) -> dict[str, Any]:
                 values[word] = own[key] or ""
         return values
 
-    events = found["events"]
+    events = raw["events"]
     if isinstance(events, list):
         events = [
             event | {"what": put_back(event.get("what"), ("events", number, "what"))}
@@ -127,7 +127,7 @@ def _with_own(found: dict[str, Any], given: Iterable[str]) -> dict[str, Any]:
             for number, event in enumerate(events)
         ]
     held_back = {key: content for key, content in own.items() if content is None}
-    return found | {"config": put_back(found.get("config"), ("config",)), "events": events, "own": held_back}
+    return raw | {"config": put_back(raw.get("config"), ("config",)), "events": events, "own": held_back}
 
 
 def _word(text: str) -> str:

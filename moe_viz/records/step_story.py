@@ -201,24 +201,24 @@ def to_frame(story: StepStory) -> pd.DataFrame:
 
 def questions(story: StepStory) -> list[Question]:
     """What can be asked about this step; only what its router has."""
-    found = []
+    items = []
     first = story.routes[0] if story.routes else None
     if first is not None and story.logits is not None and story.softmax:
-        found.append(Question("gate", N_("Gate p of expert {expert}, from the logits"), {"expert": first.expert + 1}, first.gate, "scores"))  # fmt: skip
+        items.append(Question("gate", N_("Gate p of expert {expert}, from the logits"), {"expert": first.expert + 1}, first.gate, "scores"))  # fmt: skip
     if story.capacity is not None and story.config.get("capacity_factor") is not None and "k" in story.config:
-        found.append(Question("capacity", N_("Slots of one expert (its capacity)"), {}, story.capacity, "slot", "{:d}"))
+        items.append(Question("capacity", N_("Slots of one expert (its capacity)"), {}, story.capacity, "slot", "{:d}"))
     if first is not None and len(story.routes) > 1:
-        found.append(Question("weight", N_("Combine weight of expert {expert}"), {"expert": first.expert + 1}, first.weight, "sum"))  # fmt: skip
+        items.append(Question("weight", N_("Combine weight of expert {expert}"), {"expert": first.expert + 1}, first.weight, "sum"))  # fmt: skip
     if first is not None and story.dlogits is not None and story.router_row is not None:
         row = story.router_row
         values = {"expert": row.expert + 1, "component": row.component + 1}
-        found.append(Question("part", N_("This token's part of the gradient: weight {component} of expert {expert}'s row"), values, row.part, "row"))  # fmt: skip
-        found.append(Question("after", N_("That weight after the step"), {}, row.after, "row", "{:.5g}"))
+        items.append(Question("part", N_("This token's part of the gradient: weight {component} of expert {expert}'s row"), values, row.part, "row"))  # fmt: skip
+        items.append(Question("after", N_("That weight after the step"), {}, row.after, "row", "{:.5g}"))
     if any(weight for _, weight in story.aux.values()):
-        found.append(
+        items.append(
             Question("total", N_("What the step minimises: loss plus weighted terms"), {}, story.total, "loss")
         )
-    return found
+    return items
 
 
 def is_right(question: Question, given: float) -> bool:

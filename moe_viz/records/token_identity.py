@@ -68,12 +68,12 @@ def information_beyond_token_null(trace: RoutingTrace, n_shuffles: int = SHUFFLE
     """[n_shuffles] the same with the domains shuffled among the tokens of each id: what chance gives for this batch."""
     rng, ids, domain = np.random.default_rng(seed), _ids(trace), _domains(trace)
     by_id = np.argsort(ids, kind="stable")
-    found = []
+    values = []
     for _ in range(n_shuffles):
         shuffled = np.empty_like(domain)
         shuffled[by_id] = domain[np.lexsort((rng.random(len(ids)), ids))]
-        found.append(_beyond(trace, shuffled))
-    return np.array(found)
+        values.append(_beyond(trace, shuffled))
+    return np.array(values)
 
 
 def shuffled_tokens(trace: RoutingTrace, seed: int = 0) -> RoutingTrace:
@@ -84,11 +84,11 @@ def shuffled_tokens(trace: RoutingTrace, seed: int = 0) -> RoutingTrace:
 def verdict(learned: float, frozen: float, chance: float) -> Sentence:
     """What follows from the domain information of a learned router, of one that stayed random, and of shuffled labels (their mean)."""
     gain, above = learned - frozen, learned - chance
-    said = {
+    shares = {
         name: f"{round(value, 2) + 0.0:.2f}"
         for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))
     }
-    said["gain"] = f"{round(gain, 2) + 0.0:+.2f}".replace("-", "−")
+    shares["gain"] = f"{round(gain, 2) + 0.0:+.2f}".replace("-", "−")
     if above < NEXT_TO_NOTHING:
         end = N_(
             "Domain information {learned} learned, {frozen} frozen, {chance} by chance. These experts tell next to nothing about the domain."
@@ -103,7 +103,7 @@ def verdict(learned: float, frozen: float, chance: float) -> Sentence:
             "Domain information {learned} learned, {frozen} frozen: learned − frozen = {gain} (chance gives {chance}). "
             "So much is the router's learning, in this one pair of runs; the rest was there without it."
         )
-    return Sentence(end, **said)
+    return Sentence(end, **shares)
 
 
 def _beyond(trace: RoutingTrace, domain: np.ndarray) -> float:

@@ -63,8 +63,8 @@ class RoutingTrace:
             values = getattr(self, name)
             columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
         about = {"step": self.step, "layer": self.layer, "router": self.router, "capacity": self.capacity}
-        said = {"moe_viz.trace": json.dumps(about), "moe_viz.numbering": NUMBERING}
-        table = pa.table(columns).replace_schema_metadata(said)
+        metadata = {"moe_viz.trace": json.dumps(about), "moe_viz.numbering": NUMBERING}
+        table = pa.table(columns).replace_schema_metadata(metadata)
         pq.write_table(table, path, compression="zstd")
 
     @classmethod

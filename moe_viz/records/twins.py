@@ -93,11 +93,11 @@ Pair = tuple[pd.DataFrame, pd.DataFrame]
 
 def differences(pairs: Sequence[Pair], column: str) -> pd.DataFrame:
     """Second minus first of one metric: index step, one column per pair; only steps that some pair measured in both runs."""
-    found = {}
+    columns = {}
     for number, (one, two) in enumerate(pairs):
         first, second = (_newest(frame, column) for frame in (one, two))
-        found[number] = second - first  # aligned by step; NaN where only one has it
-    return pd.DataFrame(found).dropna(how="all").rename_axis("step")
+        columns[number] = second - first  # aligned by step; NaN where only one has it
+    return pd.DataFrame(columns).dropna(how="all").rename_axis("step")
 
 
 def gap(pairs: Sequence[Pair], column: str) -> pd.DataFrame:

@@ -38,11 +38,11 @@ class Verdicts:
         stories = []
         for layer in range(n_layers(snapshot)):
             given = self._given.get(layer)
-            found = story_of(signs_of(snapshot, history, layer, given.story.kind if given else ""))
-            if given is None or found.kind == given.story.kind:
-                self._given[layer] = _Given(found, now if given is None else given.since)
-            elif {found.kind, given.story.kind} & set(STRUCTURAL) or now - given.since >= STAYS_S:
-                self._given[layer] = _Given(found, now)
+            story = story_of(signs_of(snapshot, history, layer, given.story.kind if given else ""))
+            if given is None or story.kind == given.story.kind:
+                self._given[layer] = _Given(story, now if given is None else given.since)
+            elif {story.kind, given.story.kind} & set(STRUCTURAL) or now - given.since >= STAYS_S:
+                self._given[layer] = _Given(story, now)
             stories.append(self._given[layer].story)
         return stories
 

@@ -80,20 +80,20 @@ def read(text: Any) -> Any:
 
 def problems(error: ValidationError, translate: Translate = str) -> list[tuple[str, Any, str]]:
     """(word, value, what is wrong) of each validation problem, in plain words for a page or a terminal."""
-    found = []
+    described = []
     for e in error.errors():
         cause = e.get("ctx", {}).get("error")
         what = _said(cause, translate) if isinstance(cause, Refused) else e["msg"].removeprefix("Value error, ")
-        found.append((str(e["loc"][-1]) if e["loc"] else "", e.get("input"), what))
-    return found
+        described.append((str(e["loc"][-1]) if e["loc"] else "", e.get("input"), what))
+    return described
 
 
 def plain(error: ValueError, translate: Translate = str) -> str:
     """A refusal in one line: which word, which value, what is wrong with it."""
     if not isinstance(error, ValidationError):
         return " ".join(_said(error, translate).split())
-    said = problems(error, translate)
-    return "; ".join(f"{word} = {value!r}: {what}" if word else what for word, value, what in said)
+    rules = problems(error, translate)
+    return "; ".join(f"{word} = {value!r}: {what}" if word else what for word, value, what in rules)
 
 
 def _said(error: Exception, translate: Translate) -> str:

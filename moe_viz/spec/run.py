@@ -203,10 +203,10 @@ class RunConfig(Spec):
 
     def fields(self) -> dict[str, FieldInfo]:
         """Word -> declaration, for every word of `flat()`."""
-        found = {key: RunConfig.model_fields[key] for key in ("task", "router")}
+        fields = {key: RunConfig.model_fields[key] for key in ("task", "router")}
         for part in (type(self.router), RunConfig, type(self.task)):
-            found |= {key: info for key, info in part.model_fields.items() if key not in ("name", "task", "router")}
-        return found
+            fields |= {key: info for key, info in part.model_fields.items() if key not in ("name", "task", "router")}
+        return fields
 
 
 CARRIED = ("k", "capacity_factor", "drop_policy")

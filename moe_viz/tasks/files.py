@@ -20,10 +20,10 @@ FILES: dict[str, tuple[str, ...]] = {
 
 def data_hashes(tasks: Iterable[str]) -> dict[str, str]:
     """`folder/file` -> SHA-256 of each file that these tasks read, by name. KeyError for a task that is not known."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for task in tasks:
-        found |= _hashes(task)
-    return dict(sorted(found.items()))
+        hashes |= _hashes(task)
+    return dict(sorted(hashes.items()))
 
 
 @cache

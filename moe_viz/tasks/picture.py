@@ -39,10 +39,10 @@ def read_picture(data: bytes) -> Image.Image:
             _known[digest] = error.args[0]
         while len(_known) > MOST_KNOWN:
             del _known[next(iter(_known))]
-    found = _known[digest]
-    if isinstance(found, Sentence):
-        raise ValueError(found)
-    return found
+    picture = _known[digest]
+    if isinstance(picture, Sentence):
+        raise ValueError(picture)
+    return picture
 
 
 def _read(data: bytes) -> Image.Image:

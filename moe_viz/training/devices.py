@@ -41,12 +41,12 @@ def stream_seed(*key: int | str) -> int:
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:
-    found = [torch.default_generator]
+    generators = [torch.default_generator]
     if device.type == "cuda":
-        found.append(torch.cuda.default_generators[device.index])
+        generators.append(torch.cuda.default_generators[device.index])
     elif device.type == "mps":
-        found.append(torch.mps._get_default_mps_generator())
-    return found
+        generators.append(torch.mps._get_default_mps_generator())
+    return generators
 
 
 @contextmanager

@@ -158,21 +158,21 @@ class Run:
         if restart:
             self._restart(new, done)
             return [messages.restarted(restart, before, new)]
-        said = []
+        notices = []
         if self.state == "diverged":
-            said += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
+            notices += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
             self.state, self.message = "running", ""
             self.history.restart()  # steps run twice from here on: they belong to an epoch of their own
-            said.append(messages.goes_on(self.step_number))
+            notices.append(messages.goes_on(self.step_number))
         if words:
             self.config = new
             with random_stream(self.device, "live", new.seed, self.step_number):
-                said += apply_live(self.model, self.optimizer, self.task, before, new)
+                notices += apply_live(self.model, self.optimizer, self.task, before, new)
             if words & {"router", "k"}:
                 self._window = None  # loads of two kinds of routing must not be averaged
             self.keep()
         self._writer.add(done)
-        return said
+        return notices
 
     def reset(self) -> None:
         """Start again from step 0 with the present config."""
@@ -268,8 +268,8 @@ class Run:
         """Write `checkpoint` to a file, atomically. since: of the history only what came after this moment of it."""
         self.moment(history).to_file(path, since)
 
-    def moment(self, history: bool = True, **said: Any) -> Checkpoint:
-        """The run as it stands, sharing its parameters: to be written before the next step. said: what else its file shall say."""
+    def moment(self, history: bool = True, **extra: Any) -> Checkpoint:
+        """The run as it stands, sharing its parameters: to be written before the next step. extra: what else its file shall say."""
         self.collect()
         tensors = views_of(self.model, self.optimizer)
         if self._window is not None:
@@ -277,36 +277,36 @@ class Run:
         kept = self.history if history else None
         script = self._writer.script(self.epoch, self.step_number)
         at = (self.config, self.step_number, self.epoch)
-        return Checkpoint(*at, tensors, str(self.message), kept, said, script, self.pending)
+        return Checkpoint(*at, tensors, str(self.message), kept, extra, script, self.pending)
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "checkpoint", device: str | None = None) -> Self:
         """The run of a checkpoint, ready to go on. device: another one than it was trained on. Raises ValueError on broken data."""
-        found = Checkpoint.from_bytes(data, source)
+        checkpoint = Checkpoint.from_bytes(data, source)
         if device is not None:
-            found = replace(found, config=found.config.model_copy(update={"device": device}))
-        return cls.of(found)
+            checkpoint = replace(checkpoint, config=checkpoint.config.model_copy(update={"device": device}))
+        return cls.of(checkpoint)
 
     @classmethod
-    def of(cls, found: Checkpoint) -> Self:
+    def of(cls, checkpoint: Checkpoint) -> Self:
         """The run that stands where `found` does. Raises ValueError where its tensors do not fit its config."""
-        run = cls(found.config)
-        put_back(found.tensors, run.model, run.optimizer)
-        run.step_number = found.step
-        run.history = found.history or History()
-        run.history.epoch = found.epoch
-        if found.stopped:
-            run.state, run.message = "diverged", found.stopped
+        run = cls(checkpoint.config)
+        put_back(checkpoint.tensors, run.model, run.optimizer)
+        run.step_number = checkpoint.step
+        run.history = checkpoint.history or History()
+        run.history.epoch = checkpoint.epoch
+        if checkpoint.stopped:
+            run.state, run.message = "diverged", checkpoint.stopped
         run._window = StepRows.from_tensors(
-            found.tensors, LAST_STEPS, len(run.model.moe_layers), found.config.n_experts
+            checkpoint.tensors, LAST_STEPS, len(run.model.moe_layers), checkpoint.config.n_experts
         )
         if run._window is not None:
             run._metrics = newest(measure(run._window, 1))
         run.keep()
-        run._writer = ScriptWriter.after(found.script, found.config, run.device)
-        if found.script is not None and (moved := run._writer.moved(found.config)):
+        run._writer = ScriptWriter.after(checkpoint.script, checkpoint.config, run.device)
+        if checkpoint.script is not None and (moved := run._writer.moved(checkpoint.config)):
             run._writer.add(run._event(**moved))
-        run.pending = found.pending
+        run.pending = checkpoint.pending
         return run
 
     @classmethod

@@ -72,7 +72,7 @@ def verify(
         claim = read_claim(path)
         _comparable(claim)
         play = Replay(Run, claim.script, device=device or _device_here(claim.script), looks=_looks(claim))
-        apart, found = _differences(claim, play, progress)
+        apart, rows = _differences(claim, play, progress)
     except ValueError as error:
         return Verdict(CANNOT, [plain(error)])
     reasons = _provenance_differences(claim.script, play.run)
@@ -82,7 +82,7 @@ def verify(
         return Verdict(IDENTICAL, [f"bit for bit: {counts}{more}", *reasons])
     if not reasons:
         return Verdict(REFUTED, apart)
-    figure = _beyond_tolerance(claim.rows, found)
+    figure = _beyond_tolerance(claim.rows, rows)
     if figure is None:
         return Verdict(CONFIRMED, [f"within the tolerance ({TOLERANCE}): {counts}", *reasons])
     return Verdict(CANNOT, [*reasons, figure, f"the first difference: {apart[0]}"])
@@ -160,13 +160,13 @@ def _differences(
         keys = pd.MultiIndex.from_frame(new[["epoch", "step"]])
         parts.append(new[keys.isin(wanted)])
         progress(play.done, play.total)
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", "step"])
-    all_of_it = [d for d in (parted, _in_rows(claim, found, play), _in_parameters(claim, play)) if d is not None]
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", "step"])
+    all_of_it = [d for d in (parted, _in_rows(claim, rows, play), _in_parameters(claim, play)) if d is not None]
     words = [_said(min(all_of_it))] if all_of_it else []
     if claim.traces and play.finished:
         traces = differences(claim.traces, play.run.snapshot().traces)
         words += [f"step {script.end.step}: {line}" for line in traces]
-    return words, found
+    return words, rows
 
 
 def _in_parameters(claim: Claim, play: Replay[Run]) -> Difference | None:
@@ -182,14 +182,14 @@ def _in_parameters(claim: Claim, play: Replay[Run]) -> Difference | None:
     return None
 
 
-def _in_rows(claim: Claim, found: pd.DataFrame, play: Replay[Run]) -> Difference | None:
+def _in_rows(claim: Claim, rows: pd.DataFrame, play: Replay[Run]) -> Difference | None:
     if not len(claim.rows):
         return None
     names = [name for name in claim.rows if name not in ("epoch", "step")]
     places = [(int(epoch), int(step)) for epoch, step in claim.rows[["epoch", "step"]].to_numpy()]
     keys = pd.MultiIndex.from_tuples(places, names=["epoch", "step"])
     ours = (
-        found.drop_duplicates(["epoch", "step"], keep="last")
+        rows.drop_duplicates(["epoch", "step"], keep="last")
         .set_index(["epoch", "step"])
         .reindex(index=keys, columns=names)
     )
@@ -199,7 +199,7 @@ def _in_rows(claim: Claim, found: pd.DataFrame, play: Replay[Run]) -> Difference
     was_looked_at = set(_looked_rows(claim).itertuples(index=False, name=None))
     comparable = np.array([place in was_looked_at for place in places], bool)
     apart[:, looked] &= comparable[:, None] & ~np.isnan(theirs[:, looked])
-    here = set(found[["epoch", "step"]].itertuples(index=False, name=None))
+    here = set(rows[["epoch", "step"]].itertuples(index=False, name=None))
     reached = (play.run.epoch, play.run.step_number)
     for row in np.flatnonzero(apart.any(axis=1) | np.array([place not in here for place in places], bool)):
         epoch, step = places[row]

@@ -16,16 +16,16 @@ LONGEST_SENTENCE = 500
 """Characters of a refusal that are shown."""
 
 
-def in_words(said: EngineError | Sentence | str) -> str:
+def in_words(message: EngineError | Sentence | str) -> str:
     """What the engine said as Markdown in the reader's language: errors and sentences carry a template and its values.
 
     Only a template with values is ours alone; everything else may hold what somebody typed, so nothing in it is interpreted.
     """
-    values = getattr(said, "values", None)
+    values = getattr(message, "values", None)
     if values:
         shown = {name: _in_words(value) for name, value in values.items()}
-        return _(said.template).format(**shown)
-    text = getattr(said, "template", None) or str(said)
+        return _(message.template).format(**shown)
+    text = getattr(message, "template", None) or str(message)
     return _(text) if is_ours(text) else escape_markdown(text, LONGEST_SENTENCE)
 
 

@@ -65,12 +65,14 @@ class Cluster:
         """The message that answers one request."""
         try:
             call = called(request)
-            asked = call.arguments(request)
+            arguments = call.arguments(request)
             if call.starts:
-                return await self._begin(number, request, asked.get("owner", ""), len(asked.get("configs", [None])))
+                return await self._begin(
+                    number, request, arguments.get("owner", ""), len(arguments.get("configs", [None]))
+                )
             if own := self._own.get(call):
-                return await own(number, request, asked)
-            run_id = asked["run_id"]
+                return await own(number, request, arguments)
+            run_id = arguments["run_id"]
             return await self._with_timeout(run_id, self._in_turn(run_id, number, request), call.reads)
         except EngineError as error:
             return message(number, False, error)
@@ -80,9 +82,9 @@ class Cluster:
 
     # ---- calls that are not simply passed on ----
 
-    async def _read_group(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
+    async def _read_group(self, number: int, request: Request[Any], arguments: dict[str, Any]) -> bytes:
         """Of a lock-step group in one piece; runs that share nothing are read one by one."""
-        run_ids: list[str] = asked["run_ids"]
+        run_ids: list[str] = arguments["run_ids"]
         groups = {self._members(run_id) for run_id in run_ids}
         if len(groups) == 1:
             return await self._with_timeout(run_ids[0], self._in_turn(run_ids[0], number, request), True)
@@ -90,13 +92,13 @@ class Cluster:
         refused = [value for _, fine, value in answers if not fine]
         return message(number, not refused, refused[0] if refused else [value for _, _, value in answers])
 
-    async def _describe(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
+    async def _describe(self, number: int, request: Request[Any], arguments: dict[str, Any]) -> bytes:
         """From the copies, which also know the runs that are nowhere in memory."""
-        run_ids = dict.fromkeys(asked["run_ids"][:MOST_LISTED])
+        run_ids = dict.fromkeys(arguments["run_ids"][:MOST_LISTED])
         return message(number, True, [kept for run_id in run_ids if (kept := self.store.describe(run_id))])
 
-    async def _delete(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
-        run_id, data = asked["run_id"], message(number, True, None)
+    async def _delete(self, number: int, request: Request[Any], arguments: dict[str, Any]) -> bytes:
+        run_id, data = arguments["run_id"], message(number, True, None)
         if not RUN_ID.fullmatch(run_id):
             return data
         async with self._turn(run_id):  # until all is gone: a reader that waits must not bring it back from its copy
@@ -109,12 +111,12 @@ class Cluster:
             await asyncio.to_thread(self.store.delete, run_id)
         return data
 
-    async def _release(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
-        if asked["run_id"] in self._routes:  # elsewhere there is nothing to release, and nothing to wake for it
-            return await self._in_turn(asked["run_id"], number, request)
+    async def _release(self, number: int, request: Request[Any], arguments: dict[str, Any]) -> bytes:
+        if arguments["run_id"] in self._routes:  # elsewhere there is nothing to release, and nothing to wake for it
+            return await self._in_turn(arguments["run_id"], number, request)
         return message(number, True, None)
 
-    async def _status(self, number: int, request: Request[Any], asked: dict[str, Any]) -> bytes:
+    async def _status(self, number: int, request: Request[Any], arguments: dict[str, Any]) -> bytes:
         """As one host's, with the totals of all; `workers`: what each actor said last."""
         places = [place for place in self.places.ready if place.status]
         runs = {
@@ -315,5 +317,10 @@ class Cluster:
 
 def _about(place: Place) -> dict[str, Any]:
     words = ("active", "steps_per_second", "rss_mb", "uptime_s", "accelerators")
-    said = {word: place.status[word] for word in words}
-    return said | {"host": place.machine, "node": place.node[:6], "pid": place.pid, "runs": len(place.status["runs"])}
+    summary = {word: place.status[word] for word in words}
+    return summary | {
+        "host": place.machine,
+        "node": place.node[:6],
+        "pid": place.pid,
+        "runs": len(place.status["runs"]),
+    }

@@ -35,8 +35,8 @@ def wait(condition: Callable[[], Any], what: str, seconds: float = LONGEST_S) ->
 
 def where(engine: LocalEngine, runs: list[str]) -> dict[str, dict[str, Any]]:
     """What the status says of each of `runs` that is in memory somewhere."""
-    said = engine.status()["runs"]
-    return {run: said[run[:6]] for run in runs if run[:6] in said}
+    runs_there = engine.status()["runs"]
+    return {run: runs_there[run[:6]] for run in runs if run[:6] in runs_there}
 
 
 def watch(engine: LocalEngine, runs: list[str], seconds: float) -> dict[str, int]:

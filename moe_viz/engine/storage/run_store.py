@@ -203,10 +203,10 @@ class RunStore:
         self._marks.pop(run_id, None)
         return newest.is_whole
 
-    def _note(self, run_id: str, **said: Any) -> None:
+    def _note(self, run_id: str, **values: Any) -> None:
         """Change entries of `run.json`; nothing is written where nothing changes."""
         before = self._about(run_id)
-        after = before | said
+        after = before | values
         path = self._directory(run_id) / "run.json"
         if after != before or not path.exists():
             write_atomically(path, json.dumps(after).encode())

@@ -80,8 +80,8 @@ class Admission:
                 N_("The server is full: {count} runs are training. Try again in a minute."), count=len(self.runs)
             )
         position = self.line.join(ticket, count, now)
-        said = N_("The server is full: {count} runs are training. You are number {position} in line.")
-        return Full(said, count=len(self.runs), position=position, wait_s=self.line.expected_s(position, now))
+        text = N_("The server is full: {count} runs are training. You are number {position} in line.")
+        return Full(text, count=len(self.runs), position=position, wait_s=self.line.expected_s(position, now))
 
     def _rest(self, group: list[HostedRun]) -> None:
         """Out of memory, but still to be seen as it was."""

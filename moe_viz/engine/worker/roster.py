@@ -236,12 +236,12 @@ def asked(request: Callable[[], T], kind: type[EngineError] = EngineError) -> T:
     try:
         return request()
     except ValidationError as error:
-        said = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
-        raise kind(said) from error
+        text = "; ".join(f"{word} = {value!r}: {what}" for word, value, what in problems(error))
+        raise kind(text) from error
     except Refused as error:
         raise kind(error.template, **error.values) from error
     except ValueError as error:
-        said = error.args[0] if error.args else ""
-        if isinstance(said, Sentence):
-            raise kind(said.template, **said.values) from error
+        text = error.args[0] if error.args else ""
+        if isinstance(text, Sentence):
+            raise kind(text.template, **text.values) from error
         raise kind(str(error)) from error

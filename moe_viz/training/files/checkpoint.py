@@ -45,7 +45,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     stopped: str = ""
     history: History | None = None
-    said: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
     """What else the file says about itself, for people and other programs."""
     script: Script | None = None
     """What was done so far. None in files of a version that kept none."""
@@ -67,7 +67,7 @@ class Checkpoint:
 
     def _parts(self, since: Mark | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         about = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
-        about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.said}
+        about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.extra}
         if self.script is not None:
             about["script"] = self.script.model_dump(mode="json", by_alias=True)
         if self.pending is not None:
@@ -132,21 +132,21 @@ def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of all parameters and buffers among these tensors (`model.<name>`), by name."""
-    found = sha256()
+    digest = sha256()
     for name in sorted(name for name in tensors if name.startswith("model.")):
         array = tensors[name].detach().cpu().contiguous().numpy()
-        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        found.update(array.reshape(-1).view(np.uint8))
-    return found.hexdigest()
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def views_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
     """Everything that defines the run's future, shared with the run: to be written before the next step."""
-    found = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for moment, value in optimizer.state.get(parameter, {}).items():
-            found[f"optimizer.{moment}.{name}"] = value.detach()
-    return found
+            tensors[f"optimizer.{moment}.{name}"] = value.detach()
+    return tensors
 
 
 def tensors_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
@@ -171,7 +171,7 @@ def put_back(tensors: dict[str, Tensor], model: nn.Module, optimizer: FusedAdamW
 
 
 def _moments(tensors: dict[str, Tensor], parameters: dict[str, nn.Parameter]) -> dict[nn.Parameter, dict[str, Any]]:
-    found: dict[nn.Parameter, dict[str, Any]] = {}
+    moments: dict[nn.Parameter, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         if not name.startswith("optimizer."):
             continue
@@ -183,10 +183,10 @@ def _moments(tensors: dict[str, Tensor], parameters: dict[str, nn.Parameter]) ->
             raise ValueError(f"the checkpoint has an optimiser moment {moment!r}")
         _same_form(name, tensor, parameter if moment != "step" else torch.zeros(()))
         # AdamW keeps its step counter on the parameter's device only where it is fused
-        found.setdefault(parameter, {})[moment] = tensor.to(parameter.device, copy=True)
-    if any(len(kept) != 3 for kept in found.values()):
+        moments.setdefault(parameter, {})[moment] = tensor.to(parameter.device, copy=True)
+    if any(len(kept) != 3 for kept in moments.values()):
         raise ValueError("the checkpoint lacks an optimiser moment")
-    return found
+    return moments
 
 
 def _same_form(name: str, given: Tensor, wanted: Tensor) -> None:

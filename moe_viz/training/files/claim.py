@@ -31,10 +31,12 @@ class Claim:
 def read_claim(path: Path) -> Claim:
     """Raises ValueError for a file that is missing, too large, damaged or something else."""
     if path.is_dir():
-        found = recording.load(path)
-        if found.script is None:
+        recorded = recording.load(path)
+        if recorded.script is None:
             raise ValueError(f"{path} has no {recording.SCRIPT}: it was written by a version that kept no script")
-        return Claim(found.script, found.history.rows(limit=None), found.script.end.parameters, found.snapshot.traces)
+        return Claim(
+            recorded.script, recorded.history.rows(limit=None), recorded.script.end.parameters, recorded.snapshot.traces
+        )
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
             raise ValueError(
@@ -50,15 +52,15 @@ def read_claim(path: Path) -> Claim:
 
 
 def _of_run_file(data: bytes) -> Claim:
-    found = Checkpoint.from_bytes(data, "the file")
-    if found.script is None:
+    checkpoint = Checkpoint.from_bytes(data, "the file")
+    if checkpoint.script is None:
         raise ValueError("the file has no script: it was written by a version that kept none")
-    for _ in found.script.moments():
+    for _ in checkpoint.script.moments():
         pass
-    if (found.epoch, found.step) != (found.script.end.epoch, found.script.end.step):
-        raise ValueError(f"the run stands at step {found.step} of epoch {found.epoch}, its script elsewhere")
-    rows = pd.DataFrame() if found.history is None else found.history.rows(limit=None)
-    return Claim(found.script, rows, fingerprint(found.tensors))
+    if (checkpoint.epoch, checkpoint.step) != (checkpoint.script.end.epoch, checkpoint.script.end.step):
+        raise ValueError(f"the run stands at step {checkpoint.step} of epoch {checkpoint.epoch}, its script elsewhere")
+    rows = pd.DataFrame() if checkpoint.history is None else checkpoint.history.rows(limit=None)
+    return Claim(checkpoint.script, rows, fingerprint(checkpoint.tensors))
 
 
 def _of_script(data: bytes) -> Claim:

@@ -44,9 +44,9 @@ def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progr
 
 def differences(first: list[RoutingTrace], second: list[RoutingTrace]) -> list[str]:
     """What differs between the traces of two moments, one line each; nothing where every number is the same, bit for bit."""
-    found = []
+    lines = []
     if len(first) != len(second):
-        found.append(f"traces: {len(first)}, then {len(second)}")
+        lines.append(f"traces: {len(first)}, then {len(second)}")
     for a, b in zip(first, second):
         for name, value in vars(a).items():
             other = getattr(b, name)
@@ -57,8 +57,8 @@ def differences(first: list[RoutingTrace], second: list[RoutingTrace]) -> list[s
             else:
                 gap = _gap(value, other)
             if gap:
-                found.append(f"trace of layer {a.layer}: {name} differs by up to {gap:.3g}")
-    return found
+                lines.append(f"trace of layer {a.layer}: {name} differs by up to {gap:.3g}")
+    return lines
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> float:

@@ -38,9 +38,9 @@ MOST_RAW_BYTES = 256_000_000
 def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
     run.collect()
-    said = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
-    del said["config"]  # it stands beside this already
-    moment = replace(run.moment(**said), pending=None)
+    header = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
+    del header["config"]  # it stands beside this already
+    moment = replace(run.moment(**header), pending=None)
     whole = moment.to_bytes()
     if len(whole) <= most_bytes:
         return whole
@@ -53,20 +53,20 @@ def export(run: Run, most_bytes: int, name: str = "") -> bytes:
 def imported(kind: type[R], data: bytes, allow: Callable[[RunConfig], None]) -> tuple[R, str]:
     """The run of such a file, on a device of this machine, and its name. Raises ValueError (a `Sentence`) for anything else."""
     try:
-        found = Checkpoint.from_bytes(data, "the file")
-        own = {name: tensor for name, tensor in found.tensors.items() if name.startswith(("model.", "optimizer."))}
-        found = replace(found, tensors=own, pending=None)
-        _check(found)
+        checkpoint = Checkpoint.from_bytes(data, "the file")
+        own = {name: tensor for name, tensor in checkpoint.tensors.items() if name.startswith(("model.", "optimizer."))}
+        checkpoint = replace(checkpoint, tensors=own, pending=None)
+        _check(checkpoint)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
-    allow(found.config)
+    allow(checkpoint.config)
     # a sentence in the file would be a stranger's words on our page
-    stopped = _STOPPED if found.stopped else ""
+    stopped = _STOPPED if checkpoint.stopped else ""
     try:
-        run = kind.of(replace(found, stopped=stopped, config=_here(found.config)))
+        run = kind.of(replace(checkpoint, stopped=stopped, config=_here(checkpoint.config)))
     except ValueError as error:
         raise ValueError(Sentence(_REFUSED, why=_short(error))) from error
-    return run, str(found.said.get("name", ""))
+    return run, str(checkpoint.extra.get("name", ""))
 
 
 def _short(error: Exception) -> str:
@@ -82,14 +82,16 @@ def _here(config: RunConfig) -> RunConfig:
     return config
 
 
-def _check(found: Checkpoint) -> None:
+def _check(checkpoint: Checkpoint) -> None:
     """Raise ValueError unless every number could have come from a run here."""
-    for _ in found.script.moments() if found.script is not None else ():
+    for _ in checkpoint.script.moments() if checkpoint.script is not None else ():
         pass  # an event that cannot follow those before it raises
-    history = found.history or History()
-    if (history.epoch != found.epoch and found.history is not None) or max(found.epoch, found.step) > MOST_STEPS:
-        raise ValueError(f"history of epoch {history.epoch}, run at step {found.step} of epoch {found.epoch}")
-    if not all(torch.isfinite(tensor).all() for tensor in found.tensors.values()):
+    history = checkpoint.history or History()
+    if (history.epoch != checkpoint.epoch and checkpoint.history is not None) or max(
+        checkpoint.epoch, checkpoint.step
+    ) > MOST_STEPS:
+        raise ValueError(f"history of epoch {history.epoch}, run at step {checkpoint.step} of epoch {checkpoint.epoch}")
+    if not all(torch.isfinite(tensor).all() for tensor in checkpoint.tensors.values()):
         raise ValueError("its parameters are not finite")
     bad = [name for name in history.columns if not COLUMN.fullmatch(name)]
     if bad or len(history.columns) > MOST_COLUMNS:
@@ -99,15 +101,15 @@ def _check(found: Checkpoint) -> None:
     total, forms = 0, {}
     for frame, batches in history.keyframes.packed():
         form = (len(frame.layers), *{packed.shape[2] for packed in frame.layers})
-        if forms.setdefault(frame.epoch, form) != form or not 0 <= frame.epoch <= found.epoch:
+        if forms.setdefault(frame.epoch, form) != form or not 0 <= frame.epoch <= checkpoint.epoch:
             raise ValueError(f"keyframes of epoch {frame.epoch} with {form} layers and experts")
         for layer, packed in enumerate(frame.layers):
             total += raw_bytes(packed) if min(packed.shape) >= 0 else 0
             if total > MOST_RAW_BYTES or packed.layer != layer or not 0 <= frame.step <= MOST_STEPS:
                 raise ValueError(f"keyframes of {total} bytes; layer {packed.layer} at step {frame.step}")
             _check_keyframe(packed, frame.step, batches[packed.batch])
-    if forms.get(found.epoch, (0, found.config.n_experts))[1:] != (found.config.n_experts,):
-        raise ValueError(f"keyframes of other experts than the {found.config.n_experts} of its settings")
+    if forms.get(checkpoint.epoch, (0, checkpoint.config.n_experts))[1:] != (checkpoint.config.n_experts,):
+        raise ValueError(f"keyframes of other experts than the {checkpoint.config.n_experts} of its settings")
 
 
 def _check_keyframe(packed: Packed, step: int, labels: dict[str, np.ndarray]) -> None:

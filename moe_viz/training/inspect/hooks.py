@@ -62,16 +62,16 @@ def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:
 
 def _aux_gradients(copy: Run, routing: Routing) -> dict[str, Tensor]:
     """Term -> its weighted gradient by the logits [T, E]."""
-    found = {}
+    gradients = {}
     if routing.logits is None or not routing.logits.requires_grad:
-        return found
+        return gradients
     for name, term in routing.aux.items():
         weight = coefficient(name, copy.config) / len(copy.model.moe_layers)
         if weight and term.requires_grad:
             (grad,) = torch.autograd.grad(term * weight, routing.logits, retain_graph=True, allow_unused=True)
             if grad is not None:
-                found[name] = grad
-    return found
+                gradients[name] = grad
+    return gradients
 
 
 def losses_again(copy: Run, step: int, watched: list[LayerPass]) -> list[Tensor]:

@@ -122,15 +122,15 @@ class _StoryReader:
 
     def _aux(self, routings: list[Routing]) -> dict[str, tuple[float, float]]:
         """Term -> (its mean over the layers, its weight), as `objective.auxiliary_loss` adds them up."""
-        config, found = self.copy.config, {}
+        config, terms_by_name = self.copy.config, {}
         terms = [{name: float(term.detach()) for name, term in routing.aux.items()} for routing in routings]
         for name in dict.fromkeys(name for layer in terms for name in layer):
             value = sum(layer.get(name, 0.0) for layer in terms) / len(terms)
             if name == "cmr":
                 gates = [routing.residual_mix.detach() for routing in routings]
                 value = float(budget_loss(gates, config.router.budget))
-            found[name] = (value, coefficient(name, config))
-        return found
+            terms_by_name[name] = (value, coefficient(name, config))
+        return terms_by_name
 
     def _is_linear(self, rows: Tensor, sees: Tensor, logits: np.ndarray) -> bool:
         """Not where the router adds to its scores or disturbs what it sees (jitter)."""
@@ -159,7 +159,7 @@ class _StoryReader:
         mine = ((routing.route_token == local) & routing.requested).nonzero().squeeze(-1)
         grads = routing.route_weight.grad
         groups = max(1, int(routing.info.get("groups", 1)))
-        found = []
+        routes = []
         for m in mine.tolist():
             expert, slot = int(routing.route_expert[m]), int(routing.route_slot[m])
             x = seen.x[local] if routing.route_in_weight is None else seen.x[local] * routing.route_in_weight[m]
@@ -169,7 +169,7 @@ class _StoryReader:
                 size = routing.capacity // groups
                 group = local // (len(seen.x) // groups)
                 place = slot - (group if routing.kept[m] else groups - 1) * size
-            found.append(
+            routes.append(
                 Route(
                     expert=expert,
                     gate=float(probs[local, expert]),
@@ -184,7 +184,7 @@ class _StoryReader:
                     gradient=None if grads is None else float(grads[m]),
                 )
             )
-        return sorted(found, key=lambda route: -route.asked)
+        return sorted(routes, key=lambda route: -route.asked)
 
     def _asked_of(self, routing: SparseRouting, expert: int, local: int, groups: int) -> int:
         """Routes asked of an expert, in the token's group."""

@@ -57,9 +57,9 @@ class StepRows:
 
     def to_tensors(self, prefix: str) -> dict[str, Tensor]:
         """These rows for a checkpoint: `<prefix><field>`. Numbers were float32 on the device, so nothing is lost."""
-        found = {name: getattr(self, name) for name in self.__dataclass_fields__ if getattr(self, name) is not None}
+        arrays = {name: getattr(self, name) for name in self.__dataclass_fields__ if getattr(self, name) is not None}
         return {
-            prefix + n: torch.from_numpy(a if a.dtype == np.int64 else a.astype(np.float32)) for n, a in found.items()
+            prefix + n: torch.from_numpy(a if a.dtype == np.int64 else a.astype(np.float32)) for n, a in arrays.items()
         }
 
     @classmethod

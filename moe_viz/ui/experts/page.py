@@ -14,7 +14,7 @@ from moe_viz.records.analysis import Ablation
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server.theme import apply as apply_theme
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
-from moe_viz.ui.session.study import Study, study
+from moe_viz.ui.session.study import Study, session_study
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -48,11 +48,11 @@ def draw() -> None:
 
 def experts(run: SessionRun) -> None:
     """Draw the page for the session's run."""
-    seen = study()
+    study = session_study()
     refresh.ticking(_head, SECONDS)
-    controls(run, seen)
-    if seen.learned is None:
-        st.info(seen.refusal or _("Your model is starting; its experts appear in a moment."))
+    controls(run, study)
+    if study.learned is None:
+        st.info(study.refusal or _("Your model is starting; its experts appear in a moment."))
         return
     views = {
         "domains": (_("Domains"), domains),
@@ -67,14 +67,14 @@ def experts(run: SessionRun) -> None:
     # not side by side in one row: there the many views would not wrap on a phone
     picked = st.segmented_control(_("View"), list(views), format_func=lambda name: views[name][0], default="domains",
                                   key="experts_view", label_visibility="collapsed", required=True)  # fmt: skip
-    layer = _layer(run, seen)
-    views[picked or "domains"][1](seen, layer)
+    layer = _layer(run, study)
+    views[picked or "domains"][1](study, layer)
 
 
 def _head() -> None:
     """Keeps the run alive, says where it is, and lets the page be redrawn once there is something new to draw."""
     refresh.begin_tick()
-    run, seen = current(), study()
+    run, study = current(), session_study()
     update = run.poll()
     tell(run)
     shown = update or run.latest
@@ -82,16 +82,16 @@ def _head() -> None:
         st.markdown(_("step {step}").format(step=shown.snapshot.step) if shown else _("starting…"))
     if update is None:
         return
-    if seen.watch(run, update.snapshot.step):
+    if study.watch(run, update.snapshot.step):
         st.rerun()
-    if seen.frozen_router and seen.pending and not seen.learned.config.get("freeze_router"):
-        seen.follow(run)
-        if not seen.pending or abs(seen.steps - seen.shown_steps) >= PROGRESS * seen.learned.step:
+    if study.frozen_router and study.pending and not study.learned.config.get("freeze_router"):
+        study.follow(run)
+        if not study.pending or abs(study.steps - study.shown_steps) >= PROGRESS * study.learned.step:
             st.rerun()
 
 
-def _layer(run: SessionRun, seen: Study) -> int:
-    n_layers = seen.learned.n_layers
+def _layer(run: SessionRun, study: Study) -> int:
+    n_layers = study.learned.n_layers
     if n_layers == 1:
         return 0
     st.session_state.setdefault("experts_layer", min(run.layer, n_layers - 1))
@@ -100,16 +100,16 @@ def _layer(run: SessionRun, seen: Study) -> int:
                                 key="experts_layer", label_visibility="collapsed", required=True)  # fmt: skip
 
 
-def _vocabulary(seen: Study, layer: int) -> None:
+def _vocabulary(study: Study, layer: int) -> None:
     """Which token ids does each expert own?"""
-    shuffled = seen.shuffled_labels
+    shuffled = study.shuffled_labels
     drawn: dict[Side, plotly_charts.PlotlyChart] = {}
-    for side in columns(seen):
-        trace = labelled(seen, side, layer, False)
+    for side in columns(study):
+        trace = labelled(study, side, layer, False)
         if shuffled:
-            trace = seen.keep(("words", side.which, layer), lambda trace=trace: token_identity.shuffled_tokens(trace))
+            trace = study.keep(("words", side.which, layer), lambda trace=trace: token_identity.shuffled_tokens(trace))
         drawn[side] = draw_chart(
-            seen,
+            study,
             side,
             f"words.{layer}.{shuffled}",
             lambda trace=trace: charts.vocabulary_bars(trace, theme(), _),
@@ -119,28 +119,30 @@ def _vocabulary(seen: Study, layer: int) -> None:
         _("Token ids seen at least 10 times; the dashed line is a router that ignores the token (1/E).")
         + (" " + _("The token ids are shuffled: what is left is chance.") if shuffled else "")
     )
-    download_charts(seen, drawn, "words", ("vocabulary_specialisation", "token_predictability"))
+    download_charts(study, drawn, "words", ("vocabulary_specialisation", "token_predictability"))
 
 
-def _switch_off(seen: Study, layer: int) -> None:
+def _switch_off(study: Study, layer: int) -> None:
     """What is lost when one expert says nothing?"""
     st.caption(
         _(
             "Each expert's output is zeroed in turn, the routing stays, and the loss on each domain's held-out sequences is measured again."
         )
     )
-    missing = [side for side in sides(seen) if (side.which, layer) not in seen.ablations]
+    missing = [side for side in sides(study) if (side.which, layer) not in study.ablations]
     if missing and st.button(
         _("Switch each expert off"), key="switch_off", icon=":material/toggle_off:", type="primary"
     ):
         bar = st.progress(0.0)
         for side in missing:
-            seen.ablate(current(), layer, side.which, bar.progress)
+            study.ablate(current(), layer, side.which, bar.progress)
         bar.empty()
         st.rerun()
-    shuffled = seen.shuffled_labels
+    shuffled = study.shuffled_labels
     done = {
-        side.which: seen.ablations[side.which, layer] for side in sides(seen) if (side.which, layer) in seen.ablations
+        side.which: study.ablations[side.which, layer]
+        for side in sides(study)
+        if (side.which, layer) in study.ablations
     }
     if not done:
         return
@@ -148,7 +150,7 @@ def _switch_off(seen: Study, layer: int) -> None:
     if shuffled:
         done = {which: ablation.shuffled() for which, ablation in done.items()}
     drawn: dict[Side, plotly_charts.PlotlyChart] = {}
-    for side in columns(seen):
+    for side in columns(study):
         if side.which not in done:
             st.caption(_("Not switched off yet."))
             continue
@@ -158,7 +160,7 @@ def _switch_off(seen: Study, layer: int) -> None:
             return charts.switched_off(ablation, scale, side.analysis, theme(), _)
 
         alt = _("Change of the loss on each domain when each expert is switched off.")
-        chart = drawn[side] = draw_chart(seen, side, f"off.{layer}.{shuffled}.{scale}", make, alt)
+        chart = drawn[side] = draw_chart(study, side, f"off.{layer}.{shuffled}.{scale}", make, alt)
         most = chart.table.sort_values("change", ascending=False).iloc[0]
         with st.container(key=f"most_needed_{side.which}"):
             st.markdown(
@@ -169,12 +171,12 @@ def _switch_off(seen: Study, layer: int) -> None:
             )  # fmt: skip
     if shuffled:
         st.caption(_("The domain labels are shuffled: an effect that stays is not about domains."))
-    download_charts(seen, drawn, "off", ("switched_off", "domain_specialisation"))
+    download_charts(study, drawn, "off", ("switched_off", "domain_specialisation"))
 
 
-def _over_time(seen: Study, layer: int) -> None:
+def _over_time(study: Study, layer: int) -> None:
     """When did routing settle?"""
-    change = seen.learned.change
+    change = study.learned.change
     if change["step"].nunique() < 2:
         st.info(
             _(
@@ -182,36 +184,36 @@ def _over_time(seen: Study, layer: int) -> None:
             )
         )
         return
-    side = sides(seen)[0]
-    chart = draw_chart(seen, side, "time", lambda: charts.change_curves(change, theme(), _),
+    side = sides(study)[0]
+    chart = draw_chart(study, side, "time", lambda: charts.change_curves(change, theme(), _),
                  _("Per layer: part of the choices at each step that are still today's, and tokens that have kept their expert since."))  # fmt: skip
     st.caption(_("The probe batch at up to 60 kept moments, against the newest one. A restart begins anew."))
-    download_charts(seen, {side: chart}, "time", ("saturation", "fluctuation"))
+    download_charts(study, {side: chart}, "time", ("saturation", "fluctuation"))
 
 
-def _together(seen: Study, layer: int) -> None:
+def _together(study: Study, layer: int) -> None:
     """Which experts are chosen together, and is it more than their loads explain?"""
     drawn: dict[Side, plotly_charts.PlotlyChart] = {}
-    if seen.learned.traces[layer].expert.shape[1] < 2:
+    if study.learned.traces[layer].expert.shape[1] < 2:
         st.info(_("Each token has a single expert here (k = 1): there are no pairs to look at."))
         return
-    for side in columns(seen):
-        trace = labelled(seen, side, layer, False)
-        drawn[side] = draw_chart(seen, side, f"together.{layer}", lambda trace=trace: plotly_charts.co_activation(trace, theme(), _),
+    for side in columns(study):
+        trace = labelled(study, side, layer, False)
+        drawn[side] = draw_chart(study, side, f"together.{layer}", lambda trace=trace: plotly_charts.co_activation(trace, theme(), _),
                            _("How often two experts are chosen for the same token, beside what their loads alone would give."))  # fmt: skip
-    download_charts(seen, drawn, "together", ("co_activation",))
+    download_charts(study, drawn, "together", ("co_activation",))
 
 
-def _layers(seen: Study, layer: int) -> None:
+def _layers(study: Study, layer: int) -> None:
     """How even is each layer, and which way do tokens go from layer to layer?"""
     heat: dict[Side, plotly_charts.PlotlyChart] = {}
-    for side in columns(seen):
+    for side in columns(study):
         traces = side.analysis.traces
-        heat[side] = draw_chart(seen, side, "heat", lambda traces=traces: plotly_charts.load_heatmap(traces, theme(), _),
+        heat[side] = draw_chart(study, side, "heat", lambda traces=traces: plotly_charts.load_heatmap(traces, theme(), _),
                           _("Load of each expert in each layer, in multiples of the fair share."))  # fmt: skip
         trace = traces[layer]
         draw_chart(
-            seen,
+            study,
             side,
             f"fp.{layer}",
             lambda trace=trace: plotly_charts.balance_scatter(trace, theme(), _),
@@ -220,31 +222,31 @@ def _layers(seen: Study, layer: int) -> None:
         if len(traces) < 2:
             st.info(_("One layer only: there is no way from layer to layer."))
             continue
-        draw_chart(seen, side, "paths", lambda traces=traces: plotly_charts.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
-    download_charts(seen, heat, "layers", ("load", "paths"))
+        draw_chart(study, side, "paths", lambda traces=traces: plotly_charts.path_sankey(traces, theme(), _), _("Tokens flowing from the expert of one layer to that of the next."))  # fmt: skip
+    download_charts(study, heat, "layers", ("load", "paths"))
 
 
-def _geometry(seen: Study, layer: int) -> None:
+def _geometry(study: Study, layer: int) -> None:
     """How alike are the experts?"""
     drawn: dict[Side, plotly_charts.PlotlyChart] = {}
-    for side in columns(seen):
+    for side in columns(study):
         geometry = side.analysis.geometry[layer]
         if geometry.router_cosine is None:
             st.info(_("This gate compares tokens with nothing of the experts' own, so it has no rows to compare."))
         else:
-            draw_chart(seen, side, f"rows.{layer}", lambda geometry=geometry: charts.router_likeness(geometry, theme(), _), _("Cosine between the router's rows."))  # fmt: skip
-        drawn[side] = draw_chart(seen, side, f"distance.{layer}", lambda geometry=geometry: charts.expert_distances(geometry, theme(), _), _("Distance between the experts' weights."))  # fmt: skip
+            draw_chart(study, side, f"rows.{layer}", lambda geometry=geometry: charts.router_likeness(geometry, theme(), _), _("Cosine between the router's rows."))  # fmt: skip
+        drawn[side] = draw_chart(study, side, f"distance.{layer}", lambda geometry=geometry: charts.expert_distances(geometry, theme(), _), _("Distance between the experts' weights."))  # fmt: skip
     st.caption(
         _(
             "Two experts can compute the same with their hidden units in another order: their weights are then far apart, too."
         )
     )
-    download_charts(seen, drawn, "geometry", ("router_cosine", "expert_distance"))
+    download_charts(study, drawn, "geometry", ("router_cosine", "expert_distance"))
 
 
-def _bias(seen: Study, layer: int) -> None:
+def _bias(study: Study, layer: int) -> None:
     """How does loss-free balancing push?"""
-    bias = seen.learned.bias
+    bias = study.learned.bias
     if f"bias.{layer}.0" not in bias or len(bias) < 2:
         st.info(
             _(
@@ -252,6 +254,6 @@ def _bias(seen: Study, layer: int) -> None:
             )
         )
         return
-    side, n_experts = sides(seen)[0], seen.learned.traces[layer].n_experts
-    chart = draw_chart(seen, side, f"bias.{layer}", lambda: charts.bias_lines(bias, layer, n_experts, theme(), _), _("Selection bias of each expert over the steps."))  # fmt: skip
-    download_charts(seen, {side: chart}, "bias", ("selection_bias",))
+    side, n_experts = sides(study)[0], study.learned.traces[layer].n_experts
+    chart = draw_chart(study, side, f"bias.{layer}", lambda: charts.bias_lines(bias, layer, n_experts, theme(), _), _("Selection bias of each expert over the steps."))  # fmt: skip
+    download_charts(study, {side: chart}, "bias", ("selection_bias",))

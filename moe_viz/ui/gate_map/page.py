@@ -167,15 +167,15 @@ def _head(run: PlaneRun, shown: Update) -> None:
     run.layer = layer_picker("plane_layer", run.layer, n_layers, layer_names(told, run.layer))
 
 
-def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
+def _map(run: PlaneRun, gate_map: GateMap, table: pd.DataFrame) -> None:
     painted = run.config.task.points
-    gate_map_view(found, key=KEY, summary=_summary(found, table), painted=painted, labels=translated(_))
+    gate_map_view(gate_map, key=KEY, summary=_summary(gate_map, table), painted=painted, labels=translated(_))
     if painted:
         with st.container(horizontal=True, vertical_alignment="center", key="painted"):
             st.caption(_("The run trains on {n} painted points.").format(n=len(painted) // 4))
             action_button(_("Back to the shape"), lambda: run.turn(points=""), key="unpaint", icon=":material/undo:")
     facts = run.config.router.facts
-    if found.batch_dependent:
+    if gate_map.batch_dependent:
         st.caption(
             _(
                 "With this gate a place's expert depends on the other points of the batch; here all places are one batch."
@@ -191,14 +191,14 @@ def _map(run: PlaneRun, found: GateMap, table: pd.DataFrame) -> None:
         st.caption(_("This gate draws experts by lot, so the map is noise by design."))
 
 
-def _two_sources(found: GateMap, shown: Update) -> None:
+def _two_sources(gate_map: GateMap, shown: Update) -> None:
     """The sentence counts routes of training batches, the map asks at every place: say where the two seem to disagree."""
-    load = (shown.snapshot.metrics.get("load") or [])[found.layer : found.layer + 1]
-    owners = dead_owners(found, load[0] if load else None)
+    load = (shown.snapshot.metrics.get("load") or [])[gate_map.layer : gate_map.layer + 1]
+    owners = dead_owners(gate_map, load[0] if load else None)
     text = _(
         "Sentence and load: training batches, mean of the last {n} steps. Map: whom every place would ask, at step {step}."
     )
-    parts = [text.format(n=WINDOW, step=found.step)]
+    parts = [text.format(n=WINDOW, step=gate_map.step)]
     if owners:
         numbers = ", ".join(str(expert + 1) for expert in owners)
         parts.append(
@@ -209,7 +209,7 @@ def _two_sources(found: GateMap, shown: Update) -> None:
     st.caption(" ".join(parts))
 
 
-def _summary(found: GateMap, table: pd.DataFrame) -> str:
+def _summary(gate_map: GateMap, table: pd.DataFrame) -> str:
     owners = table[table["share"] > 0].sort_values("share", ascending=False)
     parts = [
         _("no expert {share}").format(share=percent(row.share))
@@ -217,7 +217,7 @@ def _summary(found: GateMap, table: pd.DataFrame) -> str:
         else _("expert {n} {share}").format(n=row.expert + 1, share=percent(row.share))
         for row in owners.itertuples()
     ]
-    return _("Map of the plane at step {step}: {parts}.").format(step=found.step, parts=", ".join(parts))
+    return _("Map of the plane at step {step}: {parts}.").format(step=gate_map.step, parts=", ".join(parts))
 
 
 def _strips(run: PlaneRun, shown: Update) -> None:
@@ -244,7 +244,7 @@ def _strips(run: PlaneRun, shown: Update) -> None:
     draw_stack(stack, prefix="plane_")
 
 
-def _table(found: GateMap, table: pd.DataFrame) -> None:
+def _table(gate_map: GateMap, table: pd.DataFrame) -> None:
     columns = {
         "expert": _("expert"),
         "share": _("share of the plane"),
@@ -256,17 +256,17 @@ def _table(found: GateMap, table: pd.DataFrame) -> None:
     formats = {columns[name]: "{:.1%}" for name in ("share", "mean_probability", "accuracy")}
     st.caption(
         _("Step {step}: {n} × {n} places, each with the expert that a point there would ask first.").format(
-            step=found.step, n=found.resolution
+            step=gate_map.step, n=gate_map.resolution
         )
     )
     st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
 
 
-def _downloads(run: PlaneRun, found: GateMap, shown: Update) -> None:
-    points = {"x": found.points[:, 0], "y": found.points[:, 1], "class": found.classes + 1}
+def _downloads(run: PlaneRun, gate_map: GateMap, shown: Update) -> None:
+    points = {"x": gate_map.points[:, 0], "y": gate_map.points[:, 1], "class": gate_map.classes + 1}
     tables = {
-        f"gate-map-layer-{found.layer + 1}": lambda: to_frame(found),
+        f"gate-map-layer-{gate_map.layer + 1}": lambda: to_frame(gate_map),
         "points": lambda: pd.DataFrame(points),
         "history": every_row({"plane": run.run_id}, [shown.history]),
     }
-    download_buttons(tables, "gate-map", shown.snapshot.config, found.step, recorded_metrics(shown.history))
+    download_buttons(tables, "gate-map", shown.snapshot.config, gate_map.step, recorded_metrics(shown.history))

@@ -101,7 +101,7 @@ class Comparison(RunGroup):
         self.leave()
 
 
-def comparison() -> Comparison:
+def session_comparison() -> Comparison:
     """The session's comparison, made on the first call, as the page's address says."""
     if STATE not in st.session_state:
         st.session_state[STATE] = from_address(address.read())
@@ -110,40 +110,40 @@ def comparison() -> Comparison:
 
 def arrive() -> Comparison:
     """The same for a page that begins to be drawn: after Back or Forward it is as the address says, or the very runs that this names."""
-    found, params = comparison(), address.gone_to()
+    comparison, params = session_comparison(), address.gone_to()
     if params is None:
-        return found
+        return comparison
     wanted = from_address(params)
-    if wanted.routers == found.routers and wanted.run_ids in ([], found.run_ids):
-        for word, value in difference(found.base, wanted.base).items():
-            found.turn(word, value)
-        return found
-    found.leave()
+    if wanted.routers == comparison.routers and wanted.run_ids in ([], comparison.run_ids):
+        for word, value in difference(comparison.base, wanted.base).items():
+            comparison.turn(word, value)
+        return comparison
+    comparison.leave()
     st.session_state[STATE] = wanted
     return wanted
 
 
 def from_address(params: dict[str, str]) -> Comparison:
     """The comparison that an address asks for; words that cannot be used are reported."""
-    found = Comparison()
+    comparison = Comparison()
     if not params.keys() - {"lang"}:
-        return found
-    found.base, found.problems = decode(params | {"router": found.base.router.name}, _)
+        return comparison
+    comparison.base, comparison.problems = decode(params | {"router": comparison.base.router.name}, _)
     named = [router for router in params.get("routers", "").split(".") if router in ROUTER_OPTIONS]
-    found.routers = list(dict.fromkeys(named))[:MOST] or found.routers
+    comparison.routers = list(dict.fromkeys(named))[:MOST] or comparison.routers
     try:
         for word in TRIALS:
-            found.offers(word)
-        found.go_on_with(params)
+            comparison.offers(word)
+        comparison.go_on_with(params)
     except ValueError as error:  # knobs that do not fit all of the routers, or that leave a shared one no choice
         return Comparison(notices=[plain(error, _)])
-    return found
+    return comparison
 
 
-def write_address(found: Comparison, part: str) -> None:
+def write_address(comparison: Comparison, part: str) -> None:
     """Keep the address bar in step. part: of the page."""
-    own = {"routers": ".".join(found.routers), "part": part}
-    address.write(encode(found.base, language(), found.run_ids, **own))
+    own = {"routers": ".".join(comparison.routers), "part": part}
+    address.write(encode(comparison.base, language(), comparison.run_ids, **own))
 
 
 def labels(routers: list[str]) -> list[str]:

@@ -41,7 +41,7 @@ def family(router: str) -> str:
     return ROUTER_OPTIONS[router].__module__.rsplit(".", 1)[-1]
 
 
-def gallery(found: Comparison) -> None:
+def gallery(comparison: Comparison) -> None:
     """Filters, then one card per router that passes them; a closed card is one line."""
     wanted, families, years = _filters()
     shown = [
@@ -54,7 +54,7 @@ def gallery(found: Comparison) -> None:
     with st.container(key="gallery", gap="xsmall"):
         st.caption(_("{n} of {all} gates").format(n=len(shown), all=len(ROUTER_OPTIONS)))
         for name in shown:
-            _card(name, found)
+            _card(name, comparison)
 
 
 def _filters() -> tuple[str, list[str], tuple[int, int]]:
@@ -78,7 +78,7 @@ def _searched(name: str) -> str:
     return " ".join(parts).casefold()
 
 
-def _card(name: str, found: Comparison) -> None:
+def _card(name: str, comparison: Comparison) -> None:
     options = ROUTER_OPTIONS[name]
     facts = options.facts
     future = "" if facts.causal else f" :orange-badge[{_('looks at future tokens')}]"
@@ -94,19 +94,19 @@ def _card(name: str, found: Comparison) -> None:
             if text:
                 st.markdown(f"**{title}** · {_(text)}")
         _options(options)
-        _links(name, found)
+        _links(name, comparison)
 
 
 def _badges(name: str) -> str:
     facts = ROUTER_OPTIONS[name].facts
-    found = []
+    badges = []
     for flag, (yes, no) in BADGES.items():
         holds = getattr(facts, flag)
         good = holds != (flag == "stochastic_eval")
         text = yes if good else no
         if text:
-            found.append(f":{'gray' if good else 'orange'}-badge[{_(text)}]")
-    return " ".join([f":blue-badge[{_(FAMILIES.get(family(name), family(name)))}]", *found])
+            badges.append(f":{'gray' if good else 'orange'}-badge[{_(text)}]")
+    return " ".join([f":blue-badge[{_(FAMILIES.get(family(name), family(name)))}]", *badges])
 
 
 def _options(options: type[RouterOptions]) -> None:
@@ -124,28 +124,32 @@ def _options(options: type[RouterOptions]) -> None:
     st.markdown("\n".join(lines))
 
 
-def _links(name: str, found: Comparison) -> None:
+def _links(name: str, comparison: Comparison) -> None:
     """Into the comparison; into the lab, with its defaults or with the choices of a paper or a released model."""
     with st.container(horizontal=True, key=f"links_{name}"):
         st.link_button(_("Open in the lab"), link(name), icon=":material/science:", type="primary", key=f"open_{name}")
         st.button(
-            _("Compare live"), icon=":material/compare:", key=f"compare_{name}", on_click=_compare, args=(name, found)
+            _("Compare live"),
+            icon=":material/compare:",
+            key=f"compare_{name}",
+            on_click=_compare,
+            args=(name, comparison),
         )
         for preset, values in PRESETS.items():
             if values["name"] == name:
-                said = ", ".join(f"{word} = {write(value)}" for word, value in values.items() if word != "name")
+                options = ", ".join(f"{word} = {write(value)}" for word, value in values.items() if word != "name")
                 st.link_button(
                     _("As in {preset}").format(preset=preset.replace("_", " ")),
                     link(name, values),
-                    help=said or None,
+                    help=options or None,
                     key=f"preset_{preset}",
                 )
 
 
-def _compare(name: str, found: Comparison) -> None:
+def _compare(name: str, comparison: Comparison) -> None:
     """Put a router among those compared, in place of the one that has been there for longest if there is no room."""
-    if name not in found.routers:
-        found.choose([*found.routers, name][-MOST:])
+    if name not in comparison.routers:
+        comparison.choose([*comparison.routers, name][-MOST:])
     st.session_state["part"] = "compare"
 
 

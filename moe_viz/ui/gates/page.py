@@ -16,7 +16,7 @@ from moe_viz.records.differences import ROWS, values, written
 from moe_viz.records.readable_tables import history_table, routing_rows
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions
 from moe_viz.spec.routers import TokenChoice
-from moe_viz.ui.gates.comparison import MOST, Comparison, arrive, comparison, labels, write_address
+from moe_viz.ui.gates.comparison import MOST, Comparison, arrive, labels, session_comparison, write_address
 from moe_viz.ui.gates.gallery import gallery
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
@@ -46,7 +46,7 @@ def draw() -> None:
     """Gates: every router on a card, and up to four of them trained side by side."""
     theme.apply()
     st.html("<style>.st-key-part { margin-top: 0.9rem; }</style>")
-    found = arrive()
+    comparison = arrive()
     parts = {"compare": _("Compare live"), "gallery": _("All gates")}
     asked = address.gone_to() or (address.read() if "part" not in st.session_state else {})
     if "part" not in st.session_state or asked:
@@ -60,70 +60,74 @@ def draw() -> None:
         required=True,
     )
     if part == "gallery":
-        gallery(found)
+        gallery(comparison)
     else:
-        draw_sidebar(found)
-        explain_problems(found.problems)
-        live(found)
-    write_address(found, part)
+        draw_sidebar(comparison)
+        explain_problems(comparison.problems)
+        live(comparison)
+    write_address(comparison, part)
 
 
-def draw_sidebar(found: Comparison) -> None:
+def draw_sidebar(comparison: Comparison) -> None:
     """What is compared, and the knobs that all runs share. Options that no chosen router has are not shown."""
-    reached = within_reach(found, found.base, found.turn, [word for word in ("k",) if found.offers(word)])
+    reached = within_reach(
+        comparison, comparison.base, comparison.turn, [word for word in ("k",) if comparison.offers(word)]
+    )
     with st.sidebar:
-        transport(found, restart=found.reset)
-        st.session_state["routers"] = found.routers
+        transport(comparison, restart=comparison.reset)
+        st.session_state["routers"] = comparison.routers
         st.multiselect(
             _("Gates to compare (up to {n})").format(n=MOST),
             list(ROUTER_OPTIONS),
             format_func=lambda name: show("router", name),
             max_selections=MOST,
             key="routers",
-            on_change=lambda: found.choose(st.session_state["routers"]),
+            on_change=lambda: comparison.choose(st.session_state["routers"]),
             help=_("All start from the same seed and see the same data, one step each in turn."),
         )
         for word in SHARED:
-            if found.offers(word) and word not in reached:
-                control(word, found.base, lambda changed: found.turn(changed, st.session_state[changed]))
+            if comparison.offers(word) and word not in reached:
+                control(word, comparison.base, lambda changed: comparison.turn(changed, st.session_state[changed]))
 
 
-def live(found: Comparison) -> None:
+def live(comparison: Comparison) -> None:
     """Draw the comparison and keep it ticking."""
     st.html(CSS)
-    refresh.ticking(_tick, found.tick_s(SECONDS, SECONDS_PAUSED))
+    refresh.ticking(_tick, comparison.tick_s(SECONDS, SECONDS_PAUSED))
 
 
 def _tick() -> None:
     refresh.begin_tick()
-    found = comparison()
-    found.poll()
-    tell(found)
-    if not found.routers:
+    comparison = session_comparison()
+    comparison.poll()
+    tell(comparison)
+    if not comparison.routers:
         st.info(_("Choose at least one gate to compare."))
         return
-    _head(found)
-    if not found.latest:
+    _head(comparison)
+    if not comparison.latest:
         return
-    _panels(found)
-    _overlays(found)
-    _differences(found)
-    _blends(found)
-    _numbers(found)
-    _downloads(found)
+    _panels(comparison)
+    _overlays(comparison)
+    _differences(comparison)
+    _blends(comparison)
+    _numbers(comparison)
+    _downloads(comparison)
 
 
-def _head(found: Comparison) -> None:
-    with head(max((update.snapshot.step for update in found.latest or ()), default=None), key="still_head"):
+def _head(comparison: Comparison) -> None:
+    with head(max((update.snapshot.step for update in comparison.latest or ()), default=None), key="still_head"):
         st.markdown(_("Same seed, same data, same start: only the gate differs."))
-    found.layer = layer_picker("compared_layer", found.layer, found.base.n_layers)
+    comparison.layer = layer_picker("compared_layer", comparison.layer, comparison.base.n_layers)
 
 
-def _panels(found: Comparison) -> None:
+def _panels(comparison: Comparison) -> None:
     """One column per router: what it is, its load over time, how many experts its tokens have."""
-    n_experts = found.base.n_experts
-    columns = st.columns(len(found.routers))
-    for column, router, leaks, update in zip(columns, found.routers, found.leaks, found.latest, strict=True):
+    n_experts = comparison.base.n_experts
+    columns = st.columns(len(comparison.routers))
+    for column, router, leaks, update in zip(
+        columns, comparison.routers, comparison.leaks, comparison.latest, strict=True
+    ):
         with column:
             with st.container(key=f"panel_{router}", gap="xsmall"):
                 st.markdown(f"**{show('router', router)}**")
@@ -134,12 +138,12 @@ def _panels(found: Comparison) -> None:
                     st.error(in_words(update.snapshot.message))
             if not update.history.empty:
                 draw_chart(
-                    charts.load_over_time(update.history, found.layer, n_experts, _, batch=MEAN),
+                    charts.load_over_time(update.history, comparison.layer, n_experts, _, batch=MEAN),
                     f"load_{router}",
                     _("Share of the routes asked of each expert, over the steps."),
                 )
             draw_chart(
-                side_by_side.experts_per_token(update.snapshot.traces[found.layer], _),
+                side_by_side.experts_per_token(update.snapshot.traces[comparison.layer], _),
                 f"experts_per_token_{router}",
                 _("Share of tokens computed by no, one, two or more experts."),
             )
@@ -161,14 +165,14 @@ def _named(options: type[RouterOptions], config: dict[str, Any], word: str) -> s
     return f"{_(options.model_fields[word].title)}: {show(word, config[word])}"
 
 
-def _overlays(found: Comparison) -> None:
+def _overlays(comparison: Comparison) -> None:
     """All runs on one pair of axes, one picture per number."""
-    histories = dict(zip(labels(found.routers), (update.history for update in found.latest), strict=True))
+    histories = dict(zip(labels(comparison.routers), (update.history for update in comparison.latest), strict=True))
     if any(history.empty for history in histories.values()):
         return
-    task, layer = TASK_OPTIONS[found.base.task.name], found.layer
+    task, layer = TASK_OPTIONS[comparison.base.task.name], comparison.layer
     metric, share = _(METRIC_NAMES[task.metric]), {"domain": (0, 1), "form": "%"}
-    per_log_e = 1 / math.log(max(found.base.n_experts, 2))
+    per_log_e = 1 / math.log(max(comparison.base.n_experts, 2))
     look = _look()
 
     def overlay(column: str, title: str, **more: Any) -> charts.VegaChart:
@@ -208,8 +212,8 @@ def _overlays(found: Comparison) -> None:
         ),
     }
     line = ""
-    if dropless([update.snapshot for update in found.latest], list(histories.values()), [layer]):
-        bounded = any(update.snapshot.traces[layer].capacity is not None for update in found.latest)
+    if dropless([update.snapshot for update in comparison.latest], list(histories.values()), [layer]):
+        bounded = any(update.snapshot.traces[layer].capacity is not None for update in comparison.latest)
         line = _("None of these gates drops a route.") if bounded else _(DROPLESS)
     else:
         dropped = overlay(f"drop_rate.{layer}", _("Dropped routes"), **share)
@@ -257,11 +261,11 @@ def _as_differences(look: str, histories: dict[str, pd.DataFrame], column: str, 
     return one in near
 
 
-def _differences(found: Comparison) -> None:
+def _differences(comparison: Comparison) -> None:
     """The table: one row per number, one column per router; in brackets the difference from the first router."""
-    metric = TASK_OPTIONS[found.base.task.name].metric
-    columns = [values(update.snapshot, found.layer) for update in found.latest]
-    names = labels(found.routers)
+    metric = TASK_OPTIONS[comparison.base.task.name].metric
+    columns = [values(update.snapshot, comparison.layer) for update in comparison.latest]
+    names = labels(comparison.routers)
     table = {
         _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title): [
             written(row, column[row.name], columns[0][row.name] if n else None) for n, column in enumerate(columns)
@@ -269,24 +273,24 @@ def _differences(found: Comparison) -> None:
         for row in ROWS
     }
     table[_("Looks at future tokens")] = [
-        _("no") if ROUTER_OPTIONS[router].facts.causal else _("yes") for router in found.routers
+        _("no") if ROUTER_OPTIONS[router].facts.causal else _("yes") for router in comparison.routers
     ]
     with st.container(key="differences"):
         st.table(pd.DataFrame.from_dict(table, orient="index", columns=names))
     st.caption(
         _("In brackets: difference from {first}. Entropies, loads and drops are those of layer {layer}.").format(
-            first=names[0], layer=found.layer + 1
+            first=names[0], layer=comparison.layer + 1
         )
     )
 
 
-def _blends(found: Comparison) -> None:
+def _blends(comparison: Comparison) -> None:
     """The dispatch and combine weights of routers that blend tokens instead of choosing."""
-    for router, update in zip(found.routers, found.latest, strict=True):
+    for router, update in zip(comparison.routers, comparison.latest, strict=True):
         extras = update.snapshot.extras
         if "dispatch" not in extras:
             continue
-        n_tokens = _sequence(update, found.layer)
+        n_tokens = _sequence(update, comparison.layer)
         st.markdown(f"**{show('router', router)}**")
         st.caption(
             _(
@@ -300,37 +304,38 @@ def _blends(found: Comparison) -> None:
         for column, (name, title) in zip(st.columns(2), pictures.items(), strict=True):
             with column:
                 draw_chart(
-                    side_by_side.matrix(extras[name][found.layer], n_tokens, title, _), f"{name}_{router}", title
+                    side_by_side.matrix(extras[name][comparison.layer], n_tokens, title, _), f"{name}_{router}", title
                 )
 
 
-def _numbers(found: Comparison) -> None:
+def _numbers(comparison: Comparison) -> None:
     """The table twin of the pictures."""
     with lazy(_("Numbers behind the pictures"), "numbers") as is_open:
         if not is_open:
             return
         frames = [
-            update.history.assign(router=router) for router, update in zip(found.routers, found.latest, strict=True)
+            update.history.assign(router=router)
+            for router, update in zip(comparison.routers, comparison.latest, strict=True)
         ]
         table = pd.concat(frames)
         first = [name for name in ("router", "step", "loss", "task_metric") if name in table]
-        chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{found.layer}")]
-        loads = [name for name in table if name.startswith(f"load.{found.layer}.")]
+        chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{comparison.layer}")]
+        loads = [name for name in table if name.startswith(f"load.{comparison.layer}.")]
         st.caption(_("Layers and experts count from 1: load.2.5 is layer 2, expert 5."))
         st.dataframe(
             history_table(table[[*first, *chosen, *loads]]), hide_index=True, height=300, key="compared_history"
         )
         bars = [
-            side_by_side.experts_per_token(update.snapshot.traces[found.layer], _).table.assign(router=router)
-            for router, update in zip(found.routers, found.latest, strict=True)
+            side_by_side.experts_per_token(update.snapshot.traces[comparison.layer], _).table.assign(router=router)
+            for router, update in zip(comparison.routers, comparison.latest, strict=True)
         ]
         st.dataframe(pd.concat(bars), hide_index=True, height=200, key="compared_counts")
-        for router, update in zip(found.routers, found.latest, strict=True):
+        for router, update in zip(comparison.routers, comparison.latest, strict=True):
             for name in ("dispatch", "combine"):
                 if name in update.snapshot.extras:
                     st.caption(f"{show('router', router)}: {name}")
-                    values = update.snapshot.extras[name][found.layer]
-                    table = side_by_side.matrix(values, _sequence(update, found.layer), name, _).table
+                    values = update.snapshot.extras[name][comparison.layer]
+                    table = side_by_side.matrix(values, _sequence(update, comparison.layer), name, _).table
                     st.dataframe(table, hide_index=True, height=200, key=f"compared_{name}_{router}")
 
 
@@ -340,17 +345,19 @@ def _sequence(update: Update, layer: int) -> int:
     return int((sequence == sequence[0]).sum())
 
 
-def _downloads(found: Comparison) -> None:
+def _downloads(comparison: Comparison) -> None:
     """The pictures and the numbers of all runs; what differs from the first is told in each file."""
-    moments = [update.snapshot for update in found.latest]
+    moments = [update.snapshot for update in comparison.latest]
     first = moments[0].config
     others = {
         router: {word: value for word, value in moment.config.items() if first.get(word) != value}
-        for router, moment in zip(found.routers[1:], moments[1:])
+        for router, moment in zip(comparison.routers[1:], moments[1:])
     }
     tables = {
-        "history": every_row(dict(zip(found.routers, found.run_ids, strict=True)), [u.history for u in found.latest])
+        "history": every_row(
+            dict(zip(comparison.routers, comparison.run_ids, strict=True)), [u.history for u in comparison.latest]
+        )
     }
-    for router, moment in zip(found.routers, moments, strict=True):
-        tables[f"routing-{router}"] = lambda moment=moment: routing_rows(moment.traces[found.layer])
-    download_buttons(tables, "gates", first, moments[0].step, recorded_metrics(found.latest[0].history), others)
+    for router, moment in zip(comparison.routers, moments, strict=True):
+        tables[f"routing-{router}"] = lambda moment=moment: routing_rows(moment.traces[comparison.layer])
+    download_buttons(tables, "gates", first, moments[0].step, recorded_metrics(comparison.latest[0].history), others)

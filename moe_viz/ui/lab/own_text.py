@@ -58,9 +58,9 @@ def own_text(run: SessionRun, layer: int) -> None:
     written = run.continuation
     if written is not None:
         with st.container(key="written"):
-            said = _("**The model wrote this, at step {step}:** {text}")
+            template = _("**The model wrote this, at step {step}:** {text}")
             st.markdown(
-                said.format(step=traces[0].step, text=f":blue-background[{escape_markdown(written.text, 2000)}]")
+                template.format(step=traces[0].step, text=f":blue-background[{escape_markdown(written.text, 2000)}]")
             )
             st.caption(_("In the picture its tokens stand out; yours, the first {n}, are pale.").format(n=written.prompt_tokens))  # fmt: skip
     routing_view(

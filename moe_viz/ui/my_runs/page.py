@@ -68,8 +68,8 @@ def _play() -> None:
         return
     if update.played is None:
         st.session_state[PLAYED], st.session_state[PLAYED_TO_END] = None, run
-        said = " ".join(in_words(notice) for notice in update.notices)
-        st.session_state[DONE] = said or in_words(update.snapshot.message)
+        message = " ".join(in_words(notice) for notice in update.notices)
+        st.session_state[DONE] = message or in_words(update.snapshot.message)
         st.rerun()
     done, total = update.played
     with st.container(horizontal=True, vertical_alignment="center", key="script_plays"):
@@ -97,8 +97,8 @@ def listing() -> None:
             "What this browser has started or opened. Runs stay on this server until its room is used up; those opened longest ago go first, pinned ones stay."
         )
     )
-    if said := st.session_state.pop(DONE, None):
-        st.success(said, icon=":material/check:")
+    if message := st.session_state.pop(DONE, None):
+        st.success(message, icon=":material/check:")
     playing()
     kept = _kept()
     if kept is None:
@@ -161,8 +161,8 @@ def _kept() -> list[KeptRun] | None:
     """The runs as the engine knows them; None, and a word about it, where it does not answer."""
     try:
         if engine().ready():
-            found = {run.run_id: run for run in engine().describe(list(remembered().runs)[:MOST])}
-            return [found[run] for run in remembered().runs if run in found]
+            by_id = {run.run_id: run for run in engine().describe(list(remembered().runs)[:MOST])}
+            return [by_id[run] for run in remembered().runs if run in by_id]
         st.info(_("The training process is starting…"))
         st.fragment(_wait, run_every=1.0)()
     except EngineError as error:
@@ -302,7 +302,7 @@ def _called(run: KeptRun) -> str:
 def title(config: dict[str, Any]) -> str:
     """What a run without a name is called: its task and its gate."""
     task, router = TASK_OPTIONS.get(config.get("task")), ROUTER_OPTIONS.get(config.get("router"))
-    return " · ".join(_(found) for found in (task and task.title, router and router.facts.title) if found)
+    return " · ".join(_(title) for title in (task and task.title, router and router.facts.title) if title)
 
 
 def words(config: dict[str, Any]) -> str:
@@ -318,16 +318,16 @@ def words(config: dict[str, Any]) -> str:
     )
     other = [word for word in values if values[word] != plain.get(word) and word not in (*FIRST, "speed", "points")]
     chosen = [word for word in FIRST if word in values] + other[:MOST_WORDS]
-    said = [f"{_(fields[word].title or word)} {show(word, values[word])}" for word in chosen if word in fields]
-    return escape_markdown(" · ".join(said) + (" …" if len(other) > MOST_WORDS else ""), 400)
+    parts = [f"{_(fields[word].title or word)} {show(word, values[word])}" for word in chosen if word in fields]
+    return escape_markdown(" · ".join(parts) + (" …" if len(other) > MOST_WORDS else ""), 400)
 
 
 def facts(run: KeptRun, own: bool) -> list[str]:
     """Step, when it was last saved, size, and what is special about it."""
     step = _("step {step}").format(step=f"{run.step:,}".replace(",", "\u202f")) if run.step is not None else ""
-    said = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
-    said += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
-    return [fact for fact in said + [_("opened by its link")] * (not own) if fact]
+    parts = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
+    parts += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
+    return [fact for fact in parts + [_("opened by its link")] * (not own) if fact]
 
 
 def ago(seconds: float) -> str:

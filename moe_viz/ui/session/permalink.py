@@ -88,16 +88,16 @@ def is_of_others(params: Mapping[str, str]) -> bool:
 
 def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunConfig, list[Problem]]:
     """The run a link asks for, and what of the link could not be used (its rules `translate`d). Never raises on any text."""
-    found: list[Problem] = []
+    unusable: list[Problem] = []
     params = dict(islice(params.items(), MOST_WORDS))
     if params.get("v", VERSION) != VERSION:
-        found.append(Problem("v", _short(params["v"]), VERSION, VERSION))
+        unusable.append(Problem("v", _short(params["v"]), VERSION, VERSION))
     wanted: dict[str, Any] = {word: text for word, text in params.items() if word not in NOT_KNOBS}
     for part, registry in (("task", TASK_OPTIONS), ("router", ROUTER_OPTIONS)):
         if part in wanted and wanted[part] not in registry:
             text = wanted.pop(part)
             default = RunConfig.from_flat({key: wanted[key] for key in ("task",) if key in wanted}).flat()[part]
-            found.append(Problem(part, _short(text), ", ".join(registry), default))
+            unusable.append(Problem(part, _short(text), ", ".join(registry), default))
     base = RunConfig.from_flat({part: wanted[part] for part in ("task", "router") if part in wanted})
     fields = base.fields()
     values: dict[str, Any] = {}
@@ -105,15 +105,15 @@ def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunCo
         if word in fields:
             values[word] = read(text)
         else:
-            found.append(Problem(_short(word), _short(text), ""))
-    config = _settle(values, base, found, translate)
+            unusable.append(Problem(_short(word), _short(text), ""))
+    config = _settle(values, base, unusable, translate)
     if params.get("v") == VERSION:  # one that somebody typed says nothing of a version, and means today's
         made = _short(params.get(MADE, ""))
-        found += [Problem(MADE, made, "", since=what) for what in changes_since(made, config)]
-    return config, found
+        unusable += [Problem(MADE, made, "", since=what) for what in changes_since(made, config)]
+    return config, unusable
 
 
-def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem], translate: Translate) -> RunConfig:
+def _settle(values: dict[str, Any], base: RunConfig, unusable: list[Problem], translate: Translate) -> RunConfig:
     """Drop the words that validation refuses, one at a time, until the rest fits together."""
     fields = base.fields()
     while True:
@@ -124,7 +124,7 @@ def _settle(values: dict[str, Any], base: RunConfig, found: list[Problem], trans
             culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
             text = _short(write(values.pop(culprit)))
             rule = allowed(fields[culprit], translate)
-            found.append(
+            unusable.append(
                 Problem(culprit, text, rule if culprit == word else f"{rule}; {message}", write(base.flat()[culprit]))
             )
 

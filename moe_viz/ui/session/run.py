@@ -74,9 +74,9 @@ class SessionRun(Watched[Update]):
     def choose_cheaper(self) -> bool:
         """What a link asks for may be too much; then it is the plain run of its task and gate."""
         plainer = RunConfig(task=self.config.task.name, router=self.config.router.name)
-        found = plainer != self.config
+        is_cheaper = plainer != self.config
         self.config = plainer
-        return found
+        return is_cheaper
 
     def turn(self, **knobs: Any) -> None:
         """Turn knobs: the config first (it validates), then the running model. A knob that either refuses stays where it was."""
@@ -88,10 +88,10 @@ class SessionRun(Watched[Update]):
             self.notices.append(plain(error, _))
             return
         if self.run_id is not None:
-            said = self.ask(lambda engine: engine.set(self.run_id, **knobs), waits=[])
-            if said is None:
+            notices = self.ask(lambda engine: engine.set(self.run_id, **knobs), waits=[])
+            if notices is None:
                 return
-            self.notices.extend(said)
+            self.notices.extend(notices)
         self.chosen.learn(self.config, asked)
         if more := side_changes(self.config, wanted, asked, show):
             self.notices.append(more)

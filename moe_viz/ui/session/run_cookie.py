@@ -54,8 +54,8 @@ def remembered() -> Remembered:
 
 def read(cookie: str) -> dict[str, bool]:
     """The runs that a cookie names; whatever else it holds is passed over."""
-    found = (ENTRY.fullmatch(part) for part in cookie[:8192].split(".")[:MOST])
-    return {match[2]: not match[1] for match in found if match}
+    matches = (ENTRY.fullmatch(part) for part in cookie[:8192].split(".")[:MOST])
+    return {match[2]: not match[1] for match in matches if match}
 
 
 def is_id(text: str) -> bool:

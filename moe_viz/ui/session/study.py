@@ -133,7 +133,7 @@ class Study:
         self.ablations[which, layer] = Ablation(seen.step, layer, group, base, off)
 
 
-def study() -> Study:
+def session_study() -> Study:
     """The session's study of its present run; the two controls are the reader's and stay."""
 
     def begin(old: Study | None) -> Study:

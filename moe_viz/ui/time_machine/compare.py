@@ -15,7 +15,7 @@ from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun, current
-from moe_viz.ui.time_machine.sources import Source, TimeMachine, lab_source, machine, start_branch
+from moe_viz.ui.time_machine.sources import Source, TimeMachine, lab_source, session_time_machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.words import in_words, show
@@ -25,21 +25,21 @@ NOT_FOR_BRANCHES = ("speed",)
 
 def compare() -> None:
     """What changed between A and B."""
-    found = machine()
+    machine = session_time_machine()
     st.subheader(_("Compare two moments"), anchor=False)
-    source = lab_source(found)
-    found.lacks_moments = len(source.steps) < 2
-    if found.lacks_moments:
+    source = lab_source(machine)
+    machine.lacks_moments = len(source.steps) < 2
+    if machine.lacks_moments:
         st.info(_("Comparing needs two kept moments; this run has {n}.").format(n=len(source.steps)))
         return
-    a, b = found.pins["A"], found.pins["B"]
+    a, b = machine.pins["A"], machine.pins["B"]
     if a is None or b is None:
         left = _("Pin two moments, A and B, on the track above to see which tokens changed their expert in between.")
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(left)
-            st.button(_("Pin the first and the newest"), key="pin_both", on_click=_pin_both, args=(found,))
+            st.button(_("Pin the first and the newest"), key="pin_both", on_click=_pin_both, args=(machine,))
         return
-    then, now = (source.traces_at(step)[found.layer] for step in (a, b))
+    then, now = (source.traces_at(step)[machine.layer] for step in (a, b))
     try:
         table = who_moved(then, now)
     except ValueError:
@@ -47,7 +47,7 @@ def compare() -> None:
             _("A and B watched different probe batches (the task changed in between), so tokens cannot be matched.")
         )
         return
-    st.caption(_("Layer {layer}, A = step {a}, B = step {b}.").format(layer=found.layer + 1, a=then.step, b=now.step))
+    st.caption(_("Layer {layer}, A = step {a}, B = step {b}.").format(layer=machine.layer + 1, a=then.step, b=now.step))
     same, chance = specialisation.saturation(then, now), _chance(now)
     left, right = st.columns([1, 2])
     with left:
@@ -71,7 +71,7 @@ def compare() -> None:
             },
         )
     with right:
-        _settled(source, found)
+        _settled(source, machine)
         if table.empty:
             st.info(_("No token changed its first expert between A and B."))
             return
@@ -99,15 +99,15 @@ def compare() -> None:
         )
 
 
-def _pin_both(found: TimeMachine) -> None:
+def _pin_both(machine: TimeMachine) -> None:
     """The first and the newest as they are when the button is pressed."""
-    steps = lab_source(found).steps
-    found.pin(A=steps[0], B=steps[-1])
+    steps = lab_source(machine).steps
+    machine.pin(A=steps[0], B=steps[-1])
 
 
-def _settled(source: Source, found: TimeMachine) -> None:
+def _settled(source: Source, machine: TimeMachine) -> None:
     try:
-        steps, choices = source.choices(found.layer)
+        steps, choices = source.choices(machine.layer)
     except EngineError as error:
         st.info(in_words(error))
         return
@@ -120,7 +120,7 @@ def _settled(source: Source, found: TimeMachine) -> None:
 
 def fork() -> None:
     """Start again from an earlier moment with one knob changed."""
-    run, found = current(), machine()
+    run, machine = current(), session_time_machine()
     st.markdown("**" + _("Fork from the moment shown") + "**")
     if run.run_id is None or run.lost:
         st.info(
@@ -137,38 +137,38 @@ def fork() -> None:
         + _("Without a change it repeats the original exactly.")
     )
     words = [None, *(w for w, info in run.config.fields().items() if is_live(info) and w not in NOT_FOR_BRANCHES)]
-    if found.draft is None or found.word not in words:
-        found.draft, found.word = run.config, found.word if found.word in words else words[1]
+    if machine.draft is None or machine.word not in words:
+        machine.draft, machine.word = run.config, machine.word if machine.word in words else words[1]
     with st.container(horizontal=True, vertical_alignment="bottom", key="fork_form"):
         word = st.selectbox(
             _("Knob to change"),
             words,
-            index=words.index(found.word),
+            index=words.index(machine.word),
             format_func=lambda w: _("none (repeat the run)") if w is None else _(run.config.fields()[w].title),
             key="fork_word",
         )
-        if word != found.word:
-            found.word, found.draft = word, run.config
+        if word != machine.word:
+            machine.word, machine.draft = word, run.config
         if word is not None:
             with st.container(key="fork_value"):
-                control(word, found.draft, lambda turned: _turn(run, found, turned))
+                control(word, machine.draft, lambda turned: _turn(run, machine, turned))
         look = {"type": "primary", "icon": ":material/alt_route:"}
-        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, found, word), **look)
-    if found.problem is not None:
-        st.error(in_words(found.problem), icon=":material/error:")
-    if found.branch is not None:
-        _branch(run, found)
+        st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, machine, word), **look)
+    if machine.problem is not None:
+        st.error(in_words(machine.problem), icon=":material/error:")
+    if machine.branch is not None:
+        _branch(run, machine)
 
 
-def _turn(run: SessionRun, found: TimeMachine, word: str) -> None:
+def _turn(run: SessionRun, machine: TimeMachine, word: str) -> None:
     try:
-        found.draft = change(run.config, **{word: st.session_state[word]})
+        machine.draft = change(run.config, **{word: st.session_state[word]})
     except ValueError as error:
-        found.problem = EngineError(plain(error, _))
+        machine.problem = EngineError(plain(error, _))
 
 
-def _branch(run: SessionRun, found: TimeMachine) -> None:
-    branch = found.branch
+def _branch(run: SessionRun, machine: TimeMachine) -> None:
+    branch = machine.branch
     with st.container(horizontal=True, vertical_alignment="center", key="branch"):
         what = _("no knob changed")
         if branch.word is not None:
@@ -178,13 +178,13 @@ def _branch(run: SessionRun, found: TimeMachine) -> None:
         st.markdown(text.format(start=branch.start, asked=branch.asked, what=what))
         label = _("Pause the branch") if branch.run.playing else _("Train the branch on")
         st.button(label, key="play_branch", on_click=branch.run.toggle)
-        st.button(_("Remove the branch"), key="remove_branch", on_click=found.leave)
+        st.button(_("Remove the branch"), key="remove_branch", on_click=machine.leave)
 
 
-def _fork(run: SessionRun, found: TimeMachine, word: str | None) -> None:
-    source = lab_source(found)
-    step = source.nearest(found.at) if source.steps else run.latest.snapshot.step
-    start_branch(run, found, step, word, None if word is None else found.draft.flat()[word])
+def _fork(run: SessionRun, machine: TimeMachine, word: str | None) -> None:
+    source = lab_source(machine)
+    step = source.nearest(machine.at) if source.steps else run.latest.snapshot.step
+    start_branch(run, machine, step, word, None if word is None else machine.draft.flat()[word])
 
 
 def _chance(trace: object) -> float:

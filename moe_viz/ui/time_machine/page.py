@@ -21,7 +21,7 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.run import arrive, current, write_link
 from moe_viz.ui.time_machine.compare import compare, fork
-from moe_viz.ui.time_machine.sources import Source, TimeMachine, branch_source, lab_source, machine
+from moe_viz.ui.time_machine.sources import Source, TimeMachine, branch_source, lab_source, session_time_machine
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_chart, dropless
@@ -52,8 +52,8 @@ def draw() -> None:
 
 def live() -> None:
     """Draw the live part and keep it ticking."""
-    run, found = current(), machine()
-    trains = run.playing or (found.branch is not None and found.branch.run.playing)
+    run, machine = current(), session_time_machine()
+    trains = run.playing or (machine.branch is not None and machine.branch.run.playing)
     refresh.ticking(_tick, SECONDS if trains else SECONDS_PAUSED)
 
 
@@ -69,25 +69,25 @@ def _tick() -> None:
 
 
 def _draw() -> None:
-    run, found = current(), machine()
-    source = lab_source(found)
+    run, machine = current(), session_time_machine()
+    source = lab_source(machine)
     tell(run)
-    if found.lacks_moments and len(source.steps) > 1:
-        found.lacks_moments = False
+    if machine.lacks_moments and len(source.steps) > 1:
+        machine.lacks_moments = False
         st.rerun()
-    branch = branch_source(found)
-    found.shows_branch = branch is not None and bool(st.session_state.get("moment_run", found.shows_branch))
+    branch = branch_source(machine)
+    machine.shows_branch = branch is not None and bool(st.session_state.get("moment_run", machine.shows_branch))
     _head(source)
-    shown = branch if found.shows_branch and branch is not None else source
+    shown = branch if machine.shows_branch and branch is not None else source
     if not shown.steps:
         st.info(_("No moment of this run is kept yet. One is kept whenever a page looks at the run."))
         return
-    found.move(asked(TRACK), shown.steps[-1])
-    step = shown.nearest(found.at)
-    _buttons(found, source, branch, step, len(shown.steps))
+    machine.move(asked(TRACK), shown.steps[-1])
+    step = shown.nearest(machine.at)
+    _buttons(machine, source, branch, step, len(shown.steps))
     traces = shown.traces_at(step)
-    found.layer = min(found.layer, len(traces) - 1)
-    history, stack = source.update.history, _stack(found, source, branch)
+    machine.layer = min(machine.layer, len(traces) - 1)
+    history, stack = source.update.history, _stack(machine, source, branch)
     last = int(history["step"].iloc[-1]) if len(history) else shown.steps[-1]
     scrubber(
         shown.steps,
@@ -96,7 +96,7 @@ def _draw() -> None:
         span=(min(shown.steps[0], 1), max(last, shown.steps[-1])),
         checkpoints=[] if shown is not source else shown.checkpoints,
         events=[event.step for event in shown.done],
-        pins=found.pins,
+        pins=machine.pins,
         axes=[
             (int(chart.data["axis_from"].iloc[0]), int(chart.data["axis_to"].iloc[0])) for _key, chart, _alt in stack
         ],
@@ -104,13 +104,13 @@ def _draw() -> None:
     )
     if len(shown.steps) == 1:
         st.info(_("Only one moment of this run is kept, so there is nothing to play or to compare yet."))
-    _picture(found, source, shown, traces)
+    _picture(machine, source, shown, traces)
     _strips(stack)
     if shown.script is not None:
         with lazy(_("What was done in this run (▼ on the track)"), "moment_done", ":material/tune:") as is_open:
             if is_open:
                 show_done(shown.script, "moment_done_table")
-    _downloads(found, source, shown, branch, traces)
+    _downloads(machine, source, shown, branch, traces)
 
 
 def _head(source: Source) -> None:
@@ -126,15 +126,15 @@ def _head(source: Source) -> None:
             st.markdown(text.format(gate=gate, n=config["n_experts"], step=source.update.snapshot.step))
 
 
-def _buttons(found: TimeMachine, source: Source, branch: Source | None, step: int, n_steps: int) -> None:
+def _buttons(machine: TimeMachine, source: Source, branch: Source | None, step: int, n_steps: int) -> None:
     """Which layer and which run are shown, the pins, and whether the training goes on meanwhile."""
     run = current()
     with st.container(horizontal=True, vertical_alignment="center", key="chosen"):
-        _which(found, source, branch)
+        _which(machine, source, branch)
         for name in ("A", "B"):
             label = _("Pin {name} here").format(name=name)
-            off = n_steps < 2 or found.shows_branch
-            pin = partial(found.pin, **{name: step})
+            off = n_steps < 2 or machine.shows_branch
+            pin = partial(machine.pin, **{name: step})
             action_button(label, pin, key=f"pin_{name.lower()}", icon=":material/push_pin:", disabled=off)
         if not source.is_recorded:
             label, icon = (
@@ -142,21 +142,21 @@ def _buttons(found: TimeMachine, source: Source, branch: Source | None, step: in
             )
             action_button(label, run.toggle, key="play", icon=icon)
         # last, because a button that comes and goes moves those behind it, and for a moment there would be two of each
-        if any(pin is not None for pin in found.pins.values()):
-            action_button(_("Unpin"), partial(found.pin, A=None, B=None), key="unpin")
+        if any(pin is not None for pin in machine.pins.values()):
+            action_button(_("Unpin"), partial(machine.pin, A=None, B=None), key="unpin")
 
 
-def _which(found: TimeMachine, source: Source, branch: Source | None) -> None:
-    picked = layer_picker("moment_layer", found.layer, len(source.update.snapshot.traces))
-    if picked != found.layer:
-        found.layer = picked
+def _which(machine: TimeMachine, source: Source, branch: Source | None) -> None:
+    picked = layer_picker("moment_layer", machine.layer, len(source.update.snapshot.traces))
+    if picked != machine.layer:
+        machine.layer = picked
         st.rerun()
     if branch is not None:
         names = {False: _("Original"), True: _("Branch")}
         st.segmented_control(
             _("Which run"),
             [False, True],
-            default=found.shows_branch,
+            default=machine.shows_branch,
             format_func=names.get,
             key="moment_run",
             label_visibility="collapsed",
@@ -164,11 +164,11 @@ def _which(found: TimeMachine, source: Source, branch: Source | None) -> None:
         )
 
 
-def _picture(found: TimeMachine, source: Source, shown: Source, traces: list[RoutingTrace]) -> None:
+def _picture(machine: TimeMachine, source: Source, shown: Source, traces: list[RoutingTrace]) -> None:
     extras = source.update.snapshot.extras
     routing_view(
         traces,
-        layer=found.layer,
+        layer=machine.layer,
         key="moment",
         recorded=source.is_recorded,
         images=extras.get("images"),
@@ -176,21 +176,21 @@ def _picture(found: TimeMachine, source: Source, shown: Source, traces: list[Rou
         labels=translated(_, residual=TASK_OPTIONS[source.update.snapshot.config["task"]].residual),
         group_name=_,
         height=320,
-        lit=_lit(found, source),
+        lit=_lit(machine, source),
     )
     with st.container(horizontal=True, key="moment_options"):
-        if None not in found.pins.values():
+        if None not in machine.pins.values():
             st.toggle(_("Light up the tokens that moved from A to B"), key="lit", value=True)
         st.toggle(_("Show as a table"), key="moment_as_table")
     if st.session_state.get("moment_as_table"):
-        st.dataframe(routing_table(traces[found.layer]), hide_index=True, height=300, key="moment_table")
+        st.dataframe(routing_table(traces[machine.layer]), hide_index=True, height=300, key="moment_table")
 
 
-def _lit(found: TimeMachine, source: Source) -> list[int] | None:
-    a, b = found.pins["A"], found.pins["B"]
+def _lit(machine: TimeMachine, source: Source) -> list[int] | None:
+    a, b = machine.pins["A"], machine.pins["B"]
     if a is None or b is None or not st.session_state.get("lit", True):
         return None
-    then, now = (source.traces_at(step)[found.layer] for step in (a, b))
+    then, now = (source.traces_at(step)[machine.layer] for step in (a, b))
     return who_moved(then, now)["index"].tolist()
 
 
@@ -208,12 +208,12 @@ def _strips(stack: Strips) -> None:
 
 
 def _downloads(
-    found: TimeMachine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]
+    machine: TimeMachine, source: Source, shown: Source, branch: Source | None, traces: list[RoutingTrace]
 ) -> None:
     """The picture and the routing of the moment on screen, and the whole history."""
-    config, step = shown.update.snapshot.config, traces[found.layer].step
+    config, step = shown.update.snapshot.config, traces[machine.layer].step
     tables = {
-        f"routing-step-{step}-layer-{found.layer + 1}": lambda: routing_rows(traces[found.layer]),
+        f"routing-step-{step}-layer-{machine.layer + 1}": lambda: routing_rows(traces[machine.layer]),
         "history": source.rows,
     }
     if branch is not None:
@@ -227,14 +227,14 @@ def _downloads(
     download_buttons(tables, "time-machine", config, step, metrics, others, run_id=shown.run_id)
 
 
-def _stack(found: TimeMachine, source: Source, branch: Source | None) -> Strips:
+def _stack(machine: TimeMachine, source: Source, branch: Source | None) -> Strips:
     """The strips as of the last reading: a branch stands beside the original on the same scales. None without a history."""
     if source.update.history.empty:
         return []
-    made_from = (source.update, branch and branch.update, found.layer, language())
-    if found.strips is None or any(old is not new for old, new in zip(found.strips[0], made_from)):
-        found.strips = (made_from, _made(found.layer, source, branch))
-    return found.strips[1]
+    made_from = (source.update, branch and branch.update, machine.layer, language())
+    if machine.strips is None or any(old is not new for old, new in zip(machine.strips[0], made_from)):
+        machine.strips = (made_from, _made(machine.layer, source, branch))
+    return machine.strips[1]
 
 
 def _made(layer: int, source: Source, branch: Source | None) -> Strips:

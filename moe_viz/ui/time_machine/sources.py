@@ -125,7 +125,7 @@ class Source:
         return self.steps[-1] if step is None else min(self.steps, key=lambda kept: abs(kept - step))
 
 
-def machine() -> TimeMachine:
+def session_time_machine() -> TimeMachine:
     """The session's time machine for its present run."""
     return of_run(STATE, current().beginning, lambda old: TimeMachine() if old is None else TimeMachine(word=old.word))
 

@@ -22,27 +22,27 @@ PER_RUN = ("loss", "task_metric")
 NO_GAP = ("step", "expert_calls", "tokens_per_second")
 
 
-def names(found: Twins) -> tuple[str, str]:
+def names(twins: Twins) -> tuple[str, str]:
     """What the two twins are called: the knob and its value."""
-    title = _(found.base.fields()[found.word].title)
-    first, second = (config.flat().get(found.word) for config in (found.base, found.second))
-    return f"{title} = {show(found.word, first)}", f"{title} = {show(found.word, second)}" + (
-        " ′" if found.identical else ""
+    title = _(twins.base.fields()[twins.word].title)
+    first, second = (config.flat().get(twins.word) for config in (twins.base, twins.second))
+    return f"{title} = {show(twins.word, first)}", f"{title} = {show(twins.word, second)}" + (
+        " ′" if twins.identical else ""
     )
 
 
-def losses(found: Twins) -> list[VegaChart]:
+def losses(twins: Twins) -> list[VegaChart]:
     """The first pair on one scale, and how far its routing agrees. Returns the charts drawn."""
-    if any(update.history.empty for update in found.latest[:2]):
+    if any(update.history.empty for update in twins.latest[:2]):
         return []
     left, right = st.columns(2)
     with left:
-        histories = {name: update.history for name, update in zip(names(found), found.latest)}
+        histories = {name: update.history for name, update in zip(names(twins), twins.latest)}
         chart = charts.compared(histories, "loss", _("Training loss of the first pair"), _, sparse=True)
         draw_chart(chart, "twin_loss", _("Loss of both twins over the steps; lower is better."))
         drawn = [chart]
     with right:
-        steps, alike = found.agreement()
+        steps, alike = twins.agreement()
         if len(steps) > 1:
             drawn.append(alike_over_time(steps, alike, _))
             draw_chart(drawn[1], "twin_alike", _("Share of tokens that both twins route alike, over the steps."))
@@ -51,21 +51,21 @@ def losses(found: Twins) -> list[VegaChart]:
     return drawn
 
 
-def gaps(found: Twins) -> list[VegaChart]:
+def gaps(twins: Twins) -> list[VegaChart]:
     """Second minus first, within pairs, for one metric over the steps and for all of them now. Returns the charts drawn."""
     rows = [row for row in ROWS if row.name not in NO_GAP]
-    metric = TASK_OPTIONS[found.base.task.name].metric
-    of_column = {(row.name if row.name in PER_RUN else f"{row.name}.{found.layer}"): row for row in rows}
+    metric = TASK_OPTIONS[twins.base.task.name].metric
+    of_column = {(row.name if row.name in PER_RUN else f"{row.name}.{twins.layer}"): row for row in rows}
     titles = {
         column: _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title)
         for column, row in of_column.items()
     }
-    table = maths.gap_table(found.pairs, list(titles), WINDOW)
+    table = maths.gap_table(twins.pairs, list(titles), WINDOW)
     if table.empty:
         st.info(_("No metric has been measured in both twins yet: train a few steps."))
         return []
-    st.subheader(_("Gap of every metric: second minus first, {n} pairs").format(n=found.n_pairs), anchor=False)
-    if found.n_pairs == 1:
+    st.subheader(_("Gap of every metric: second minus first, {n} pairs").format(n=twins.n_pairs), anchor=False)
+    if twins.n_pairs == 1:
         st.info(
             _("One pair has no interval: whatever gap it shows may be the luck of its seed. Choose more pairs to know.")
         )
@@ -74,7 +74,7 @@ def gaps(found: Twins) -> list[VegaChart]:
         measured = [column for column in titles if column in set(table["column"])]
         column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric", width=360)
         chart = gap_over_time(
-            maths.gap(found.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
+            maths.gap(twins.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
         )
         draw_chart(chart, "twin_gap", _("Mean gap over the pairs, with its 95 % interval, over the steps."))
     with right:
@@ -104,15 +104,15 @@ def gaps(found: Twins) -> list[VegaChart]:
             column_config={
                 "column": _("metric"),
                 # said above the table already, unless a pair lacks the metric
-                "pairs": None if (table["pairs"] == found.n_pairs).all() else _("pairs"),
+                "pairs": None if (table["pairs"] == twins.n_pairs).all() else _("pairs"),
                 "verdict": _("95 % interval says"),
                 **{name: st.column_config.TextColumn(title, alignment="right") for name, title in numbers.items()},
             },
         )
-    quantile = maths.T_95.get(found.n_pairs, math.nan)
-    if found.n_pairs > 1:
+    quantile = maths.T_95.get(twins.n_pairs, math.nan)
+    if twins.n_pairs > 1:
         text = _(
             "Means over the newest {n} rows of the history. Interval: mean ± {t:.2f} · s/√{pairs} over the pairs (Student's t), never over steps, whose noise is not independent."
         )
-        st.caption(text.format(n=WINDOW, t=quantile, pairs=found.n_pairs))
+        st.caption(text.format(n=WINDOW, t=quantile, pairs=twins.n_pairs))
     return [chart]

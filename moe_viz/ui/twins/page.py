@@ -35,130 +35,130 @@ SECONDS_PAUSED = 4.0
 
 def draw() -> None:
     """Twin runs: the same seed and data, one knob different, trained in lock-step."""
-    found = arrive()
+    twins = arrive()
     theme.apply()
     controls()
-    explain_problems(found.problems)
+    explain_problems(twins.problems)
     live()
-    address.write(address_of(found))
+    address.write(address_of(twins))
 
 
 def controls() -> None:
     """The knob, its second value, how many pairs, and the buttons."""
-    found = session_twins()
-    within_reach(found, found.base, lambda *_turned: None, ())
+    twins = session_twins()
+    within_reach(twins, twins.base, lambda *_turned: None, ())
     with st.sidebar:
-        transport(found, step=False, restart=found.choose, restart_label=_("Start again"))
-        words = found.words()
-        st.session_state["twin_word"] = found.word
+        transport(twins, step=False, restart=twins.choose, restart_label=_("Start again"))
+        words = twins.words()
+        st.session_state["twin_word"] = twins.word
         st.selectbox(
             _("Knob that differs"),
             words,
-            format_func=lambda word: _(found.base.fields()[word].title),
+            format_func=lambda word: _(twins.base.fields()[word].title),
             key="twin_word",
-            on_change=lambda: _choose_word(found, st.session_state["twin_word"]),
+            on_change=lambda: _choose_word(twins, st.session_state["twin_word"]),
         )
         with st.container(key="twin_value"):
-            control(found.word, found.second, lambda word: _choose_value(found, st.session_state[word]))
-        st.session_state["n_pairs"] = found.n_pairs
+            control(twins.word, twins.second, lambda word: _choose_value(twins, st.session_state[word]))
+        st.session_state["n_pairs"] = twins.n_pairs
         st.segmented_control(
             _("Pairs (seeds)"),
             range(1, MOST_PAIRS + 1),
             key="n_pairs",
             required=True,
-            on_change=lambda: found.choose(n_pairs=st.session_state["n_pairs"]),
+            on_change=lambda: twins.choose(n_pairs=st.session_state["n_pairs"]),
         )
-        if found.base != lab_config():
-            st.button(_("Take the lab's knobs"), key="take_lab", on_click=lambda: _take_lab(found))
+        if twins.base != lab_config():
+            st.button(_("Take the lab's knobs"), key="take_lab", on_click=lambda: _take_lab(twins))
 
 
 def live() -> None:
     """Draw the live part and keep it ticking."""
-    found = session_twins()
-    playing = SECONDS if found.n_pairs < 3 else SECONDS_MANY
-    refresh.ticking(_tick, playing if found.playing or not found.latest else SECONDS_PAUSED)
+    twins = session_twins()
+    playing = SECONDS if twins.n_pairs < 3 else SECONDS_MANY
+    refresh.ticking(_tick, playing if twins.playing or not twins.latest else SECONDS_PAUSED)
 
 
-def _choose_word(found: Twins, word: str) -> None:
+def _choose_word(twins: Twins, word: str) -> None:
     """Another knob; its first second value is one that differs and is allowed, if the control offers one."""
-    info = found.base.fields()[word]
-    now = found.base.flat()[word]
+    info = twins.base.fields()[word]
+    now = twins.base.flat()[word]
     offered = (info.json_schema_extra or {}).get("stops") or []
     for value in [*offered, not now if isinstance(now, bool) else now]:
         try:
-            change(found.base, **{word: value})
+            change(twins.base, **{word: value})
         except ValueError:
             continue
         if value != now:
             break
     else:
         value = now
-    found.choose(word=word, value=value)
+    twins.choose(word=word, value=value)
 
 
-def _choose_value(found: Twins, value: object) -> None:
+def _choose_value(twins: Twins, value: object) -> None:
     try:
-        change(found.base, **{found.word: value})
+        change(twins.base, **{twins.word: value})
     except ValueError as error:
         notices.say(plain(error, _))
         return
-    found.choose(value=value)
+    twins.choose(value=value)
 
 
-def _take_lab(found: Twins) -> None:
+def _take_lab(twins: Twins) -> None:
     base = lab_config()
-    word = found.word if found.word in base.fields() else "balance_coef"
-    value = found.value if word == found.word else base.flat()[word]
+    word = twins.word if twins.word in base.fields() else "balance_coef"
+    value = twins.value if word == twins.word else base.flat()[word]
     try:
         change(base, **{word: value})
     except ValueError:
         value = base.flat()[word]
-    found.choose(base=base, word=word, value=value)
+    twins.choose(base=base, word=word, value=value)
 
 
 def _tick() -> None:
     refresh.begin_tick()
-    found = session_twins()
-    found.poll()
-    tell(found)
-    if not found.latest:
+    twins = session_twins()
+    twins.poll()
+    tell(twins)
+    if not twins.latest:
         with st.container(key="live_step"):
             st.markdown(_("starting…"))
         return
-    _head(found)
-    loads = _pictures(found)
-    drawn = [*loads, *losses(found), *gaps(found)]
+    _head(twins)
+    loads = _pictures(twins)
+    drawn = [*loads, *losses(twins), *gaps(twins)]
     if drawn:
         table_twin(drawn, "twin_tables")
-    _downloads(found)
+    _downloads(twins)
 
 
-def _head(found: Twins) -> None:
-    one, two = (update.snapshot for update in found.latest[:2])
+def _head(twins: Twins) -> None:
+    one, two = (update.snapshot for update in twins.latest[:2])
     with head(max(one.step, two.step)):
-        st.markdown(_parting(found))
+        st.markdown(_parting(twins))
     for name, snapshot in ((_("First twin"), one), (_("Second twin"), two)):
         if snapshot.state in ("diverged", "failed"):
             st.error(f"{name}: {in_words(snapshot.message)}", icon=":material/error:")
     n_layers = min(len(one.traces), len(two.traces))
-    found.layer = min(found.layer, n_layers - 1)
-    found.layer = layer_picker("twin_layer", found.layer, n_layers)
+    twins.layer = min(twins.layer, n_layers - 1)
+    twins.layer = layer_picker("twin_layer", twins.layer, n_layers)
 
 
-def _parting(found: Twins) -> str:
+def _parting(twins: Twins) -> str:
     """Where the first pair parted, in one sentence."""
-    if found.identical:
+    if twins.identical:
         return _(
             "Both twins have the same value, so they are the same run: nothing can differ, and nothing does. Choose another value."
         )
-    if found.trouble:
+    if twins.trouble:
         return _(
             "With this knob the twins do not watch the same batch at the same steps, so their tokens cannot be matched."
         )
-    at = found.parting
+    at = twins.parting
     if at is None:
         return _("Up to step {step} both twins route every token of the probe batch alike.").format(
-            step=found.alike_until or 0
+            step=twins.alike_until or 0
         )
     experts = {"before": _expert(at.before), "after": _expert(at.after)}
     if at.exact:
@@ -183,21 +183,21 @@ def _expert(index: int) -> str:
     return _("none") if index < 0 else str(index + FIRST_EXPERT)
 
 
-def _pictures(found: Twins) -> list[charts.VegaChart]:
+def _pictures(twins: Twins) -> list[charts.VegaChart]:
     """Both twins of the first pair, on one scale; the tokens that they route differently stand out. Returns the charts drawn."""
     drawn = []
-    pair = found.latest[:2]
-    traces = [update.snapshot.traces[found.layer] for update in pair]
+    pair = twins.latest[:2]
+    traces = [update.snapshot.traces[twins.layer] for update in pair]
     lit = None
-    if st.session_state.get("twin_lit", True) and not found.trouble and found.parting is not None:
+    if st.session_state.get("twin_lit", True) and not twins.trouble and twins.parting is not None:
         lit = who_moved(*traces)["index"].tolist()
-    for column, name, update, key in zip(st.columns(2), names(found), pair, ("one", "two")):
+    for column, name, update, key in zip(st.columns(2), names(twins), pair, ("one", "two")):
         with column:
             st.markdown(f"**{name}**")
             extras = update.snapshot.extras
             routing_view(
                 update.snapshot.traces,
-                layer=found.layer,
+                layer=twins.layer,
                 key=f"twin_{key}",
                 images=extras.get("images"),
                 points=extras.get("points"),
@@ -210,7 +210,7 @@ def _pictures(found: Twins) -> list[charts.VegaChart]:
             )
             n_experts = update.snapshot.config["n_experts"]
             if not update.history.empty:
-                chart = charts.load_over_time(update.history, found.layer, n_experts, _)
+                chart = charts.load_over_time(update.history, twins.layer, n_experts, _)
                 drawn.append(chart)
                 draw_chart(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
     with st.container(horizontal=True, key="twin_options"):
@@ -223,18 +223,18 @@ def _pictures(found: Twins) -> list[charts.VegaChart]:
     return drawn
 
 
-def _downloads(found: Twins) -> None:
+def _downloads(twins: Twins) -> None:
     """Both twins' routing, and the histories of all pairs; what the second twin has different is told in each file."""
-    one, two = (update.snapshot for update in found.latest[:2])
-    names = [f"{which}-of-pair-{n + 1}" for n in range(found.n_pairs) for which in ("first", "second")]
+    one, two = (update.snapshot for update in twins.latest[:2])
+    names = [f"{which}-of-pair-{n + 1}" for n in range(twins.n_pairs) for which in ("first", "second")]
     first = one.config
     others = {
         name: {word: value for word, value in update.snapshot.config.items() if first.get(word) != value}
-        for name, update in zip(names[1:], found.latest[1:])
+        for name, update in zip(names[1:], twins.latest[1:])
     }
     tables = {
-        "routing-first": lambda: routing_rows(one.traces[found.layer]),
-        "routing-second": lambda: routing_rows(two.traces[found.layer]),
-        "history": every_row(dict(zip(names, found.run_ids)), [update.history for update in found.latest]),
+        "routing-first": lambda: routing_rows(one.traces[twins.layer]),
+        "routing-second": lambda: routing_rows(two.traces[twins.layer]),
+        "history": every_row(dict(zip(names, twins.run_ids)), [update.history for update in twins.latest]),
     }
-    download_buttons(tables, "twins", first, one.step, recorded_metrics(found.latest[0].history), others)
+    download_buttons(tables, "twins", first, one.step, recorded_metrics(twins.latest[0].history), others)

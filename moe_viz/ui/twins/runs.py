@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
-from moe_viz.records import twins
+from moe_viz.records import twins as maths
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change, plain
 from moe_viz.spec.describe import read
@@ -50,7 +50,7 @@ class Twins(RunGroup):
     n_pairs: int = 3
     recalls: bool = False
     """The runs are from before this page: where the first pair parted is still to be looked up."""
-    parting: twins.Parting | None = None
+    parting: maths.Parting | None = None
     alike_until: int | None = None
     trouble: str = ""
 
@@ -143,15 +143,15 @@ class Twins(RunGroup):
 
     def agreement(self) -> tuple[list[int], np.ndarray]:
         """Share of the probe batch that the first pair sends to the same first expert, at the moments kept in both runs."""
-        found = self.ask(lambda engine: [engine.first_choices(run_id, self.layer) for run_id in self.run_ids[:2]])
-        if found is None:
+        choices = self.ask(lambda engine: [engine.first_choices(run_id, self.layer) for run_id in self.run_ids[:2]])
+        if choices is None:
             return [], np.empty(0)
-        (steps, one), (others, two) = found
+        (steps, one), (others, two) = choices
         common = sorted(set(steps) & set(others))
         if not common or one.shape[1:] != two.shape[1:]:
             return [], np.empty(0)
         rows = [steps.index(step) for step in common], [others.index(step) for step in common]
-        return common, twins.agreement(one[rows[0]], two[rows[1]])
+        return common, maths.agreement(one[rows[0]], two[rows[1]])
 
     def _search(self, engine: Engine) -> None:
         end = time.monotonic() + SEARCH_S
@@ -167,7 +167,7 @@ class Twins(RunGroup):
 
     def _look(self, one: list[RoutingTrace], two: list[RoutingTrace], step: int) -> None:
         try:
-            self.parting = twins.parting(one, two, since=self.alike_until)
+            self.parting = maths.parting(one, two, since=self.alike_until)
         except ValueError as error:
             self.trouble = str(error)
             return
@@ -189,10 +189,10 @@ def session_twins() -> Twins:
 
 def arrive() -> Twins:
     """The same for a page that begins to be drawn: after Back or Forward they are as the address says, or the very runs that this names."""
-    found, params = session_twins(), address.gone_to()
-    if params is None or (params == address_of(found)):
-        return found
-    found.leave()
+    twins, params = session_twins(), address.gone_to()
+    if params is None or (params == address_of(twins)):
+        return twins
+    twins.leave()
     st.session_state[STATE] = from_address(params)
     return st.session_state[STATE]
 
@@ -200,26 +200,26 @@ def arrive() -> Twins:
 def from_address(params: Mapping[str, str]) -> Twins:
     """The twins that an address asks for; words that cannot be used are reported."""
     if not is_of_others(params):
-        found = Twins(lab_config())
-        if found.identical:
-            found.value = 0.1
-        return found
+        twins = Twins(lab_config())
+        if twins.identical:
+            twins.value = 0.1
+        return twins
     base, problems = decode(params, _)
-    found = Twins(base, problems=problems)
+    twins = Twins(base, problems=problems)
     try:
-        if (word := params.get("differs")) in found.words():
-            found.value = change(base, **{word: read(params.get("second", ""))}).flat()[word]
-            found.word = word
+        if (word := params.get("differs")) in twins.words():
+            twins.value = change(base, **{word: read(params.get("second", ""))}).flat()[word]
+            twins.word = word
         pairs = params.get("pairs", "")
-        found.n_pairs = int(pairs) if pairs in map(str, range(1, MOST_PAIRS + 1)) else found.n_pairs
-        found.go_on_with(params)
+        twins.n_pairs = int(pairs) if pairs in map(str, range(1, MOST_PAIRS + 1)) else twins.n_pairs
+        twins.go_on_with(params)
     except ValueError as error:
         return Twins(base, value=base.flat()["balance_coef"], problems=problems, notices=[plain(error, _)])
-    found.recalls = bool(found.run_ids)
-    return found
+    twins.recalls = bool(twins.run_ids)
+    return twins
 
 
-def address_of(found: Twins) -> dict[str, str]:
+def address_of(twins: Twins) -> dict[str, str]:
     """The words of the address that brings these twins back."""
-    own = {"differs": found.word, "second": found.value, "pairs": found.n_pairs}
-    return encode(found.base, language(), found.run_ids, **own)
+    own = {"differs": twins.word, "second": twins.value, "pairs": twins.n_pairs}
+    return encode(twins.base, language(), twins.run_ids, **own)

@@ -47,14 +47,14 @@ def download_buttons(
     link = lab_link(config)
     with menu:
         st.caption(_("Each file holds its data, the settings, the seed, the version and what each number means."))
-        said = files.about(name, config, step, link, metrics, others)
+        header = files.about(name, config, step, link, metrics, others)
         labels = {word: _(text) for word, text in LABELS.items()}
-        picture_list(said | {"stamp": stamp(config, others=others)}, name, key=f"pictures_{name}", labels=labels)
+        picture_list(header | {"stamp": stamp(config, others=others)}, name, key=f"pictures_{name}", labels=labels)
         for stem, table in tables.items():
-            said = files.about(stem, config, step, link, metrics, others)
+            header = files.about(stem, config, step, link, metrics, others)
             with st.container(horizontal=True, vertical_alignment="center"):
-                _button(_("{name} as CSV").format(name=stem), stem, "csv", files.to_csv, table, said)
-                _button(_("{name} as Parquet").format(name=stem), stem, "parquet", files.to_parquet, table, said)
+                _button(_("{name} as CSV").format(name=stem), stem, "csv", files.to_csv, table, header)
+                _button(_("{name} as Parquet").format(name=stem), stem, "parquet", files.to_parquet, table, header)
         if run_id is not None:
             st.caption(_("The whole run, to be made again to the bit: what was done at which step."))
             script_files(run_id, dict(config), f"{name}-{step or 0}", f"take_{name}")
@@ -118,11 +118,11 @@ def toolbar(name: str) -> dict[str, Any]:
 
 
 def _button(
-    label: str, stem: str, form: str, write: Callable[..., bytes], table: Table, said: Mapping[str, Any]
+    label: str, stem: str, form: str, write: Callable[..., bytes], table: Table, header: Mapping[str, Any]
 ) -> None:
     st.download_button(
         label,
-        data=lambda: write(table() if callable(table) else table, said),
+        data=lambda: write(table() if callable(table) else table, header),
         file_name=f"moe_viz-{stem}.{form}",
         mime="text/csv" if form == "csv" else "application/vnd.apache.parquet",
         key=f"take_{stem}_{form}",

@@ -42,15 +42,15 @@ def tell(run: Watched[Any]) -> None:
 
 def place_in_line(full: Full) -> str:
     """The place, how long it may take, and that nothing needs to be done."""
-    said = [in_words(full)]
+    lines = [in_words(full)]
     if full.wait_s is not None:
         minutes = full.wait_s / 60
-        said.append(
+        lines.append(
             _("It may take about {n} min.").format(n=f"{minutes:.0f}")
             if minutes >= 1.5
             else _("It may take about a minute.")
         )
-    return " ".join([*said, _("Leave this page open: it enters by itself.")])
+    return " ".join([*lines, _("Leave this page open: it enters by itself.")])
 
 
 def explain_link(run: SessionRun) -> None:

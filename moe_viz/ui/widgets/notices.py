@@ -29,13 +29,13 @@ class Notices:
 
     def say(self, text: str) -> None:
         """Add a notice; one that stands already is only renewed."""
-        others = [(when, said) for when, said in self.lines if said != text]
+        others = [(when, other) for when, other in self.lines if other != text]
         self.lines = [*others[1 - MOST :], (self.clock(), text)]
 
     def standing(self) -> list[str]:
         """What is still to be seen."""
-        self.lines = [(when, said) for when, said in self.lines if self.clock() - when < SECONDS]
-        return [said for _when, said in self.lines]
+        self.lines = [(when, text) for when, text in self.lines if self.clock() - when < SECONDS]
+        return [text for _when, text in self.lines]
 
 
 def notices() -> Notices:
@@ -52,8 +52,8 @@ def say(notice: EngineError | Sentence | str) -> None:
 
 def too_long(text: str, longest: int) -> Sentence:
     """What is said of a text that is longer than what is used of it. Fields take it all, and say so: one with a limit ignores a paste."""
-    said = N_("Only the first {n} characters are used; the last {more} of yours are left out.")
-    return Sentence(said, n=longest, more=len(text) - longest)
+    template = N_("Only the first {n} characters are used; the last {more} of yours are left out.")
+    return Sentence(template, n=longest, more=len(text) - longest)
 
 
 def line() -> None:

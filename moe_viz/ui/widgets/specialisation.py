@@ -23,7 +23,7 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.run import SessionRun
-from moe_viz.ui.session.study import Study, study
+from moe_viz.ui.session.study import Study, session_study
 from moe_viz.ui.widgets.download import download_buttons, stamp, toolbar
 from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.words import in_words, percent
@@ -50,36 +50,36 @@ class Side:
 
 def specialise(run: SessionRun, shown: Update, layer: int) -> None:
     """The lab's tab: which experts each domain uses, with both controls, and the way to everything else."""
-    seen = study()
-    if seen.learned is None:
-        seen.update(run)  # also after a refusal: with another task it may be possible
+    study = session_study()
+    if study.learned is None:
+        study.update(run)  # also after a refusal: with another task it may be possible
     else:
-        seen.watch(run, shown.snapshot.step)
-    controls(run, seen)
-    if seen.learned is None:
-        st.info(seen.refusal or _("Your model is not running yet."))
+        study.watch(run, shown.snapshot.step)
+    controls(run, study)
+    if study.learned is None:
+        st.info(study.refusal or _("Your model is not running yet."))
         return
-    if seen.frozen_router:
-        seen.follow(run)
-    domains(seen, min(layer, seen.learned.n_layers - 1))
+    if study.frozen_router:
+        study.follow(run)
+    domains(study, min(layer, study.learned.n_layers - 1))
     st.page_link("pages/experts.py", label=_("More about these experts"), icon=":material/groups:")
 
 
-def controls(run: SessionRun, seen: Study) -> None:
+def controls(run: SessionRun, study: Study) -> None:
     """As of which step, Update, and the two controls."""
     with st.container(horizontal=True, vertical_alignment="center", key="specialise_controls"):
         look = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
-        st.button(_("Update"), key="update_moment", on_click=seen.update, args=(run,), **look)
+        st.button(_("Update"), key="update_moment", on_click=study.update, args=(run,), **look)
         with st.container(key="as_of", width="content"):
-            st.caption(_as_of(run, seen.learned) if seen.learned else _("starting…"))
+            st.caption(_as_of(run, study.learned) if study.learned else _("starting…"))
         _switch(
-            seen,
+            study,
             "shuffled_labels",
             _("Shuffled labels"),
             _("Swap the labels of whole sequences at random. Whatever pattern is left is chance."),
         )
         _switch(
-            seen,
+            study,
             "frozen_router",
             _("Frozen random router"),
             _(
@@ -87,7 +87,7 @@ def controls(run: SessionRun, seen: Study) -> None:
                 "Whatever it specialises in was not learned by the router."
             ),
         )
-    if seen.frozen_router:
+    if study.frozen_router:
         st.caption(
             _(
                 "The frozen run trains with the settings of now from step 0 on; knobs that you turned on the way are not turned in it again."
@@ -95,49 +95,49 @@ def controls(run: SessionRun, seen: Study) -> None:
         )
 
 
-def _switch(seen: Study, word: str, label: str, text: str) -> None:
+def _switch(study: Study, word: str, label: str, text: str) -> None:
     """A control that the reader alone turns. Told its value with every tick, the browser undid one click in twenty."""
 
     def turn() -> None:
-        setattr(seen, word, st.session_state[word])
+        setattr(study, word, st.session_state[word])
 
-    st.toggle(label, getattr(seen, word), key=word, help=text, on_change=turn)
+    st.toggle(label, getattr(study, word), key=word, help=text, on_change=turn)
 
 
-def sides(seen: Study) -> list[Side]:
+def sides(study: Study) -> list[Side]:
     """The runs to draw, side by side on one scale."""
-    found = [Side("learned", _("Learned router"), seen.learned)]
-    if seen.frozen_router and seen.frozen is not None:
-        found.append(Side("frozen", _("Frozen random router"), seen.frozen))
-    return found
+    drawn = [Side("learned", _("Learned router"), study.learned)]
+    if study.frozen_router and study.frozen is not None:
+        drawn.append(Side("frozen", _("Frozen random router"), study.frozen))
+    return drawn
 
 
-def domains(seen: Study, layer: int) -> None:
+def domains(study: Study, layer: int) -> None:
     """Which experts each domain uses; what that says, and what of it is the router's learning."""
-    shuffled = seen.shuffled_labels
+    shuffled = study.shuffled_labels
     shown = []
-    for side in columns(seen):
-        trace = labelled(seen, side, layer, shuffled)
+    for side in columns(study):
+        trace = labelled(study, side, layer, shuffled)
         numbers = _numbers(
-            seen, side, layer, shuffled
+            study, side, layer, shuffled
         )  # before anything is drawn: they take a while, and below stand those of the look before
-        chart = draw_chart(seen, side, f"domains.{layer}.{shuffled}", lambda trace=trace: plotly_charts.domain_bars(trace, theme(), _),
+        chart = draw_chart(study, side, f"domains.{layer}.{shuffled}", lambda trace=trace: plotly_charts.domain_bars(trace, theme(), _),
                      _("Part of each domain's tokens that choose each expert, with the chance line and the range of shuffled labels."))  # fmt: skip
         shown.append((side, chart, numbers))
-    said = {side.which: numbers for side, _chart, numbers in shown}
+    numbers_of = {side.which: numbers for side, _chart, numbers in shown}
     with st.container(key="verdict"):
-        st.markdown(_sentence(seen, said, layer, shuffled))
+        st.markdown(_sentence(study, numbers_of, layer, shuffled))
     with st.container(key="domain_numbers"):
         st.table(_table(shown))
-    download_charts(seen, {side: chart for side, chart, _numbers in shown}, "domains", METRICS)
+    download_charts(study, {side: chart for side, chart, _numbers in shown}, "domains", METRICS)
 
 
-def columns(seen: Study) -> Iterator[Side]:
+def columns(study: Study) -> Iterator[Side]:
     """Each side in its own column; says what is still on its way."""
-    found = sides(seen)
-    waiting = seen.frozen_router and len(found) == 1
-    places = st.columns(2) if len(found) + waiting > 1 else [st.container()]
-    for side, place in zip(found, places):
+    drawn = sides(study)
+    waiting = study.frozen_router and len(drawn) == 1
+    places = st.columns(2) if len(drawn) + waiting > 1 else [st.container()]
+    for side, place in zip(drawn, places):
         with place:
             if len(places) > 1:
                 st.markdown(f"**{side.label}**")
@@ -145,31 +145,31 @@ def columns(seen: Study) -> Iterator[Side]:
     if waiting:
         with places[1]:
             st.markdown(f"**{_('Frozen random router')}**")
-            on_its_way(seen)
+            on_its_way(study)
 
 
-def on_its_way(seen: Study) -> None:
+def on_its_way(study: Study) -> None:
     """How far the frozen twin is, or why there is none."""
     with st.container(key="twin_progress"):
-        if seen.learned.config.get("freeze_router"):
+        if study.learned.config.get("freeze_router"):
             st.info(_("The router of this run is frozen itself."))
-        elif seen.refusal:
-            st.warning(seen.refusal)
+        elif study.refusal:
+            st.warning(study.refusal)
         else:
-            goal, seen.shown_steps = seen.learned.step, seen.steps
-            text = _("Training it to the same step: {done} of {goal}").format(done=min(seen.steps, goal), goal=goal)
-            st.progress(min(seen.steps / goal, 1.0) if goal else 1.0, text=text)
+            goal, study.shown_steps = study.learned.step, study.steps
+            text = _("Training it to the same step: {done} of {goal}").format(done=min(study.steps, goal), goal=goal)
+            st.progress(min(study.steps / goal, 1.0) if goal else 1.0, text=text)
 
 
-def labelled(seen: Study, side: Side, layer: int, shuffled: bool) -> RoutingTrace:
+def labelled(study: Study, side: Side, layer: int, shuffled: bool) -> RoutingTrace:
     """The layer's trace, its labels shuffled where the reader asked for it."""
     trace = side.analysis.traces[min(layer, side.analysis.n_layers - 1)]
-    return seen.keep(("shuffled", side.which, layer), lambda: measures.shuffled_labels(trace)) if shuffled else trace
+    return study.keep(("shuffled", side.which, layer), lambda: measures.shuffled_labels(trace)) if shuffled else trace
 
 
-def draw_chart(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChart], alt: str) -> PlotlyChart:
+def draw_chart(study: Study, side: Side, name: str, make: Callable[[], PlotlyChart], alt: str) -> PlotlyChart:
     """A figure of one side, made once per look, with its table one click away."""
-    chart = seen.keep(
+    chart = study.keep(
         (side.which, name, theme(), language()),
         lambda: plotly_charts.stamped(make(), stamp(side.analysis.config, side.analysis.step)),
     )
@@ -187,10 +187,10 @@ def draw_chart(seen: Study, side: Side, name: str, make: Callable[[], PlotlyChar
     return chart
 
 
-def download_charts(seen: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:
+def download_charts(study: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:
     """The menu with the tables of both sides."""
     tables = {f"{view}-{side.which}": chart.table for side, chart in charts.items()}
-    download_buttons(tables, view, seen.learned.config, seen.learned.step, metrics)
+    download_buttons(tables, view, study.learned.config, study.learned.step, metrics)
 
 
 def theme() -> str:
@@ -198,18 +198,18 @@ def theme() -> str:
 
 
 def _as_of(run: SessionRun, look: Analysis) -> str:
-    said = _("As of step {step}, on {n} held-out tokens.").format(step=look.step, n=look.traces[0].n_tokens)
+    text = _("As of step {step}, on {n} held-out tokens.").format(step=look.step, n=look.traces[0].n_tokens)
     now = run.config.flat()
     changed = sorted(word for word, value in look.config.items() if word != "speed" and now.get(word, value) != value)
     if changed:
         titles = (_(run.config.fields()[word].title) if word in now else word for word in changed)
-        said += " " + _("Changed since: {words}.").format(words=", ".join(titles))
-    return said
+        text += " " + _("Changed since: {words}.").format(words=", ".join(titles))
+    return text
 
 
-def _numbers(seen: Study, side: Side, layer: int, shuffled: bool) -> dict[str, Any]:
+def _numbers(study: Study, side: Side, layer: int, shuffled: bool) -> dict[str, Any]:
     """Domain information and what chance and the token alone explain of it."""
-    trace = labelled(seen, side, layer, shuffled)
+    trace = labelled(study, side, layer, shuffled)
 
     def measure() -> dict[str, Any]:
         beyond, by_chance = (
@@ -223,12 +223,12 @@ def _numbers(seen: Study, side: Side, layer: int, shuffled: bool) -> dict[str, A
             "guess": token_identity.predictability(trace),
         }
 
-    return seen.keep(("numbers", side.which, layer, shuffled), measure)
+    return study.keep(("numbers", side.which, layer, shuffled), measure)
 
 
-def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled: bool) -> str:
+def _sentence(study: Study, numbers_of: dict[str, dict[str, Any]], layer: int, shuffled: bool) -> str:
     """What follows from the numbers, in a sentence or two."""
-    learned, guess = said["learned"], said["learned"]["guess"]
+    learned, guess = numbers_of["learned"], numbers_of["learned"]["guess"]
     parts = []
     if np.isnan(learned["information"]):
         parts.append(_("With fewer than two domains, or no routes, there is nothing to tell apart."))
@@ -238,11 +238,16 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
                 value=_two(learned["information"])
             )
         )
-    elif "frozen" in said:
+    elif "frozen" in numbers_of:
         parts.append(
-            in_words(token_identity.verdict(learned["information"], said["frozen"]["information"], learned["chance"]))
+            in_words(
+                token_identity.verdict(learned["information"], numbers_of["frozen"]["information"], learned["chance"])
+            )
         )
-        if not ROUTER_OPTIONS[seen.learned.config["router"]].facts.causal and seen.learned.config["task"] == "domains":
+        if (
+            not ROUTER_OPTIONS[study.learned.config["router"]].facts.causal
+            and study.learned.config["task"] == "domains"
+        ):
             parts.append(_("(This gate looks at future tokens.)"))
     else:
         parts.append(
@@ -257,8 +262,8 @@ def _sentence(seen: Study, said: dict[str, dict[str, Any]], layer: int, shuffled
         parts.append(
             said_alone.format(
                 layer=layer + 1,
-                what=_(IDENTITY[seen.learned.config["task"]])
-                if seen.learned.config["task"] in IDENTITY
+                what=_(IDENTITY[study.learned.config["task"]])
+                if study.learned.config["task"] in IDENTITY
                 else _("token id"),
                 share=percent(guess.by_token),
                 busiest=percent(guess.by_load),

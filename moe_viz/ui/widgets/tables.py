@@ -25,6 +25,6 @@ def table_twin(charts: Sequence[VegaChart], key: str) -> None:
         if is_open:
             for number, chart in enumerate(charts):
                 title = chart.spec.get("title")
-                said = [title["text"], title.get("subtitle")] if isinstance(title, dict) else [title]
-                st.caption(": ".join(part for part in said if part))
+                lines = [title["text"], title.get("subtitle")] if isinstance(title, dict) else [title]
+                st.caption(": ".join(part for part in lines if part))
                 st.dataframe(chart.table, hide_index=True, height=220, key=f"{key}_{number}")

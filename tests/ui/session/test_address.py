@@ -58,7 +58,7 @@ def test_a_comparison_comes_back_with_its_runs_and_settings(browser):
     )
     before.poll()
     browser.address = words_of(before)
-    after = gates.comparison()
+    after = gates.session_comparison()
     assert (after.base, after.routers, after.run_ids) == (before.base, before.routers, before.run_ids)
     assert after.poll() is not None and after.notices == []
 
@@ -76,7 +76,7 @@ def test_a_comparison_comes_back_with_its_runs_and_settings(browser):
 )
 def test_no_address_of_a_comparison_stops_the_page(browser, bad):
     browser.address = {"v": "1", "task": "clusters", "n_experts": "4", "routers": "topk.switch"} | bad
-    found = gates.comparison()
+    found = gates.session_comparison()
     assert found.routers and all(found.offers(word) is not None for word in gates.TRIALS)
     assert found.poll() is not None
 

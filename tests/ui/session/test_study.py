@@ -55,11 +55,11 @@ import streamlit as st
 from moe_viz.spec import RunConfig
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.specialisation import controls
-from moe_viz.ui.session.study import study
+from moe_viz.ui.session.study import session_study
 
 if st.toggle("Another view", key="away"):
     st.stop()
-controls(SessionRun(config=RunConfig()), study())
+controls(SessionRun(config=RunConfig()), session_study())
 """
 
 

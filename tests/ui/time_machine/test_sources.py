@@ -124,7 +124,7 @@ def test_the_newest_moment_is_the_newest_when_it_is_pinned(engine, monkeypatch):
     run, kept = SessionRun(SMALL, engine.open(SMALL, playing=False)), TimeMachine(at=1)
     for module in (sources, compare):
         monkeypatch.setattr(module, "current", lambda: run)
-    monkeypatch.setattr(compare, "machine", lambda: kept)
+    monkeypatch.setattr(compare, "session_time_machine", lambda: kept)
     for _ in range(2):  # the button was drawn between them
         engine.step_once(run.run_id)
         run.poll()
