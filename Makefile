@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench lint format locale clean
+.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -29,17 +29,22 @@ nightly: .venv/.dev
 
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster
-	$(BIN)/python -m pytest -q -m cluster
+	$(BIN)/python -m pytest -q -m cluster --none-skipped
 
 cluster-demo: .venv/.cluster
 	$(BIN)/python -m moe_viz.engine.cluster.demo
 
 # Against DeepSpeed, Megatron-core, fairscale and lucidrains' packages, too; see docs/parity.md.
 parity: .venv/.peers
-	PYTHONPATH=.venv/peers $(BIN)/python -m pytest -q tests/parity
+	PYTHONPATH=.venv/peers $(BIN)/python -m pytest -q -n 2 tests/parity --none-skipped
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+# Each at its smallest size: only whether it still runs.
+smoke: .venv/.cluster
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m benchmarks --smoke
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

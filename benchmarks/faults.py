@@ -19,8 +19,21 @@ ROOT = Path(__file__).parents[1]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=20, help="repetitions of each fault")
+    parser.add_argument("--only", default="", help="the faults whose tests have this in their names")
     arguments = parser.parse_args()
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/faults", "--durations=10", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-s",
+        "tests/faults",
+        "--durations=10",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        arguments.only,
+    ]
     env = os.environ | {"MOE_VIZ_FAULTS": str(arguments.times)}
     sys.exit(subprocess.run(command, cwd=ROOT, env=env).returncode)
 

@@ -23,8 +23,6 @@ from tests.browser.lab import browser_page, live_step, server, wait_for_step
 from tests.websocket import Reader
 
 ROUTERS = ("Switch", "Mixtral", "Top-k softmax")
-SECONDS = 15.0
-"""Of each look at what a page costs."""
 HEAD_SHIFT = """seconds => new Promise(done => {
   let least = Infinity, most = -Infinity; const end = performance.now() + seconds * 1000;
   const look = () => {
@@ -90,21 +88,21 @@ def cost(process: psutil.Process, address: str, seconds: float) -> tuple[float, 
     return (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - start), statistics.mean(rates)
 
 
-async def unwatched(process: psutil.Process, address: str, query: str) -> float:
+async def unwatched(process: psutil.Process, address: str, query: str, seconds: float) -> float:
     """Training steps a second of the run behind a link that is read just often enough not to pause, by a reader without a browser."""
     reader = await Reader(address, query=query, period=10).open()
     await asyncio.sleep(5)  # the rate is that of the last seconds
-    _share, rate = await asyncio.to_thread(cost, process, address, SECONDS)
+    _share, rate = await asyncio.to_thread(cost, process, address, seconds)
     await reader.close()
     return rate
 
 
-def measure(times: int) -> list[Row]:
+def measure(times: int, seconds: float) -> list[Row]:
     with browser_page() as page, TemporaryDirectory() as home:
-        return _measured(page, times, home)
+        return _measured(page, times, seconds, home)
 
 
-def _measured(page: Page, times: int, home: str) -> list[Row]:
+def _measured(page: Page, times: int, seconds: float, home: str) -> list[Row]:
     page.goto("about:blank")  # the browser has started before the clock does
     started = time.monotonic()
     with server(env={"MOE_VIZ_HOME": home}) as (address, process):
@@ -119,12 +117,12 @@ def _measured(page: Page, times: int, home: str) -> list[Row]:
         waits = knob_to_pixels(page, times)
         memory = web.memory_info().rss / 2**20
         assert live_step(page)
-        share, beside = cost(web, address, SECONDS)
-        shift = page.evaluate(HEAD_SHIFT, 60)
+        share, beside = cost(web, address, seconds)
+        shift = page.evaluate(HEAD_SHIFT, 4 * seconds)
         query = urlsplit(page.url).query
         page.goto("about:blank")
         with ThreadPoolExecutor() as thread:  # this one is Playwright's
-            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query))).result()
+            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query, seconds))).result()
     return [
         Row("first routing on the page (recorded)", paint, "s", paint / 1.2),
         Row("first live step after starting the server", live, "s", live / 4),
@@ -133,7 +131,7 @@ def _measured(page: Page, times: int, home: str) -> list[Row]:
         Row("knob to changed pixels, p50", statistics.median(waits), "s", statistics.median(waits) / 0.2),
         Row("web process with one reader", share, "core", share / 0.1),
         Row("training with a page open, of its rate without", beside / alone, "", 0.95 / (beside / alone)),
-        Row("what stands below the head moves in 60 s", shift, "px", shift),
+        Row(f"what stands below the head moves in {4 * seconds:.0f} s", shift, "px", shift),
         Row("memory of the web process", memory, "MiB", memory / 250),
     ]
 
@@ -141,4 +139,11 @@ def _measured(page: Page, times: int, home: str) -> list[Row]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=15, help="knob turns to time")
-    show("The page (target ratio: at most 1.00)", measure(parser.parse_args().times))
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=15,
+        help="of each look at what a page costs; the head is watched for four times as long",
+    )
+    asked = parser.parse_args()
+    show("The page (target ratio: at most 1.00)", measure(asked.times, asked.seconds))

@@ -14,12 +14,11 @@ from tests.browser.line import Line
 
 RATE = 50_000
 """Bytes a second towards the reader."""
-TRAINS_S = 20.0
 SHOWN_S = 2.0
 
 
-def measure(times: int) -> list[Row]:
-    """The longest of `times` presses, each after training for `TRAINS_S` over the slow line."""
+def measure(times: int, trains_s: float) -> list[Row]:
+    """The longest of `times` presses, each after training for `trains_s` over the slow line."""
     waits, carried = [], 0
     with server() as (address, _process), Line(address) as line, browser_page() as page:
         page.goto(line.address)
@@ -28,7 +27,7 @@ def measure(times: int) -> list[Row]:
         button = page.locator(".st-key-play button")
         for _ in range(times):
             before = line.passed
-            page.wait_for_timeout(TRAINS_S * 1000)
+            page.wait_for_timeout(trains_s * 1000)
             carried += line.passed - before
             for shown in ("Play", "Pause"):
                 start = time.monotonic()
@@ -39,7 +38,7 @@ def measure(times: int) -> list[Row]:
                     timeout=120_000,
                 )
                 waits.append(time.monotonic() - start)
-    rate = carried / times / TRAINS_S
+    rate = carried / times / trains_s
     return [
         Row(f"press to shown at {RATE // 1000} kB/s, longest", max(waits), "s", max(waits) / SHOWN_S),
         Row("carried meanwhile", rate / 1000, "kB/s", rate / RATE),
@@ -49,4 +48,6 @@ def measure(times: int) -> list[Row]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=2, help="presses to time")
-    show("A slow line (target ratio: at most 1.00)", measure(parser.parse_args().times))
+    parser.add_argument("--seconds", type=float, default=20, help="of training before each press")
+    asked = parser.parse_args()
+    show("A slow line (target ratio: at most 1.00)", measure(asked.times, asked.seconds))
