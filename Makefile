@@ -29,7 +29,7 @@ nightly: .venv/.dev
 
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster
-	$(BIN)/python -m pytest -q -m cluster --none-skipped
+	$(BIN)/python -m pytest -q -m cluster --none-skipped tests/engine/cluster
 
 cluster-demo: .venv/.cluster
 	$(BIN)/python -m moe_viz.engine.cluster.demo
