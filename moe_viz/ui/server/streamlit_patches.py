@@ -12,6 +12,8 @@ new one, both over one state of the session, each behind a lock of its own. The 
 is stopped before it has begun takes the press that it was for with it.
 *A tick that is behind.* Every request repeats the values of all widgets, as the browser last had them. A tick sent before a value that the script
 has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back.
+*A turn that joins an answer.* The browser sends what changes in one moment as one request, for the part of whatever came first: a knob beside a
+view that has just answered is turned, but the page with the knob on it, and the address, are not drawn anew.
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
 *A line slower than the page.* Timers ask whether or not the browser has got the last picture (see `in_flight`): no tick is run while one is on
 its way; what a press draws goes at once.
@@ -46,7 +48,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
 from streamlit.runtime.state.common import user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
-from streamlit.runtime.state.session_state import SessionState
+from streamlit.runtime.state.session_state import SessionState, Value, WStates
 from streamlit.web.server.server_util import get_url
 
 from moe_viz import logs
@@ -225,11 +227,15 @@ class Desk:
         self.heard: dict[str, int] = {}
         """How often each button was sent, by its key."""
 
-    def ask(self, request: ClientState | None, runner: Any | None, line: Any = None) -> bool:
+    def ask(
+        self, request: ClientState | None, runner: Any | None, line: Any = None, state: SessionState | None = None
+    ) -> bool:
         """Take a request in; whether it is to be run. `runner`: the script runner at work, which a request for the whole page stops; `line`: the
-        connection that it came by."""
+        connection that it came by; `state`: the session's, None where there is none yet."""
         if not self.whereabouts.accepts(request) or repeats_a_press(request):
             return False
+        if request is not None and request.fragment_id and state is not None:
+            self._see_to_the_rest_of_the_page(request, state)
         if self.whereabouts.moved:
             self.in_flight.give_up()
         if request is not None and self._is_only_an_answer(request):
@@ -256,6 +262,19 @@ class Desk:
                 waiting = self._unheard | presses(request.widget_states)
                 self._unheard, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
+
+    def _see_to_the_rest_of_the_page(self, request: ClientState, state: SessionState) -> None:
+        """Whatever was pressed or turned outside the part that is asked for wants the whole page. A timer's request leaves it alone: its own is
+        about to be sent."""
+        widgets = request.widget_states.widgets
+        fresh = [widget for widget in widgets if self._reported.get(widget.id) != widget.SerializeToString()]
+        turned = {widget.id for widget in fresh if is_turned_outside(request.fragment_id, widget, state)}
+        if turned and request.is_auto_rerun:
+            kept = [widget for widget in widgets if widget.id not in turned]
+            del widgets[:]
+            widgets.extend(kept)
+        elif turned:
+            request.fragment_id = ""
 
     def _is_only_an_answer(self, request: ClientState) -> bool:
         """Hear which picture the browser has painted last; whether it has asked for nothing else than to be heard. If it says more of its widgets
@@ -311,6 +330,20 @@ def presses(widgets: WidgetStates | None) -> dict[str, WidgetState]:
     """Those among the widgets, by id, that have been pressed."""
     found = widgets.widgets if widgets is not None else ()
     return {widget.id: widget for widget in found if widget.WhichOneof("value") in TRIGGERS}
+
+
+def is_turned_outside(part: str, widget: WidgetState, state: SessionState) -> bool:
+    """Whether this widget stands outside that part of the page and says that it was pressed, or another value than the session holds."""
+    metadata = state._new_widget_state.widget_metadata.get(widget.id)
+    if metadata is None or metadata.fragment_id == part:
+        return False
+    if widget.WhichOneof("value") in TRIGGERS:
+        return True
+    try:
+        value = state._getitem(widget.id, user_key_from_element_id(widget.id))
+    except KeyError:
+        return True
+    return WStates({widget.id: Value(value)}, {widget.id: metadata}).get_serialized(widget.id) != widget
 
 
 def is_answer(widget: WidgetState) -> bool:
@@ -408,7 +441,7 @@ def _guard() -> None:
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
         desk = session._moe_viz_desk = _desk(session._session_state)
-        if desk.ask(client_state, session._scriptrunner, _line(session)):
+        if desk.ask(client_state, session._scriptrunner, _line(session), session._session_state):
             ask(session, client_state)
 
     @wraps(flush)

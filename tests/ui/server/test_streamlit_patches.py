@@ -16,7 +16,9 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime import caching
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state.common import WidgetMetadata
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import SessionState
 
 from moe_viz.ui.server import gc_timer, streamlit_patches
 from moe_viz.ui.server.streamlit_patches import (
@@ -145,6 +147,60 @@ def test_a_tick_that_is_behind_does_not_turn_back_what_back_has_undone():
     asked(is_history_navigation=True)  # the browser tells of no widget of the page, which it empties
     assert asked(knob, fragment_id="f", is_auto_rerun=True) == []
     assert asked(WidgetState(id="k", int_value=4), fragment_id="f", is_auto_rerun=True) == ["k"]
+
+
+def drawn(**places):
+    """A session's state with a button `play` outside every part and a whole number `k`, which is 2; `k`: the part that it stands in."""
+    state = SessionState()
+    for key, kind, value in (("k", "int_value", 2), ("play", "trigger_value", False)):
+        name = f"$$ID-1-{key}"
+        metadata = WidgetMetadata(name, lambda said: said, lambda held: held, kind, fragment_id=places.get(key))
+        state._new_widget_state.set_widget_metadata(metadata)
+        state._new_widget_state.set_from_value(name, value)
+    return state
+
+
+ANSWER = WidgetState(id=f"$$ID-1-{streamlit_patches.CONNECTION}", json_value='{"painted": 1}')
+PLAY = WidgetState(id="$$ID-1-play", trigger_value=True)
+
+
+def knob(value):
+    return WidgetState(id="$$ID-1-k", int_value=value)
+
+
+def part(*widgets, **how):
+    return ClientState(widget_states=WidgetStates(widgets=widgets), fragment_id="f", page_script_hash="lab", **how)
+
+
+@pytest.mark.parametrize(
+    ("widgets", "places", "whole"),
+    [
+        ((knob(3),), {}, True),
+        ((PLAY,), {}, True),
+        ((knob(3),), {"k": "g"}, True),
+        ((knob(3),), {"k": "f"}, False),
+        ((knob(2),), {}, False),  # the script has set it, and the browser says so for the first time
+    ],
+)
+def test_what_is_turned_or_pressed_elsewhere_draws_the_whole_page_though_it_comes_with_a_views_answer(
+    widgets, places, whole
+):
+    desk, request = Desk(), part(ANSWER, *widgets)
+    assert desk.ask(request, None, None, drawn(**places))
+    assert request.fragment_id == ("" if whole else "f") and request.is_auto_rerun != whole
+    assert {widget.id for widget in widgets} <= {widget.id for widget in request.widget_states.widgets}
+
+
+def test_a_tick_leaves_a_turn_outside_its_part_to_the_request_that_is_about_to_be_sent_for_it():
+    desk, state = Desk(), drawn()
+    tick = part(knob(3), is_auto_rerun=True)
+    assert desk.ask(tick, None, None, state)
+    assert tick.fragment_id == "f" and not tick.widget_states.widgets
+    joined = part(ANSWER, knob(3))
+    assert desk.ask(joined, None, None, state) and joined.fragment_id == ""
+    state._new_widget_state.set_from_value("$$ID-1-k", 3)
+    again = part(ANSWER, knob(3), is_auto_rerun=True)
+    assert desk.ask(again, None, None, state) and again.fragment_id == "f"
 
 
 async def clicks(rounds: int, guarded: bool = True):
