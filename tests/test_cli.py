@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -190,11 +191,10 @@ def test_interrupt_keeps_what_was_reached(tmp_path):
     process = subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=False)
     seen = b""
     deadline = time.monotonic() + 90
-    os.set_blocking(process.stderr.fileno(), False)
     while b"/1000000" not in seen.split(b"\r")[-1] or b" 0/1000000" in seen.split(b"\r")[-1]:
         assert time.monotonic() < deadline and process.poll() is None, seen
-        seen += process.stderr.read() or b""
-        time.sleep(0.1)
+        ready, _, _ = select.select([process.stderr], [], [], 1)
+        seen += os.read(process.stderr.fileno(), 65536) if ready else b""
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and b"written to" in out

@@ -157,6 +157,7 @@ class Reader:
         state.cached_message_hashes.extend(self._known)
         self._asked.setdefault((fragment,) if fragment else (), time.monotonic())
         self.started += 1
+        self._changed.set()
         await self.send(message.SerializeToString())
 
     async def send(self, data: bytes) -> None:

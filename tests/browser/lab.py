@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -130,11 +130,43 @@ def live_step(page: Page) -> int | None:
 
 def wait_for_step(page: Page, at_least: int, seconds: float = 60) -> int:
     """Wait until the live step number reaches `at_least`; the number then shown."""
+    shown = """least => {
+        const digits = document.querySelector('.st-key-live_step')?.innerText.replaceAll(',', '').match(/\\d+/);
+        return digits && Number(digits[0]) >= least ? digits[0] : null;
+    }"""
+    return int(page.wait_for_function(shown, arg=at_least, timeout=1000 * seconds).json_value())
+
+
+def wait_until(page: Page, happened: Callable[[], object], seconds: float = 60) -> object:
+    """Wait for what only the test can see: `happened` is asked once in every frame that the page draws. Its first true answer."""
     end = time.monotonic() + seconds
-    step = None
-    while time.monotonic() < end:
-        step = live_step(page)
-        if step is not None and step >= at_least:
-            return step
-        page.wait_for_timeout(100)
-    raise TimeoutError(f"the page shows step {step} after {seconds} s, not {at_least}")
+    while not (found := happened()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds} s")
+        wait_for_frames(page)
+    return found
+
+
+def wait_for_frames(page: Page, n: int = 1) -> None:
+    """Until the browser has drawn `n` more frames."""
+    page.evaluate("async n => { for (; n; n--) await new Promise(requestAnimationFrame); }", n)
+
+
+def wait_for_pictures(page: Page, n: int) -> None:
+    """Until `n` more updates of a ticking page have come."""
+    number = "() => globalThis.moeVizConnection?.data?.picture"
+    page.wait_for_function(f"() => ({number})() !== undefined")
+    page.wait_for_function(f"past => ({number})() >= past", arg=page.evaluate(number) + n, timeout=60_000)
+
+
+def wait_until_at_rest(page: Page) -> None:
+    """Until nothing on the page is pale because it is about to be replaced, or moves, shadow roots included."""
+    page.wait_for_function(
+        """() => {
+            const roots = [document];
+            for (const root of roots) for (const one of root.querySelectorAll('*')) if (one.shadowRoot) roots.push(one.shadowRoot);
+            const moves = (one) => one.playState === 'running' && one.effect.getComputedTiming().endTime < Infinity;
+            return !document.querySelector('[data-stale=true]') && !roots.some((root) => root.getAnimations().some(moves));
+        }""",
+        timeout=60_000,
+    )

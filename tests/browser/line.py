@@ -36,8 +36,9 @@ class Line:
     rate: float | None = None
     passed: int = 0
     _frozen: bool = False
-    _cut: bool = False
     _stop: bool = False
+    _turn: threading.Condition = field(default_factory=threading.Condition)
+    """Held while anything is carried."""
     _ways: list[_Way] = field(default_factory=list)
 
     def __enter__(self) -> Line:
@@ -50,46 +51,52 @@ class Line:
         return self
 
     def __exit__(self, *_failure: object) -> None:
-        self._stop = True
+        with self._turn:
+            self._stop = True
+            self._turn.notify_all()
         self._thread.join()
         for way in self._ways:
             way.source.close()
         self._listening.close()
 
     def freeze(self) -> None:
-        self._frozen = True
+        with self._turn:
+            self._frozen = True
 
     def thaw(self) -> None:
-        self._frozen = False
+        with self._turn:
+            self._frozen = False
+            self._turn.notify_all()
 
     def cut(self) -> None:
         """Close every connection, with all that is on its way; new ones go through again."""
-        self._cut = True
-        while self._cut:
-            time.sleep(0.005)
+        with self._turn:
+            for way in list(self._ways):
+                self._close(way)
+            self._frozen = False
+            self._turn.notify_all()
 
     def _run(self) -> None:
-        while not self._stop:
-            if self._cut:
-                for way in list(self._ways):
-                    self._close(way)
-                self._cut = self._frozen = False
-            if self._frozen:
-                time.sleep(0.01)
-                continue
-            self._accept()
-            moved = [self._move(way) for way in list(self._ways)]
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._stop or not self._frozen)
+                if self._stop:
+                    return
+                self._accept()
+                moved = [self._move(way) for way in list(self._ways)]
+                selector = self._readable()
             if not any(moved):
-                self._wait()
+                selector.select(0.005 if any(way.held for way in self._ways) else 0.02)
+            selector.close()
 
-    def _wait(self) -> None:
-        """Until something can be read, or a slow way may go on."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listening, selectors.EVENT_READ)
-            for way in self._ways:
-                if not way.held:
-                    selector.register(way.source, selectors.EVENT_READ)
-            selector.select(0.005 if any(way.held for way in self._ways) else 0.02)
+    def _readable(self) -> selectors.BaseSelector:
+        """Waits until something can be read. Ways that still hold a piece are not read."""
+        selector = selectors.DefaultSelector()
+        selector.register(self._listening, selectors.EVENT_READ)
+        for way in self._ways:
+            if not way.held:
+                selector.register(way.source, selectors.EVENT_READ)
+        return selector
 
     def _accept(self) -> None:
         try:

@@ -5,11 +5,19 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
 SLOW = 30_000
+TASKS = {"gate_map": "plane", "experts": "domains", "one_step": "clusters"}
+THERE = {
+    "gate_map": ".st-key-gate_map .stage canvas",
+    "experts": ".st-key-domain_numbers",
+    "one_step": ".st-key-panel_row",
+}
+"""What stands on a page as soon as it has its run."""
 
 
 @pytest.fixture
@@ -66,7 +74,6 @@ def test_back_undoes_one_knob_at_a_time_and_then_leaves_the_page(address, page):
     assert wait_for(page, run=first["run"])["router"] == "switch"
 
 
-@pytest.mark.nightly  # on a busy machine it fails now and then: the cause is not found yet
 def test_a_dragged_slider_is_one_entry_of_the_history(address, page):
     page.goto(f"{address}/?task=clusters&router=topk&k=2&n_experts=6&seed=4&speed=5")
     wait_for(page, run=True)
@@ -78,9 +85,66 @@ def test_a_dragged_slider_is_one_entry_of_the_history(address, page):
     slider.press("ArrowRight")
     wait_for(page, k="4")
     assert entries(page) == 3
+    page.locator(".st-key-speed input[type=range]").focus()
+    slider.focus()
+    slider.press("ArrowRight")
+    wait_for(page, k="5")
+    assert entries(page) == 4, "taken up again after something else, it is another change"
+    page.go_back()
+    wait_for(page, k="4")
     page.go_back()
     wait_for(page, k="2")
     expect(page.locator(".st-key-shown_k")).to_contain_text("k = 2", timeout=SLOW)
+
+
+def until_it_knows_its_pages(page):
+    """Load the page anew, and let the server tell it everything but which pages there are. The next time that it is loaded it hears all."""
+    held = []
+
+    def connect(socket):
+        server = socket.connect_to_server()
+
+        def pass_on(message):
+            if first and (held or ForwardMsg.FromString(message).WhichOneof("type") == "navigation"):
+                held.append(message)
+            else:
+                socket.send(message)
+
+        first = not held
+        server.on_message(pass_on)
+
+    page.route_web_socket(re.compile("_stcore/stream"), connect)
+    page.reload()
+    wait_until(page, lambda: held)
+
+
+def test_back_pressed_while_a_page_is_still_being_loaded_shows_what_was_before_on_that_page(address, page):
+    page.goto(f"{address}/gates?v=1&task=clusters&n_experts=4&routers=topk.switch&speed=5")
+    first = wait_for(page, run=True, part="compare")
+    page.locator(".st-key-part").get_by_text("All gates").click()
+    wait_for(page, part="gallery")
+    until_it_knows_its_pages(page)
+    page.go_back()
+    wait_for_step(page, 1)
+    assert urlsplit(page.url).path == "/gates"
+    assert wait_for(page, part="compare", run=first["run"]) == first
+
+
+@pytest.mark.parametrize("name", ["gate_map", "experts", "one_step"])
+def test_a_page_of_one_run_comes_back_after_a_reload_and_back_undoes_its_last_change(address, page, name):
+    page.goto(f"{address}/{name}?v=1&task={TASKS[name]}&router=topk&k=2&n_experts=4&seed=5&speed=5")
+    first = wait_for(page, run=True, router="topk", n_experts="4", made=True)
+    gate = page.locator(".st-key-router [role=combobox]")
+    choose(page, "router", "Switch")
+    second = wait_for(page, router="switch", run=first["run"])
+    page.reload()
+    expect(gate).to_have_value("Switch", timeout=SLOW)
+    page.locator(THERE[name]).first.wait_for(timeout=SLOW)
+    assert words(page) == second
+    page.go_back()
+    assert wait_for(page, router="topk", run=first["run"]) == first
+    expect(gate).to_have_value("Top-k softmax", timeout=SLOW)
+    assert urlsplit(page.url).path == f"/{name}"
 
 
 def test_gates_come_back_after_a_reload_and_after_back(address, page):
@@ -113,7 +177,6 @@ def test_twins_come_back_after_a_reload(address, page):
     assert words(page) == first
 
 
-@pytest.mark.nightly  # on a busy machine it fails now and then: the cause is not found yet
 def test_a_story_of_collapse_comes_back_with_its_acts_after_a_reload_and_back_plays_the_one_before(address, page):
     page.goto(f"{address}/collapse")
     first = wait_for(page, run=True, acts="healthy-0-0")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from moe_viz.charts.palette import COLORS
-from tests.browser.lab import NARROW, browser_page, server
+from tests.browser.lab import NARROW, browser_page, server, wait_for_frames
 from tests.components.traces import make_trace
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
@@ -36,10 +36,10 @@ def show(page, demo, query=""):
 
 
 def until_scrolled(page, act):
-    """Whether the page scrolls by what `act` does, again and again for at most three seconds."""
+    """Whether the page scrolls by what `act` does, again and again: a panel may have to reach its own end first."""
     for _ in range(10):
         act()
-        page.wait_for_timeout(100)
+        wait_for_frames(page, 6)
         if page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") > 30:
             return True
     return False

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from benchmarks.scenes import play
 from moe_viz.lessons.scenes import POINTS
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -71,7 +71,8 @@ def test_charts_and_tables_stand_on_the_page(page):
 def test_the_ledger_shows_the_runs_own_gradients(page):
     wait_for_step(page, 12)
     page.get_by_role("button", name="Pause").first.click()
-    page.wait_for_timeout(3000)
+    expect(page.get_by_role("button", name="Play").first).to_be_visible(timeout=SLOW)
+    wait_for_pictures(page, 2)
     step = live_step(page)
     bars = page.evaluate(
         """() => [...document.querySelectorAll('[aria-label^="For each expert its share"] path[aria-label^="expert"]')]

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from moe_viz import __version__
 from moe_viz.spec import RunConfig
-from tests.browser.lab import NARROW, browser_page, wait_for_step
+from tests.browser.lab import NARROW, browser_page, wait_for_step, wait_until_at_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -30,11 +30,11 @@ PAGES = {
 def faults(page, **options):
     """Serious ones that stay: a part that is just being drawn anew is pale for a moment."""
     for _ in range(3):
+        wait_until_at_rest(page)
         found = Axe().run(page, options=options or None).response["violations"]
         serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
         if not serious:
             break
-        page.wait_for_timeout(700)
     return [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in serious]
 
 
@@ -74,8 +74,7 @@ def test_the_page_is_accessible_and_can_be_taken_along(address, name):
 
 def fits_a_phone(page):
     page.set_viewport_size(NARROW)
-    page.wait_for_timeout(1200)
-    fits = "width => document.querySelector('[data-testid=stMain]').scrollWidth <= width"
+    fits = "width => innerWidth === width && document.querySelector('[data-testid=stMain]').scrollWidth <= width"
     page.wait_for_function(fits, arg=NARROW["width"], timeout=SLOW)
     # the one rule that a narrow page can break and a wide one cannot; all of them take long
     assert faults(page, runOnly=["scrollable-region-focusable"]) == []

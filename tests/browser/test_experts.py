@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from moe_viz.records import specialisation, table_files, token_identity
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import NARROW, browser_page, wait_for_step
+from tests.browser.lab import NARROW, browser_page, wait_for_pictures, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -23,6 +23,15 @@ SMALL = {
     "seed": 3,
     "device": "cpu",
 }
+VIEWS = {
+    "Tokens": "Token ids seen at least 10 times",
+    "Over time": "Only one moment of this run has been kept",
+    "Together": "How often two experts are chosen",
+    "Layers": "Load of each expert in each layer",
+    "Likeness": "Two experts can compute the same",
+    "Bias": "no selection bias",
+}
+"""The small views, and what each of them says or shows."""
 LINK = "&".join(f"{word}={value}" for word, value in SMALL.items()) + "&speed=20"
 
 
@@ -38,7 +47,7 @@ def look(page):
     """Pause, press Update, and say which step the page now shows."""
     page.locator(".st-key-play button").first.click()
     expect(page.locator(".st-key-play button").first).to_contain_text("Play", timeout=SLOW)
-    page.wait_for_timeout(500)
+    wait_for_pictures(page, 2)
     page.locator(".st-key-update_moment button").first.click()
     now = re.search(r"\d+", page.locator(".st-key-live_step").inner_text(timeout=SLOW)).group()
     expect(page.locator(".st-key-as_of")).to_contain_text(f"step {now},", timeout=SLOW)
@@ -107,11 +116,12 @@ def test_learned_and_frozen_numbers_files_and_ablation(address):
         (expert, domain), change = max(rise.items(), key=lambda item: item[1])
         assert f"expert {expert} on {domain}, {change:+.3f}" in most.inner_text()
 
-        for name in ("Tokens", "Over time", "Together", "Layers", "Likeness", "Bias"):
+        for name, says in VIEWS.items():
             view(page, name)
-            page.wait_for_timeout(1200)
+            expect(page.get_by_text(says).or_(page.locator(f'[aria-label^="{says}"]')).first).to_be_visible(
+                timeout=SLOW
+            )
             assert page.locator(".stException").count() == 0, name
-        expect(page.get_by_text("no selection bias")).to_be_visible(timeout=SLOW)
 
         view(page, "Domains")
         switch(page, "shuffled_labels")

@@ -10,7 +10,7 @@ from moe_viz.records.gate_map import field_of, regions
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import decode_points
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -29,18 +29,12 @@ def page():
 def pause(page):
     """Stop the run; the step that it then stays at, once the map shows it."""
     button = page.locator(".st-key-play button")
-    for _ in range(4):
-        if "Play" in button.inner_text():
-            break
-        button.click()  # on a busy machine Streamlit loses one now and then, between two updates of the page
-        page.wait_for_timeout(4000)
+    button.click()
     expect(button).to_contain_text("Play", timeout=SLOW)
-    for _ in range(100):
-        step = live_step(page)
-        page.wait_for_timeout(700)
-        if live_step(page) == step and page.locator(f"{MAP} .mv").get_attribute("data-step") == str(step):
-            return step
-    raise TimeoutError("the map does not come to rest")
+    wait_for_pictures(page, 2)
+    step = live_step(page)
+    expect(page.locator(f"{MAP} .mv")).to_have_attribute("data-step", str(step), timeout=SLOW)
+    return step
 
 
 def under_cursor(page, x, y):

@@ -8,7 +8,7 @@ from moe_viz.records.differences import ROWS, values, written
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.gates.comparison import FIRST, config_of
-from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 
@@ -27,14 +27,6 @@ def page(address):
         assert page.locator('[data-testid="stException"]').count() == 0
 
 
-def until(page, condition, what):
-    for _ in range(int(PATIENCE / 250)):
-        if condition():
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError(what)
-
-
 def table(page):
     """Row title -> cells, as the reader sees them."""
     rows = page.locator(".st-key-differences tbody tr").evaluate_all(
@@ -47,11 +39,11 @@ def test_the_table_holds_what_each_router_does_when_trained_apart(page):
     wait_for_step(page, 1)
     page.locator(".st-key-play button").click()
     page.locator(".st-key-reset button").first.click()
-    until(page, lambda: live_step(page) == 0, "reset")
+    wait_until(page, lambda: live_step(page) == 0)
     for step in range(1, 4):
         page.locator(".st-key-step_once button").first.click()
-        until(page, lambda step=step: live_step(page) == step, f"step {step}")
-    until(page, lambda: table(page)["Step"] == ["3"] * 4, "the table follows the step")
+        wait_until(page, lambda step=step: live_step(page) == step)
+    wait_until(page, lambda: table(page)["Step"] == ["3"] * 4)
     shown = table(page)
 
     torch.set_num_threads(1)
@@ -69,7 +61,7 @@ def test_the_table_holds_what_each_router_does_when_trained_apart(page):
     assert "looks at future tokens" in page.locator(".st-key-panel_expert_choice").inner_text()
     assert "looks at future tokens" not in page.locator(".st-key-panel_topk").inner_text()
     charts = page.locator('[data-testid="stVegaLiteChart"] svg.marks')
-    until(page, lambda: charts.count() == 2 * len(FIRST) + 6, "two pictures per router and six of all")
+    expect(charts, "two pictures per router and six of all").to_have_count(2 * len(FIRST) + 6, timeout=PATIENCE)
 
 
 def test_a_card_leads_into_the_comparison_and_into_the_lab(page):

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import NARROW, browser_page, live_step, server, wait_for_step
+from tests.browser.lab import NARROW, browser_page, live_step, server, wait_for_pictures, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 30_000
@@ -95,9 +95,9 @@ def test_pause_step_and_reset(address, page):
     wait_for_step(page, 10)
     page.locator(".st-key-play button").click()
     expect(page.locator(".st-key-play button")).to_contain_text("Play", timeout=SLOW)
-    page.wait_for_timeout(1000)
+    wait_for_pictures(page, 2)
     held = live_step(page)
-    page.wait_for_timeout(2500)
+    wait_for_pictures(page, 3)
     assert live_step(page) == held
     page.locator(".st-key-step_once button").first.click()
     wait_for_step(page, held + 1)

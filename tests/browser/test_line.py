@@ -8,7 +8,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from moe_viz.ui.server.streamlit_patches import is_answer, painted, picture
-from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
 from tests.browser.line import Line
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(120)]
@@ -64,7 +64,7 @@ def test_over_a_slow_line_pictures_come_one_by_one_and_a_press_before_the_next(l
     page.goto(f"{line.address}/?task=clusters")
     wait_for_step(page, 20)
     line.rate = 50_000
-    page.wait_for_timeout(3000)  # what an unbounded queue needs to grow
+    wait_for_pictures(page, 8)  # an unbounded queue grows meanwhile
     wait_for_step(page, live_step(page) + 30)
     before = [number for kind, number in seen if kind == "picture"]
     button(page).click()
@@ -103,7 +103,6 @@ def test_a_press_that_got_lost_is_said_to_be_lost(line, page):
     wait_for_step(page, 10)
     note(page).wait_for(state="attached", timeout=SLOW)  # drawn last; nothing knows of the line before
     line.freeze()
-    page.wait_for_timeout(300)  # what the server has sent by now is on its way
     button(page).click()
     line.cut()
     expect(note(page)).to_contain_text("lost: “Pause”. Please press again.", timeout=SLOW)

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from moe_viz.records import recording, specialisation
 from moe_viz.records.moved_tokens import who_moved
-from tests.browser.lab import NARROW, browser_page, wait_for_step
+from tests.browser.lab import NARROW, browser_page, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 40_000
@@ -41,11 +41,7 @@ def lines(page):
 
 
 def wait_for_owners(page, expected):
-    for _ in range(200):
-        if owners(page) == expected:
-            return
-        page.wait_for_timeout(100)
-    assert owners(page) == expected
+    wait_until(page, lambda: owners(page) == expected)
 
 
 def shown_experts(trace):
@@ -99,10 +95,8 @@ def test_a_branch_of_the_lab_run_starts_at_a_checkpoint_and_stands_beside_it(add
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".st-key-track .checkpoint").first).to_be_attached()
     step = at(page)
-    page.wait_for_timeout(1000)
-    page.locator(".st-key-fork_value input[type=range]").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(1500)
+    expect(page.locator(".st-key-moment .facts")).to_contain_text(f"step {step},", timeout=SLOW)
+    page.locator(".st-key-fork_value input[type=range]").press("ArrowRight")
     page.locator(".st-key-fork button").click()
     said = page.locator(".st-key-branch")
     expect(said).to_contain_text("asked for: step", timeout=SLOW)

@@ -1,6 +1,7 @@
 """Twins in a real browser: the sentence names the token that the pictures show, and equal values give equal runs."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -9,11 +10,16 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
-from tests.browser.lab import browser_page, wait_for_step
+from tests.browser.lab import browser_page, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
 QUERY = "task=clusters&n_layers=1&batch_tokens=64&balance_coef=0.1"
+
+
+def second(page):
+    """The value of the second twin, as the address says it."""
+    return parse_qs(urlsplit(page.url).query).get("second", [None])[0]
 
 
 def open_twins(page, address):
@@ -69,11 +75,9 @@ def test_one_pair_has_no_interval_and_equal_twins_no_difference(address):
         page.locator(".st-key-n_pairs").get_by_text("1", exact=True).click()
         expect(page.get_by_text("One pair has no interval")).to_be_visible(timeout=SLOW)
         slider = page.locator(".st-key-twin_value input[type=range]")
-        for _ in range(8):
-            if slider.get_attribute("aria-valuetext") == "0.1":
-                break
-            slider.focus()
-            page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(1200)
+        wait_until(page, lambda: second(page) is not None)
+        while (before := second(page)) != "0.1":
+            slider.press("ArrowRight")
+            wait_until(page, lambda before=before: second(page) != before)
         expect(page.locator(".st-key-story")).to_contain_text("they are the same run", timeout=SLOW)
         assert page.locator(".st-key-twin_one .tok.marked").count() == 0

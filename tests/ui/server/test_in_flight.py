@@ -171,8 +171,7 @@ def test_the_next_picture_is_sent_when_the_last_has_arrived_and_a_press_shows_at
             await reader.answer()
             await reader.until(lambda r, n=arrived: len(r.pictures) == n)
         asked_for = reader.started
-        while reader.started < asked_for + 20:
-            await asyncio.sleep(0.02)
+        await reader.until(lambda r: r.started >= asked_for + 20)
         assert len(reader.pictures) == 4, "one in flight, however often the timer asks"
         await reader.press("press")
         await reader.until(lambda r: r.text("words") == "pressed 1")
