@@ -11,3 +11,10 @@ def address(tmp_path_factory):
     env = {"MOE_VIZ_HOME": str(tmp_path_factory.mktemp("home")), "MOE_VIZ_LEASE_S": "5"}
     with server(env=env) as (address, _process):
         yield address
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """Where the pages with nothing but one canvas view answer, see demo_components.py."""
+    with server("tests/browser/demo_components.py") as (address, _process):
+        yield address

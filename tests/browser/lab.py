@@ -131,7 +131,7 @@ def live_step(page: Page) -> int | None:
 def wait_for_step(page: Page, at_least: int, seconds: float = 60) -> int:
     """Wait until the live step number reaches `at_least`; the number then shown."""
     shown = """least => {
-        const digits = document.querySelector('.st-key-live_step')?.innerText.replaceAll(',', '').match(/\\d+/);
+        const digits = document.querySelector('.st-key-live_step')?.textContent.replaceAll(',', '').match(/\\d+/);
         return digits && Number(digits[0]) >= least ? digits[0] : null;
     }"""
     return int(page.wait_for_function(shown, arg=at_least, timeout=1000 * seconds).json_value())

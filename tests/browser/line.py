@@ -84,10 +84,11 @@ class Line:
                     return
                 self._accept()
                 moved = [self._move(way) for way in list(self._ways)]
-                selector = self._readable()
-            if not any(moved):
-                selector.select(0.005 if any(way.held for way in self._ways) else 0.02)
-            selector.close()
+                if any(moved):
+                    continue
+                readable = self._readable()
+            with readable:
+                readable.select(0.005 if any(way.held for way in self._ways) else 0.02)
 
     def _readable(self) -> selectors.BaseSelector:
         """Waits until something can be read. Ways that still hold a piece are not read."""

@@ -20,8 +20,7 @@ PATIENCE = 60_000
 def page(address):
     with browser_page() as page:
         page.set_default_timeout(PATIENCE)
-        page.goto(address)
-        page.get_by_role("link", name="Gates").click()
+        page.goto(f"{address}/gates")
         page.locator(".st-key-part").wait_for()
         yield page
         assert page.locator('[data-testid="stException"]').count() == 0

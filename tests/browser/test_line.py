@@ -82,10 +82,12 @@ def test_over_a_slow_line_pictures_come_one_by_one_and_a_press_before_the_next(l
 
 
 def test_a_page_that_hears_nothing_says_how_old_it_is_and_what_was_pressed_is_done_later(line, page):
+    page.clock.install()
     page.goto(f"{line.address}/?task=clusters&speed=20")
     wait_for_step(page, 10)
     note(page).wait_for(state="attached", timeout=SLOW)  # drawn last; nothing knows of the line before
     line.freeze()
+    page.clock.fast_forward(5000)
     expect(note(page)).to_contain_text(re.compile(r"No news for \d+ s.*still shows: step \d+"), timeout=15_000)
     step = live_step(page)
     assert f"step {step}." in note(page).inner_text().replace(",", "")
@@ -116,6 +118,7 @@ def test_a_press_that_got_lost_is_said_to_be_lost(line, page):
 def test_under_a_translator_every_sentence_is_that_of_its_step(address, page):
     page.goto(f"{address}/?task=clusters&speed=20")
     step = wait_for_step(page, 10)
+    note(page).wait_for(state="attached", timeout=SLOW)  # drawn last; it marks what must stay as it is
     page.evaluate(TRANSLATE)
     assert page.locator("header font").count(), "the translator has been at work"
     assert not page.locator(".st-key-live_part font, [data-testid=stSidebar] font, .st-key-within_reach font").count()

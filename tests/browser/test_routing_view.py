@@ -7,17 +7,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from moe_viz.components import routing_table
-from tests.browser.lab import NARROW, browser_page, server, wait_until, wait_until_at_rest
+from tests.browser.lab import NARROW, WIDE, browser_page, wait_until, wait_until_at_rest
 from tests.components.traces import make_trace
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 30_000
-
-
-@pytest.fixture(scope="module")
-def demo():
-    with server("tests/browser/demo_components.py") as (address, _):
-        yield address
 
 
 @pytest.fixture
@@ -154,12 +148,15 @@ def test_markup_in_tokens_stays_text(demo, page):
     ["experts=1&k=1&capacity=0.01", "experts=64&k=4&capacity=1", "tokens=1", "kind=point&k=1", "kind=image&capacity=1"],
 )
 def test_extremes_fit_a_phone_and_a_desk(demo, query):
-    for viewport in (None, NARROW):
-        with browser_page(viewport) as page:
-            show(page, demo, query)
+    with browser_page(NARROW) as page:
+        show(page, demo, query)
+        for viewport in (NARROW, WIDE):
+            page.set_viewport_size(viewport)
             page.locator(".tok").last.click()
             expect(page.locator(".card")).to_be_visible()
             assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
+            page.keyboard.press("Escape")
+            expect(page.locator(".card")).to_be_hidden()
 
 
 def test_theatre_replays_and_ends_where_it_began(demo, page):
