@@ -1,8 +1,10 @@
 # Two commands are enough: `make run` opens the lab, `make test` runs every test. Each installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Findings that were there before the check are listed in .basedpyright/baseline.json, which may only shrink (`make types-baseline`).
+TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --baselinemode discard
 
-.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke lint format locale clean
+.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke lint types-baseline format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -15,6 +17,7 @@ test: .venv/.dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(TYPES)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster"
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m browser
 
@@ -49,6 +52,11 @@ smoke: .venv/.cluster
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(TYPES)
+
+# After findings were cured: write the shorter list.
+types-baseline: .venv/.dev
+	$(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --writebaseline
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
