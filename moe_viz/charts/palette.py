@@ -7,7 +7,7 @@ deuteranopia and tritanopia. Black became grey. Colour never carries the identit
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 COLORS = ("#d67a14", "#026c85", "#55a56d", "#6a6d4c", "#176afb", "#d61a06", "#c11bbe", "#828195")
 """orange, petrol, green, olive, blue, vermilion, purple, grey"""
@@ -56,19 +56,8 @@ def expert_colors(n_experts: int) -> list[str]:
     return [expert_style(i).color for i in range(n_experts)]
 
 
-def palette(n_experts: int = 64) -> list[dict[str, Any]]:
-    """The same for scripts in the page: one plain dict per expert (`number` as shown, `color`, `pattern`, `ink`)."""
-    return [{"number": i + 1, **expert_style(i)._asdict()} for i in range(n_experts)]
-
-
 def luminance(color: str) -> float:
     """Relative luminance of "#rrggbb" (WCAG 2.2)."""
     channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2)."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)

@@ -183,14 +183,6 @@ def curve(
     return _lines(history, columns, title, translate, **more)
 
 
-def per_expert_over_time(
-    history: pd.DataFrame, prefix: str, layer: int, n_experts: int, title: str, translate: Translate = str
-) -> VegaChart:
-    """One line per expert of `prefix.layer.i` (selection bias, importance, ...), in the experts' colours and dashes."""
-    columns = {f"{prefix}.{layer}.{i}": f"{i + 1}" for i in range(n_experts)}
-    return _lines(history, columns, title, translate, styles=[expert_style(i) for i in range(n_experts)])
-
-
 def compared(
     histories: Mapping[str, pd.DataFrame], column: str, title: str, translate: Translate = str, **more: Any
 ) -> VegaChart:
@@ -290,7 +282,6 @@ def _lines(
     domain: tuple[float, float] | None = None,
     form: str = ".3~g",
     fair: float | None = None,
-    styles: Sequence[Any] = (),
     area: bool = False,
     limit: int | None = MAX_POINTS,
     sparse: bool = False,
@@ -302,10 +293,8 @@ def _lines(
     batch = batch_of(list(columns)) if batch is None else batch
     # series that are not experts stay out of the experts' colours: quiet tones, then dashes; of runs each has dashes of its own, so that
     # one that lies on another leaves it to be seen
-    colors = [s.color for s in styles] or [SERIES[i % len(SERIES)] for i in range(len(names))]
-    dashes = [DASHES[s.pattern] for s in styles] or [
-        list(DASHES.values())[(i if runs else i // len(SERIES)) % 8] for i in range(len(names))
-    ]
+    colors = [SERIES[i % len(SERIES)] for i in range(len(names))]
+    dashes = [list(DASHES.values())[(i if runs else i // len(SERIES)) % 8] for i in range(len(names))]
     scale = {"domain": list(domain), "clamp": True} if domain else {"zero": False, "nice": True}
     legend = (
         None

@@ -54,12 +54,6 @@ def grid(resolution: int) -> np.ndarray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def field_of(x: float, y: float, resolution: int) -> tuple[int, int]:
-    """(row, column) of the field that a place lies in; places off the square count as on its edge."""
-    row, column = (min(max(int((value + 1) * resolution / 2), 0), resolution - 1) for value in (y, x))
-    return row, column
-
-
 def to_frame(gate_map: GateMap) -> pd.DataFrame:
     """One row per place: x, y, expert and class (from 1; missing where there is none), and each expert's probability."""
     places, owner, answer = grid(gate_map.resolution), gate_map.owner.ravel(), gate_map.prediction.ravel()

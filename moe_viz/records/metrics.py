@@ -44,11 +44,6 @@ def requested_counts(trace: RoutingTrace) -> np.ndarray:
     return np.bincount(trace.expert[trace.expert >= 0], minlength=trace.n_experts)
 
 
-def kept_counts(trace: RoutingTrace) -> np.ndarray:
-    """[E] routes that found a slot."""
-    return np.bincount(trace.expert[trace.kept & (trace.expert >= 0)], minlength=trace.n_experts)
-
-
 def shares(amounts: np.ndarray) -> np.ndarray:
     """[..., E] parts of the whole along the last axis; NaN where the whole is 0."""
     amounts = np.asarray(amounts, float)

@@ -205,12 +205,6 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def narrate(snapshot: Snapshot, history: pd.DataFrame | None = None, layer: int | None = None) -> Story:
-    """The sentence for this moment. history: recent rows (`History.rows`); layer: that one, by default the one that is worst off."""
-    layers = range(n_layers(snapshot)) if layer is None else [layer]
-    return story_of(max((signs_of(snapshot, history, index) for index in layers), key=_trouble))
-
-
 def n_layers(snapshot: Snapshot) -> int:
     """Layers of which something can be said, at least 1."""
     return len(snapshot.metrics.get("load") or [None])
@@ -285,10 +279,6 @@ def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]
 
 def _of_layer(values: Any, layer: int) -> Any:
     return values[layer] if isinstance(values, (list, tuple)) and layer < len(values) else None
-
-
-def _trouble(signs: Signs) -> tuple[float, float, float]:
-    return ((signs.dead or 0) / signs.experts, signs.times or 0, -signs.layer)
 
 
 def _spoken(values: dict[str, Any]) -> dict[str, str]:

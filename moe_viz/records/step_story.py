@@ -89,11 +89,6 @@ class RowStory:
     def decay(self) -> float:
         return self.lr * self.weight_decay * self.before
 
-    @property
-    def computed(self) -> float:
-        """The new weight by the formula; `after` is what the optimiser made of it."""
-        return self.before - self.decay - self.move
-
 
 @dataclass(frozen=True)
 class StepStory:

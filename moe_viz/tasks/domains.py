@@ -101,10 +101,6 @@ class DomainsTask(Task):
         """What to show for each token: the characters that begin in it, "·" where it only continues one."""
         return readable_pieces(self._tokenizer.token_bytes(ids.reshape(-1).tolist()))
 
-    def document_batch(self, text: str) -> Batch:
-        """The reader's own text, in order, as rows of equal length (see `ids_batch`)."""
-        return self.ids_batch(self.encode(text))
-
     def ids_batch(self, ids: Tensor) -> Batch:
         """Token ids [n] in order as the fewest rows that the model can read, filled up with line breaks to equal length.
 

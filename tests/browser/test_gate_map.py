@@ -6,11 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from moe_viz.records.gate_map import field_of, regions
+from moe_viz.records.gate_map import regions
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import decode_points
 from moe_viz.training import Trainer
 from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
+from tests.records.gate_map_field import field_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000

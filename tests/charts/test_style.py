@@ -6,6 +6,7 @@ import pytest
 from moe_viz.charts import collapse, palette, plotly_charts, side_by_side, time_series
 from moe_viz.charts.style import DROPLESS, SMALL, in_theme, nothing_can_drop
 from moe_viz.records.collapse import ledger
+from tests.charts.contrast import contrast
 from tests.charts.test_time_series import charts_of, history
 from tests.records.traces import seeded_trace
 
@@ -34,10 +35,10 @@ def text_colours(spec):
 def test_all_text_of_charts_reads_on_its_background(theme):
     for name, chart in every_chart().items():
         for colour in text_colours(in_theme(chart.spec, theme)):
-            assert palette.contrast(colour, palette.PAPER[theme]) >= 4.5, (name, colour)
+            assert contrast(colour, palette.PAPER[theme]) >= 4.5, (name, colour)
     figure = plotly_charts.stamped(plotly_charts.balance_scatter(TRACE, theme), "made by this").figure
     for note in figure.layout.annotations:
-        assert palette.contrast(note.font.color or figure.layout.font.color, palette.PAPER[theme]) >= 4.5, note.text
+        assert contrast(note.font.color or figure.layout.font.color, palette.PAPER[theme]) >= 4.5, note.text
 
 
 def test_a_theme_changes_colours_alone():

@@ -30,7 +30,6 @@ def charts_of(rows, trace, n_experts=4):
         "dropped in two layers": time_series.dropped_over_time(rows, [0, 1]),
         "loss": time_series.curve(rows, {"loss": "loss"}, "Loss", fair=1.0),
         "entropies": time_series.entropies_over_time(rows, 0, n_experts),
-        "bias": time_series.per_expert_over_time(rows, "bias", 0, n_experts, "Bias"),
         "twins": time_series.compared({"this": rows, "twin": rows}, "loss", "Loss"),
         "bare": time_series.without_time_axis(time_series.load_over_time(rows, 0, n_experts)),
         "per token": counts.experts_per_token(trace),

@@ -15,7 +15,6 @@ LOG2 = math.log(2)
 def test_loads_of_a_batch():
     trace = trace_of([[0, 1], [0, 2], [0, -1]], 4, kept=[[1, 1], [0, 1], [0, 0]])
     assert m.requested_counts(trace).tolist() == [3, 1, 1, 0]
-    assert m.kept_counts(trace).tolist() == [1, 1, 1, 0]
     assert m.load(trace).tolist() == [0.6, 0.2, 0.2, 0]
     assert m.importance(trace).tolist() == pytest.approx([0.6, 0.2, 0.2, 0])
     weighted = trace_of([[0, 1], [1, -1]], 2, weight=[[0.9, 0.1], [0.5, 0]], kept=[[1, 0], [0, 0]])

@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moe_viz.records.narration import EARLY, RULES, narrate
+from moe_viz.records.narration import EARLY, RULES, signs_of, story_of
 from moe_viz.records.snapshot import Snapshot
 from tests.records.traces import trace_of
 
 EVEN = [0.125] * 8
+
+
+def narrate(snapshot, history=None):
+    return story_of(signs_of(snapshot, history, 0))
 
 
 def moment(
@@ -107,12 +111,6 @@ def test_half_way_to_collapse_is_measured_against_the_most_that_k_allows():
     quarter = [0.25, *[0.75 / 7] * 7]
     assert narrate(moment([quarter], k=2), history((280, 0.19, 0))).kind == "uneven"
     assert narrate(moment([[0.4, *[0.6 / 7] * 7]], k=2), history((280, 0.3, 0))).kind == "collapsing"
-
-
-def test_the_worst_layer_is_told_of_unless_one_is_chosen():
-    two = moment([EVEN, ONE_TAKES_ALL])
-    assert (narrate(two).kind, narrate(two).layer) == ("collapsed", 1)
-    assert narrate(two, layer=0).kind == "even_dropless"
 
 
 def test_a_collapse_of_an_earlier_start_is_forgotten():

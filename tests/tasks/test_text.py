@@ -104,7 +104,7 @@ def test_the_probe_shows_held_out_text_of_each_domain(options):
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 200, 1000])
 def test_a_readers_text_becomes_rows_in_order(length):
     task = task_of()
-    batch = task.document_batch("я" * (length // 2) + "a" * (length % 2))
+    batch = task.ids_batch(task.encode("я" * (length // 2) + "a" * (length % 2)))
     rows, width = batch.inputs.shape
     assert width == batch.group_size <= 64 and rows * width - length < rows
     flat = batch.inputs.reshape(-1)
@@ -116,7 +116,7 @@ def test_a_readers_text_becomes_rows_in_order(length):
 @pytest.mark.parametrize("text", ["", "a" * (MAX_DOCUMENT + 1)])
 def test_no_text_and_too_much_text_are_refused(text):
     with pytest.raises(ValueError, match=f"{len(text)} tokens; it must have 1 to {MAX_DOCUMENT}"):
-        task_of().document_batch(text)
+        task_of().encode(text)
 
 
 def test_token_frequencies_are_those_of_the_training_text():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from moe_viz.records.gate_map import field_of, grid, regions
+from moe_viz.records.gate_map import grid, regions
 from moe_viz.spec import ROUTER_OPTIONS, RunConfig
 from moe_viz.training import Trainer
+from tests.records.gate_map_field import field_of
 
 
 def plane(router="switch", **knobs):

@@ -9,6 +9,7 @@ from moe_viz.records import gate_map, step_story, table_files
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.widgets import download as menu
+from tests.records.gate_map_field import field_of
 
 SMALL = {"task": "clusters", "n_experts": 4, "d_model": 8, "d_hidden": 8, "batch_tokens": 64, "device": "cpu"}
 
@@ -60,7 +61,7 @@ def test_a_map_as_a_table_has_a_row_for_each_place():
     found = trainer.gate_map(0, 16)
     table = gate_map.to_frame(found)
     assert len(table) == 256
-    row, column = gate_map.field_of(0.3, -0.6, 16)
+    row, column = field_of(0.3, -0.6, 16)
     place = table.iloc[((table["x"] - 0.3) ** 2 + (table["y"] + 0.6) ** 2).idxmin()]
     assert place["expert"] == found.owner[row, column] + 1
     probs = [place[f"probability_{expert + 1}"] for expert in range(4)]
