@@ -17,6 +17,8 @@ from moe_viz.charts.palette import DASHES, NEUTRAL, PLOTLY_PATTERNS, SERIES, exp
 from moe_viz.charts.plotly_charts import PlotlyChart, Translate
 from moe_viz.records import specialisation
 from moe_viz.records.analysis import Ablation, Analysis, Geometry
+from moe_viz.records.numbers import number
+from moe_viz.records.token_identity import readable
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 
@@ -32,7 +34,7 @@ def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Transl
     figure = go.Figure()
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
     mine = [table[table["expert"] == i] for i in range(trace.n_experts)]
-    shown = [" ".join(escape("␣" if t == " " else t) for t in part["token"].head(NAMED_TOKENS)) for part in mine]
+    shown = [" ".join(escape(readable(t, translate)) for t in part["token"].head(NAMED_TOKENS)) for part in mine]
     styles = [expert_style(i) for i in range(trace.n_experts)]
     figure.add_bar(
         y=numbers, x=[part["share"].mean() if len(part) else None for part in mine], orientation="h", text=shown, textposition="inside", insidetextanchor="start",
@@ -48,7 +50,8 @@ def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Transl
     plotly_charts._dress(figure, title, theme, height=110 + 34 * trace.n_experts)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category", title=translate(N_("expert")))
-    return PlotlyChart(figure, table.assign(expert=table["expert"] + 1))
+    names = [readable(t, translate) for t in table["token"]]
+    return PlotlyChart(figure, table.assign(expert=table["expert"] + 1, token=names))
 
 
 def change_curves(change: pd.DataFrame, theme: str = "light", translate: Translate = str) -> PlotlyChart:
@@ -78,8 +81,8 @@ def bias_lines(bias: pd.DataFrame, layer: int, n_experts: int, theme: str = "lig
     for i, column in enumerate(columns):
         style = expert_style(i)
         dash = ",".join(f"{n}px" for n in DASHES[style.pattern]) or "solid"
-        figure.add_scatter(x=bias["step"], y=bias[column], mode="lines", name=f"{i + 1}", line={"color": style.color, "dash": dash, "width": 2},
-                           hovertemplate=translate(N_("step %{x}: bias %{y:.3f}")) + f"<extra>{i + 1}</extra>")  # fmt: skip
+        figure.add_scatter(x=bias["step"], y=bias[column], mode="lines", name=f"{i + 1}", line={"color": style.color, "dash": dash, "width": 2}, text=[number(value, ".3f") for value in bias[column]],
+                           hovertemplate=translate(N_("step %{x}: bias %{text}")) + f"<extra>{i + 1}</extra>")  # fmt: skip
     figure.add_hline(0, line={"color": NEUTRAL, "dash": "dash", "width": 1})
     plotly_charts._dress(figure, translate(N_("Selection bias of each expert")), theme, height=340)
     figure.update_xaxes(title=translate(N_("step")))
@@ -113,7 +116,9 @@ def switched_off(ablation: Ablation, scale: float, analysis: Analysis, theme: st
     chart = plotly_charts.matrices(
         {"": values}, title, theme, translate, domain=(-scale, scale), signed=True, names=names
     )
-    chart.figure.update_traces(texttemplate="%{z:+.2f}", textfont={"size": 11})
+    chart.figure.update_traces(
+        text=plotly_charts.written(values, "+.2f"), texttemplate="%{text}", textfont={"size": 11}
+    )
     chart.figure.update_xaxes(title=translate(N_("expert switched off")))
     table = ablation.table()
     share = specialisation.domain_specialisation(analysis.traces[ablation.layer])

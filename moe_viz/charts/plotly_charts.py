@@ -29,6 +29,7 @@ from moe_viz.charts.palette import (
 )
 from moe_viz.charts.style import SMALL
 from moe_viz.records import metrics, specialisation
+from moe_viz.records.numbers import number
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 
@@ -120,7 +121,7 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
         hovertemplate=translate(N_("expert %{text}: load %{x:.1%}, mean probability %{y:.1%}, its part of the loss %{customdata:.3f}")) + "<extra></extra>",
     )  # fmt: skip
     loss = table["term"].sum(min_count=1)
-    title = translate(N_("What the balancing loss sees: {value} now, 1 when even")).format(value=_number(loss))
+    title = translate(N_("What the balancing loss sees: {value} now, 1 when even")).format(value=number(loss, ".2f"))
     _dress(figure, title, theme, height=420)
     figure.update_xaxes(title=translate(N_("load f")), range=[-0.05 * ends, ends], tickformat=".0%", showgrid=False)
     figure.update_yaxes(
@@ -157,7 +158,7 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
         figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dash", "width": 1}, **at)
     value, by_chance = specialisation.domain_information(trace), specialisation.domain_information_null(trace)
     texts = translate(N_("Domain information {value}, by chance {chance}")).format(
-        value=_number(value), chance=_number(by_chance.mean() if len(by_chance) else np.nan)
+        value=number(value, ".2f"), chance=number(by_chance.mean() if len(by_chance) else np.nan, ".2f")
     )
     title = translate(N_("Which experts each domain uses")) + below(texts)
     _dress(figure, title, theme, height=130 + 150 * down)
@@ -188,8 +189,8 @@ def matrices(panels: dict[str, np.ndarray], title: str, theme: str = "light", tr
         rows = list(names) if names is not None else [f"{i + 1}" for i in range(values.shape[0])]
         columns = [f"{i + 1}" for i in range(values.shape[1])]
         clipped += int((values < domain[0]).sum() + (values > domain[1]).sum())
-        figure.add_heatmap(z=np.clip(values, *domain), customdata=values, x=columns, y=rows, coloraxis="coloraxis", xgap=1, ygap=1, row=1, col=column,
-                           hovertemplate="%{y} → %{x}: %{customdata:.3f}<extra></extra>")  # fmt: skip
+        figure.add_heatmap(z=np.clip(values, *domain), text=written(values), x=columns, y=rows, coloraxis="coloraxis", xgap=1, ygap=1, row=1, col=column,
+                           hovertemplate="%{y} → %{x}: %{text}<extra></extra>")  # fmt: skip
         wide = pd.DataFrame(values, index=pd.Index(rows, name="row"), columns=columns)
         tables.append(wide.reset_index().melt("row", var_name="column", value_name="value").assign(panel=panel))
     if clipped:
@@ -202,6 +203,11 @@ def matrices(panels: dict[str, np.ndarray], title: str, theme: str = "light", tr
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     figure.update_xaxes(showgrid=False, type="category")
     return PlotlyChart(figure, pd.concat(tables, ignore_index=True))
+
+
+def written(values: np.ndarray, form: str = ".3f") -> list[list[str]]:
+    """A matrix as text: what Plotly formats by itself has a hyphen for a minus."""
+    return [[number(value, form) for value in row] for row in np.asarray(values, float)]
 
 
 def path_sankey(traces: Sequence[RoutingTrace], theme: str = "light", translate: Translate = str) -> PlotlyChart:
@@ -283,10 +289,6 @@ def _layer_names(layers: Sequence[int], translate: Translate) -> list[str]:
 
 def _times(log2: float) -> str:
     return "" if np.isnan(log2) else f"{2**log2:.2g}×"
-
-
-def _number(value: float) -> str:
-    return "–" if value is None or np.isnan(value) else f"{value:.2f}"
 
 
 def _faint(color: str) -> str:

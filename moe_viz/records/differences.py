@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from moe_viz.records.numbers import number
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec.knobs import N_
 
@@ -76,21 +77,15 @@ def written_gap(
     decimals = least if not largest else min(max(2 - math.floor(math.log10(largest)), least), MOST_DECIMALS)
 
     def text(value: float, form: str) -> str:
-        return (
-            f"{scale * value:{form if value else ''}.{decimals}f}{unit}".replace("-", "−")
-            if np.isfinite(value)
-            else "–"
-        )
+        return number(scale * value, f"{form if value else ''}.{decimals}f") + (unit if np.isfinite(value) else "")
 
     return (*(text(value, "") for value in (one, two)), *(text(value, "+") for value in (gap, low, high)))
 
 
 def written(row: Row, value: float | int | None, reference: float | int | None = None) -> str:
     """A value as the table shows it, with its difference from `reference` in brackets; a dash where there is none."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    text = format(value, row.form).replace(",", "\u202f").replace("-", "−")
-    if reference is None or not np.isfinite(reference) or row.name == "step":
+    text = number(value, row.form)
+    if value is None or reference is None or not np.isfinite([value, reference]).all() or row.name == "step":
         return text
-    apart = format(value - reference, "+" + row.form).replace(",", "\u202f").replace("-", "−")
+    apart = number(value - reference, "+" + row.form)
     return f"{text} ({apart})" if any(digit in apart for digit in "123456789") else text

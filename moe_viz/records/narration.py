@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.records.metrics import UNEVEN, WINDOW, is_collapsed, requested_counts
+from moe_viz.records.numbers import number
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
@@ -290,7 +291,7 @@ def _spoken(values: dict[str, Any]) -> dict[str, str]:
         elif name in ("times", "grew") and value is not None:
             spoken[name] = f"{value:.1f} ×"
         elif isinstance(value, int) and not isinstance(value, bool):
-            spoken[name] = f"{value:,}"
+            spoken[name] = number(value, ",d")
         else:
             spoken[name] = "–" if value is None else str(value)
     return spoken

@@ -168,7 +168,7 @@ class Question:
     values: dict[str, Any]
     answer: float
     panel: str
-    form: str = "{:.4g}"
+    form: str = ".4g"
 
 
 def to_frame(story: StepStory) -> pd.DataFrame:
@@ -201,14 +201,14 @@ def questions(story: StepStory) -> list[Question]:
     if first is not None and story.logits is not None and story.softmax:
         items.append(Question("gate", N_("Gate p of expert {expert}, from the logits"), {"expert": first.expert + 1}, first.gate, "scores"))  # fmt: skip
     if story.capacity is not None and story.config.get("capacity_factor") is not None and "k" in story.config:
-        items.append(Question("capacity", N_("Slots of one expert (its capacity)"), {}, story.capacity, "slot", "{:d}"))
+        items.append(Question("capacity", N_("Slots of one expert (its capacity)"), {}, story.capacity, "slot", "d"))
     if first is not None and len(story.routes) > 1:
         items.append(Question("weight", N_("Combine weight of expert {expert}"), {"expert": first.expert + 1}, first.weight, "sum"))  # fmt: skip
     if first is not None and story.dlogits is not None and story.router_row is not None:
         row = story.router_row
         values = {"expert": row.expert + 1, "component": row.component + 1}
         items.append(Question("part", N_("This token's part of the gradient: weight {component} of expert {expert}'s row"), values, row.part, "row"))  # fmt: skip
-        items.append(Question("after", N_("That weight after the step"), {}, row.after, "row", "{:.5g}"))
+        items.append(Question("after", N_("That weight after the step"), {}, row.after, "row", ".5g"))
     if any(weight for _, weight in story.aux.values()):
         items.append(
             Question("total", N_("What the step minimises: loss plus weighted terms"), {}, story.total, "loss")
@@ -218,7 +218,7 @@ def questions(story: StepStory) -> list[Question]:
 
 def is_right(question: Question, given: float) -> bool:
     """Whole numbers exactly, others within one percent."""
-    if question.form == "{:d}":
+    if question.form == "d":
         return given == question.answer
     return abs(given - question.answer) <= 0.01 * abs(question.answer) + 1e-12
 

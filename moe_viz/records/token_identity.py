@@ -6,11 +6,14 @@ what the token gives away, what the router makes of the context, and what it has
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from moe_viz.records.metrics import entropy
+from moe_viz.records.numbers import number
 from moe_viz.records.specialisation import first_choice, membership
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
@@ -76,19 +79,29 @@ def information_beyond_token_null(trace: RoutingTrace, n_shuffles: int = SHUFFLE
     return np.array(values)
 
 
+_BYTE = re.compile(r"(<[0-9a-f]{2}>)")
+
+
 def shuffled_tokens(trace: RoutingTrace, seed: int = 0) -> RoutingTrace:
     """The trace with its token ids permuted: any vocabulary specialisation left in it is chance."""
     return replace(trace, tokens=np.random.default_rng(seed).permutation(trace.tokens))
+
+
+def readable(name: str, translate: Callable[[str], str] = str) -> str:
+    """A token's name for people: a byte that is no letter by itself (`<d1>`, half of one) is said to be one; a space can be seen."""
+    pieces = [piece for piece in _BYTE.split(name) if piece]
+    byte = translate(N_("byte {code}"))
+    names = [byte.replace("{code}", piece[1:3].upper()) if _BYTE.fullmatch(piece) else piece for piece in pieces]
+    return "+".join(names) if name != " " else "␣"
 
 
 def verdict(learned: float, frozen: float, chance: float) -> Sentence:
     """What follows from the domain information of a learned router, of one that stayed random, and of shuffled labels (their mean)."""
     gain, above = learned - frozen, learned - chance
     shares = {
-        name: f"{round(value, 2) + 0.0:.2f}"
-        for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))
+        name: number(value, ".2f") for name, value in (("learned", learned), ("frozen", frozen), ("chance", chance))
     }
-    shares["gain"] = f"{round(gain, 2) + 0.0:+.2f}".replace("-", "−")
+    shares["gain"] = number(gain, "+.2f")
     if above < NEXT_TO_NOTHING:
         end = N_(
             "Domain information {learned} learned, {frozen} frozen, {chance} by chance. These experts tell next to nothing about the domain."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from moe_viz.engine.protocol import EngineError
+from moe_viz.records.numbers import number
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
@@ -53,6 +54,18 @@ CHOICES = (
 """The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
 
 
+ROUNDINGS = {"ceil": N_("rounded up"), "floor": N_("rounded down"), "round": N_("rounded")}
+POLICIES = {
+    "position": N_("first come, first served"),
+    "probability": N_("highest gate first"),
+    "random": N_("in random order"),
+    "batch_priority": N_("surest tokens first"),
+    "reroute": N_("first come; who finds no slot tries the next best expert"),
+}
+EXPLAINED = {"drop_policy": POLICIES, "capacity_rounding": ROUNDINGS}
+"""Knobs whose words say little by themselves -> what is shown in their place."""
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A share as sentences have it: a narrow space that no line ends at before the sign."""
     return f"{100 * share:.{digits}f}\u202f%"
@@ -63,13 +76,19 @@ def show(word: str, value: Any) -> str:
     if word == "capacity_factor" and value is None:
         return _("dropless")
     if word == "speed":
-        return _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=f"{value:g}"))
+        return (
+            _("full") if value == "full" else (_("by step") if value == 0 else _("{n}/s").format(n=number(value, "g")))
+        )
     if word == "router":
         return _(ROUTER_OPTIONS[value].facts.title)
     if word == "task":
         return _(TASK_OPTIONS[value].title)
+    if value in EXPLAINED.get(word, {}):
+        return _(EXPLAINED[word][value])
+    if isinstance(value, bool):
+        return _("on") if value else _("off")
     if isinstance(value, float):
-        return f"{value:g}"
+        return number(value, "g")
     return _(str(value).replace("_", " ")) if isinstance(value, str) else str(value)
 
 
@@ -87,4 +106,4 @@ def about(config: Mapping[str, Any], translate: Callable[[str], str]) -> str:
 
 def loss_now(loss: float | None, translate: Callable[[str], str]) -> str:
     """The loss of a snapshot; a missing one is a dash, never 0."""
-    return translate(N_("loss {loss}")).format(loss="–" if loss is None else f"{loss:.3f}")
+    return translate(N_("loss {loss}")).format(loss=number(loss, ".3f"))

@@ -192,13 +192,47 @@ def test_a_story_of_collapse_comes_back_with_its_acts_after_a_reload_and_back_pl
     assert words(page) | {"acts": ""} == first | {"acts": ""}
 
 
-def test_the_time_machine_shows_the_same_run_after_a_reload(address, page):
+def test_the_time_machine_stands_at_the_same_moment_after_a_reload_and_back_undoes_the_last_move(address, page):
     page.goto(f"{address}/?task=clusters&seed=6&speed=5")
     run = wait_for(page, run=True)["run"]
     wait_for_step(page, 3)
     page.get_by_role("link", name="Time machine").click()
     page.locator(".st-key-track").wait_for(timeout=SLOW)
     wait_for(page, run=run, seed="6")
+    track, before = page.locator(".st-key-track input[type=range]"), entries(page)
+    track.focus()
+    track.press("Home")
+    first = wait_for(page, at=True)["at"]
+    page.locator(".st-key-pin_a button").click()
+    wait_for(page, pin_a=first)
+    assert entries(page) == before + 2, "the move and the pin"
     page.reload()
     expect(page.locator(".st-key-story")).to_contain_text("Your lab run", timeout=SLOW)
-    assert words(page)["run"] == run
+    expect(page.locator(".st-key-unpin")).to_be_visible(timeout=SLOW)
+    assert wait_for(page, run=run, at=first, pin_a=first) and track.get_attribute("aria-valuetext").count(first)
+    page.go_back()
+    wait_for(page, at=first, pin_a=None)
+    expect(page.locator(".st-key-unpin")).to_have_count(0, timeout=SLOW)
+
+
+def test_experts_show_the_same_view_after_a_reload_and_after_back(address, page):
+    page.goto(f"{address}/?task=clusters&seed=6&speed=5")
+    run = wait_for(page, run=True)["run"]
+    wait_for_step(page, 3)
+    page.get_by_role("link", name="Experts").click()
+    wait_for(page, run=run, view="domains")
+    view = page.locator(".st-key-experts_view")
+    view.get_by_text("Layers").click(timeout=SLOW)
+    wait_for(page, run=run, view="layers")
+    page.locator(".st-key-shuffled_labels label").click()
+    wait_for(page, view="layers", shuffled="1")
+    page.reload()
+    chosen = view.locator("[aria-checked=true], [aria-pressed=true]")
+    expect(chosen).to_have_text("Layers", timeout=SLOW)
+    wait_for(page, run=run, view="layers", shuffled="1")
+    expect(page.locator(".st-key-shuffled_labels input")).to_be_checked(timeout=SLOW)
+    page.go_back()
+    wait_for(page, view="layers", shuffled="0")
+    expect(page.locator(".st-key-shuffled_labels input")).not_to_be_checked(timeout=SLOW)
+    page.go_back()
+    expect(chosen).to_have_text("Domains", timeout=SLOW)

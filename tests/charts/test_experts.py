@@ -17,12 +17,12 @@ def ablation():
 
 
 def test_vocabulary_bars_show_the_mean_share_and_name_the_tokens():
-    tokens = ["x"] * 10 + ["<d0>"] * 20 + ["rare"]
+    tokens = ["x"] * 10 + ["<b>"] * 20 + ["rare"]
     trace = trace_of([0] * 10 + [1] * 15 + [0] * 5 + [2], 3, tokens=tokens)
     chart = charts.vocabulary_bars(trace)
     bar = chart.figure.data[0]
     assert list(bar.x) == [1.0, 0.75, None]
-    assert bar.text[0] == "x" and bar.text[1] == "&lt;d0&gt;", "a token must not be read as markup"
+    assert bar.text[0] == "x" and bar.text[1] == "&lt;b&gt;", "a token must not be read as markup"
     assert chart.table["expert"].tolist() == [1, 2], "ids seen fewer than ten times are left out"
 
 

@@ -71,3 +71,15 @@ def test_shuffled_tokens_keep_their_number():
 )
 def test_the_verdict_says_what_follows(numbers, says):
     assert says in str(t.verdict(*numbers)).replace("\n", " ")
+
+
+def test_a_byte_that_is_no_letter_is_said_to_be_a_byte():
+    assert [t.readable(name) for name in ("<d1>", "ы", " ", "о<d0>", "<e2><82>", "<d1", "<x>")] == [
+        "byte D1",
+        "ы",
+        "␣",
+        "о+byte D0",
+        "byte E2+byte 82",
+        "<d1",
+        "<x>",
+    ]

@@ -4,7 +4,7 @@ const NAME = "moe_viz_runs", YEAR_S = 31536000;
 export default function ({ data }) {
   const found = document.cookie.split("; ").find((part) => part.startsWith(NAME + "="));
   const before = (found ? found.slice(NAME.length + 1) : "").split(".").filter(Boolean);
-  const bare = (entry) => entry.replace(/^!/, "");
+  const bare = (entry) => entry.replace(/^[!~]/, "");
   const gone = new Set([...data.drop, ...data.add].map(bare));
   const after = [...data.add, ...before.filter((entry) => !gone.has(bare(entry)))].slice(0, data.most);
   if (after.join(".") === before.join(".")) return;

@@ -28,7 +28,7 @@ from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_problems, tell
 from moe_viz.ui.widgets.sidebar import within_reach
-from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.words import in_words
 
 SECONDS = 0.25
@@ -210,9 +210,9 @@ def _tables(run: SceneRun, shown: Update) -> None:
     with lazy(_("The same as tables"), "scene_tables") as is_open:
         if is_open:
             pushes = pictures.push_scatter(shown.snapshot.traces[run.layer], _).data.drop(columns=["tip", "way"])
-            st.dataframe(_log_table(run), hide_index=True, key="log_table")
-            st.dataframe(table.assign(expert=table["expert"] + 1), hide_index=True, key="ledger_table")
-            st.dataframe(pushes, hide_index=True, key="push_table")
+            show_table(_log_table(run), key="log_table")
+            show_table(table.assign(expert=table["expert"] + 1), key="ledger_table")
+            show_table(pushes, key="push_table")
     tables = {
         "acts": _log_table(run),
         "ledger": lambda: table.assign(expert=table["expert"] + 1),

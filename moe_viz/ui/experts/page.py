@@ -5,15 +5,19 @@ Everything is drawn for one stated step; only the head ticks, to say how far tra
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from moe_viz.charts import experts as charts
 from moe_viz.charts import plotly_charts
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Ablation
+from moe_viz.records.numbers import number
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server.theme import apply as apply_theme
-from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
+from moe_viz.ui.session.permalink import number_of
+from moe_viz.ui.session.run import SessionRun, arrive, current, place_to_go, write_link
 from moe_viz.ui.session.study import Study, session_study
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.header import layer_name
@@ -29,9 +33,13 @@ from moe_viz.ui.widgets.specialisation import (
     labelled,
     sides,
     theme,
+    turn_to,
 )
 
 SECONDS = 1.0
+VIEW, LAYER = "experts_view", "experts_layer"
+VIEWS = ("domains", "words", "off", "time", "together", "layers", "geometry", "bias")
+"""In reading order; the first is shown first."""
 PROGRESS = 0.1
 """Part of the way that the frozen twin must have come before its bar is drawn anew."""
 
@@ -42,8 +50,30 @@ def draw() -> None:
     apply_theme()
     draw_sidebar(run)
     explain_link(run)
+    _follow_address(run)
     experts(run)
-    write_link()
+    write_link(run, **_place(run))
+
+
+def _follow_address(run: SessionRun) -> None:
+    """View, layer and both controls as the address says, where it does: as a session comes to the page, and after Back or Forward."""
+    params = place_to_go(run, begins=VIEW not in st.session_state) or {}
+    if params.get("view") in VIEWS:
+        st.session_state[VIEW] = params["view"]
+    if layer := number_of(params, "layer"):
+        st.session_state[LAYER] = layer - 1
+    study = session_study()
+    for word, control in (("shuffled", "shuffled_labels"), ("frozen", "frozen_router")):
+        if params.get(word) in ("0", "1"):
+            turn_to(study, control, params[word] == "1")
+
+
+def _place(run: SessionRun) -> dict[str, Any]:
+    """Where the reader stands, as words of the address; all of them from the first drawing on, so that Back finds no entry between."""
+    study, state = session_study(), st.session_state
+    layer = min(state.get(LAYER, run.layer) or 0, run.config.n_layers - 1)
+    controls_now = {"shuffled": int(study.shuffled_labels), "frozen": int(study.frozen_router)}
+    return {"view": state.get(VIEW) or VIEWS[0], "layer": layer + 1} | controls_now
 
 
 def experts(run: SessionRun) -> None:
@@ -65,10 +95,10 @@ def experts(run: SessionRun) -> None:
         "bias": (_("Bias"), _bias),
     }
     # not side by side in one row: there the many views would not wrap on a phone
-    picked = st.segmented_control(_("View"), list(views), format_func=lambda name: views[name][0], default="domains",
-                                  key="experts_view", label_visibility="collapsed", required=True)  # fmt: skip
-    layer = _layer(run, study)
-    views[picked or "domains"][1](study, layer)
+    st.session_state.setdefault(VIEW, VIEWS[0])
+    picked = st.segmented_control(_("View"), VIEWS, format_func=lambda name: views[name][0],
+                                  key=VIEW, label_visibility="collapsed", required=True) or VIEWS[0]  # fmt: skip
+    views[picked][1](study, _layer(run, study))
 
 
 def _head() -> None:
@@ -94,10 +124,10 @@ def _layer(run: SessionRun, study: Study) -> int:
     n_layers = study.learned.n_layers
     if n_layers == 1:
         return 0
-    st.session_state.setdefault("experts_layer", min(run.layer, n_layers - 1))
-    st.session_state["experts_layer"] = min(st.session_state["experts_layer"] or 0, n_layers - 1)
+    st.session_state.setdefault(LAYER, min(run.layer, n_layers - 1))
+    st.session_state[LAYER] = min(st.session_state[LAYER] or 0, n_layers - 1)
     return st.segmented_control(_("Layer"), range(n_layers), format_func=layer_name,
-                                key="experts_layer", label_visibility="collapsed", required=True)  # fmt: skip
+                                key=LAYER, label_visibility="collapsed", required=True)  # fmt: skip
 
 
 def _vocabulary(study: Study, layer: int) -> None:
@@ -165,8 +195,8 @@ def _switch_off(study: Study, layer: int) -> None:
         with st.container(key=f"most_needed_{side.which}"):
             st.markdown(
                 _("Most needed: expert {expert} on {domain}, {change} ± {error} (standard error over sequences). The layer's other experts change this domain by {others} ± {sd}.").format(
-                    expert=int(most["expert"]), domain=_(most["domain"]), change=f"{most['change']:+.3f}".replace("-", "−"), error=f"{most['error']:.3f}",
-                    others=f"{most['others']:+.3f}".replace("-", "−"), sd=f"{most['others_sd']:.3f}",
+                    expert=int(most["expert"]), domain=_(most["domain"]), change=number(most["change"], "+.3f"), error=number(most["error"], ".3f"),
+                    others=number(most["others"], "+.3f"), sd=number(most["others_sd"], ".3f"),
                 )
             )  # fmt: skip
     if shuffled:

@@ -27,7 +27,7 @@ from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
-from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.words import in_words, percent
 
@@ -253,13 +253,13 @@ def _table(gate_map: GateMap, table: pd.DataFrame) -> None:
         "accuracy": _("accuracy on them"),
     }
     shown = table.assign(expert=table["expert"] + 1).rename(columns=columns)
-    formats = {columns[name]: "{:.1%}" for name in ("share", "mean_probability", "accuracy")}
+    forms = {columns[name]: ".1%" for name in ("share", "mean_probability", "accuracy")}
     st.caption(
         _("Step {step}: {n} × {n} places, each with the expert that a point there would ask first.").format(
             step=gate_map.step, n=gate_map.resolution
         )
     )
-    st.dataframe(shown.style.format(formats, na_rep="–"), hide_index=True, key="regions_table")
+    show_table(shown, forms, key="regions_table")
 
 
 def _downloads(run: PlaneRun, gate_map: GateMap, shown: Update) -> None:

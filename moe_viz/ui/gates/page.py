@@ -26,9 +26,9 @@ from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart, dropless
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
-from moe_viz.ui.widgets.messages import explain_problems, tell
+from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
-from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.words import in_words, show
 
 SHARED = ("task", "n_experts", "k", "capacity_factor", "balance_coef", "speed")
@@ -63,7 +63,7 @@ def draw() -> None:
         gallery(comparison)
     else:
         draw_sidebar(comparison)
-        explain_problems(comparison.problems)
+        explain_link(comparison)
         live(comparison)
     write_address(comparison, part)
 
@@ -322,21 +322,19 @@ def _numbers(comparison: Comparison) -> None:
         chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{comparison.layer}")]
         loads = [name for name in table if name.startswith(f"load.{comparison.layer}.")]
         st.caption(_("Layers and experts count from 1: load.2.5 is layer 2, expert 5."))
-        st.dataframe(
-            history_table(table[[*first, *chosen, *loads]]), hide_index=True, height=300, key="compared_history"
-        )
+        show_table(history_table(table[[*first, *chosen, *loads]]), height=300, key="compared_history")
         bars = [
             side_by_side.experts_per_token(update.snapshot.traces[comparison.layer], _).table.assign(router=router)
             for router, update in zip(comparison.routers, comparison.latest, strict=True)
         ]
-        st.dataframe(pd.concat(bars), hide_index=True, height=200, key="compared_counts")
+        show_table(pd.concat(bars), height=200, key="compared_counts")
         for router, update in zip(comparison.routers, comparison.latest, strict=True):
             for name in ("dispatch", "combine"):
                 if name in update.snapshot.extras:
                     st.caption(f"{show('router', router)}: {name}")
                     values = update.snapshot.extras[name][comparison.layer]
                     table = side_by_side.matrix(values, _sequence(update, comparison.layer), name, _).table
-                    st.dataframe(table, hide_index=True, height=200, key=f"compared_{name}_{router}")
+                    show_table(table, height=200, key=f"compared_{name}_{router}")
 
 
 def _sequence(update: Update, layer: int) -> int:

@@ -15,6 +15,7 @@ from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_input import answer
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.widgets.tables import show_table
 from moe_viz.ui.words import in_words
 
 TYPES = ("png", "jpg", "jpeg", "webp")
@@ -63,7 +64,7 @@ def own_image(run: SessionRun, layer: int) -> None:
         group_name=_,
     )
     with st.expander(_("As a table"), key="own_image_table"):
-        st.dataframe(routing_table(trace), hide_index=True, height=240)
+        show_table(routing_table(trace), height=240)
 
 
 def _routed(run: SessionRun, data: bytes) -> tuple[list[RoutingTrace], np.ndarray] | None:

@@ -19,6 +19,7 @@ from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.specialisation import specialise
+from moe_viz.ui.widgets.tables import show_table
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 
@@ -150,7 +151,7 @@ def _data(run: SessionRun, shown: Update, layer: int) -> None:
             step=trace.step, layer=layer + 1
         )
     )
-    st.dataframe(table, hide_index=True, height=300, key="routing_table")
+    show_table(table, height=300, key="routing_table")
     st.caption(
         _(
             "History of the run: training batches, means of the last {n} steps (at most 200 steps here; the files hold every row that is kept)."
@@ -158,4 +159,4 @@ def _data(run: SessionRun, shown: Update, layer: int) -> None:
         + " "
         + _("Layers and experts count from 1: load.2.5 is layer 2, expert 5.")
     )
-    st.dataframe(history_table(shown.history), hide_index=True, height=200, key="history_table")
+    show_table(history_table(shown.history), height=200, key="history_table")

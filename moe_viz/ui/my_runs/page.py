@@ -10,6 +10,7 @@ import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, KeptRun, WorkerLost
+from moe_viz.records.numbers import number
 from moe_viz.settings import settings
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.ui.escape import clean, escape_markdown
@@ -20,7 +21,7 @@ from moe_viz.ui.session.run import STATE as LAB
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_cookie import MOST, remembered
 from moe_viz.ui.session.watched import lease
-from moe_viz.ui.widgets import notices
+from moe_viz.ui.widgets import notices, refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.script import script_files, show_done
 from moe_viz.ui.widgets.tables import lazy
@@ -34,7 +35,9 @@ MOST_WORDS = 4
 FIRST = ("k", "n_experts", "balance_coef")
 PLAYED, PLAYED_TO_END = "script_played", "script_at_its_end"
 """A run that is being made from a script, and the one that was made last."""
-PLAY_SECONDS = 0.5
+PLAY_SECONDS, WAIT_SECONDS, SECONDS = 0.5, 1.0, 5.0
+LISTED, WAITS, HEARD = "my_runs_listed", "my_runs_wait", "script_heard"
+"""When the list was drawn; whether it waits for the training process; when it was last heard how far the script is, and how far."""
 ROUND, DONE, ALL, DOOMED, GO = "import_round", "my_runs_said", "my_runs_all", "my_runs_doomed", "my_runs_go"
 
 
@@ -46,20 +49,42 @@ def draw() -> None:
     importing()
 
 
-def playing() -> None:
-    """A script that is being played: how far it is, and a way to cancel it."""
-    if st.session_state.get(PLAYED) is not None:
-        st.fragment(_play, run_every=PLAY_SECONDS)()
+def live(lists: bool) -> None:
+    """What ticks here: how old the list is (if there is one: `lists`), and a script that is being played."""
+    st.session_state[LISTED] = time.monotonic() if lists else None
+    wish = WAIT_SECONDS if st.session_state.get(WAITS) else SECONDS
+    refresh.ticking(_tick, PLAY_SECONDS if st.session_state.get(PLAYED) is not None else wish)
 
 
-def _play() -> None:
-    run = st.session_state.get(PLAYED)
-    if run is None:  # a look that was on its way when the reader cancelled
-        return
+def _tick() -> None:
+    refresh.keep()
+    if st.session_state.get(WAITS):
+        if engine().ready():
+            st.rerun()
+    elif listed := st.session_state.get(LISTED):
+        with st.container(horizontal=True, vertical_alignment="center", key="list_age"):
+            st.caption(old(time.monotonic() - listed))
+            action_button(_("List anew"), st.rerun, key="list_anew", icon=":material/refresh:")
+    if st.session_state.get(PLAYED) is not None:  # else a look that was on its way when the reader cancelled
+        _play(st.session_state[PLAYED])
+
+
+def old(seconds: float) -> str:
+    """How old the list is: it does not follow the runs."""
+    if seconds < 60:
+        return _("This list is {n} s old.").format(n=int(seconds))
+    return _("This list is {n} min old.").format(n=int(seconds // 60))
+
+
+def _play(run: str) -> None:
+    """How far a script is, and a way to cancel it."""
     try:
         update = engine().read(run)
     except WorkerLost as error:  # it goes on in the middle once there is a training process again
         st.warning(in_words(error), icon=":material/warning:")
+        if heard := st.session_state.get(HEARD):
+            text = _("Heard last {n} s ago: step {done} of {total} of the script.")
+            st.caption(text.format(n=int(time.monotonic() - heard[0]), done=heard[1], total=heard[2]))
         engine().revive()
         return
     except EngineError as error:
@@ -72,6 +97,7 @@ def _play() -> None:
         st.session_state[DONE] = message or in_words(update.snapshot.message)
         st.rerun()
     done, total = update.played
+    st.session_state[HEARD] = (time.monotonic(), done, total)
     with st.container(horizontal=True, vertical_alignment="center", key="script_plays"):
         text = _("Playing the script: step {done} of {total}").format(done=done, total=total)
         st.progress(done / max(total, 1), text=text)
@@ -99,8 +125,8 @@ def listing() -> None:
     )
     if message := st.session_state.pop(DONE, None):
         st.success(message, icon=":material/check:")
-    playing()
     kept = _kept()
+    live(bool(kept))
     if kept is None:
         return
     ready = [run for run in kept if run.run_id == st.session_state.get(PLAYED_TO_END)]
@@ -161,18 +187,14 @@ def _kept() -> list[KeptRun] | None:
     """The runs as the engine knows them; None, and a word about it, where it does not answer."""
     try:
         if engine().ready():
+            st.session_state[WAITS] = False
             by_id = {run.run_id: run for run in engine().describe(list(remembered().runs)[:MOST])}
             return [by_id[run] for run in remembered().runs if run in by_id]
+        st.session_state[WAITS] = True
         st.info(_("The training process is starting…"))
-        st.fragment(_wait, run_every=1.0)()
     except EngineError as error:
         st.warning(in_words(error), icon=":material/warning:")
     return None
-
-
-def _wait() -> None:
-    if engine().ready():
-        st.rerun()
 
 
 def _row(run: KeptRun) -> None:
@@ -324,7 +346,7 @@ def words(config: dict[str, Any]) -> str:
 
 def facts(run: KeptRun, own: bool) -> list[str]:
     """Step, when it was last saved, size, and what is special about it."""
-    step = _("step {step}").format(step=f"{run.step:,}".replace(",", "\u202f")) if run.step is not None else ""
+    step = _("step {step}").format(step=number(run.step, ",d")) if run.step is not None else ""
     parts = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
     parts += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
     return [fact for fact in parts + [_("opened by its link")] * (not own) if fact]

@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.engine.protocol import EngineError
+from moe_viz.records.numbers import number
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.i18n import _
@@ -193,9 +194,9 @@ def panels() -> None:
         text = _("**Step {step}**, layer {layer}: your run has gone on since. *Take the next step apart* shows the one that it makes next.")  # fmt: skip
     st.markdown(text.format(step=story.step + 1, layer=story.layer + 1))
     st.toggle(_("Hide the results, I want to work them out"), key=HIDE)
-    for number, (name, draw) in enumerate(PANELS.items(), 1):
+    for place, (name, draw) in enumerate(PANELS.items(), 1):
         with st.container(border=True, key=f"panel_{name}"):
-            st.markdown(f"**{number}. {panel_title(name)}**")
+            st.markdown(f"**{place}. {panel_title(name)}**")
             draw(story)
     _check_yours(story)
     download_buttons({"one-step": lambda: to_frame(story)}, "one-step", story.config, story.step)
@@ -219,16 +220,16 @@ def _check_yours(story: StepStory) -> None:
         if not typed.strip():
             return
         given = read_number(typed)
-        number = list(PANELS).index(question.panel) + 1
+        panel = list(PANELS).index(question.panel) + 1
         if given is None:
             st.warning(_("That is not a number. Type it like 0.25 or -1.3e-4."), icon=":material/help:")
         elif is_right(question, given):
-            shown = question.form.format(int(question.answer) if question.form == "{:d}" else question.answer)
+            shown = number(int(question.answer) if question.form == "d" else question.answer, question.form)
             st.success(_("Right: it is {answer}.").format(answer=shown), icon=":material/check:")
         else:
             st.error(
                 _("Not within one percent. Look again at panel {number}: {title}.").format(
-                    number=number, title=panel_title(question.panel)
+                    number=panel, title=panel_title(question.panel)
                 ),
                 icon=":material/close:",
             )

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from moe_viz.records.numbers import number
 from moe_viz.records.step_story import StepStory
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _
+from moe_viz.ui.widgets.tables import show_table
+from moe_viz.ui.words import POLICIES, ROUNDINGS
 
 AUX = {
     "balance": N_("balancing loss"),
@@ -30,14 +33,6 @@ AUX = {
 HIDE = "hide_results"
 """Session state of the switch that hides results."""
 MOST_COLUMNS = 8
-ROUNDINGS = {"ceil": N_("rounded up"), "floor": N_("rounded down"), "round": N_("rounded")}
-POLICIES = {
-    "position": N_("first come, first served"),
-    "probability": N_("highest gate first"),
-    "random": N_("in random order"),
-    "batch_priority": N_("surest tokens first"),
-    "reroute": N_("first come; who finds no slot tries the next best expert"),
-}
 
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -46,7 +41,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def n(value: float, digits: int = 4) -> str:
     """A number to calculate with: four digits that count, a real minus, powers of ten as they are written by hand."""
     text, _e, power = f"{value:.{digits}g}".partition("e")
-    return text.replace("-", "−") + (f"·10{str(int(power)).translate(SUPERSCRIPTS)}" if power else "")
+    return number(float(text), f".{digits}g") + (f"·10{str(int(power)).translate(SUPERSCRIPTS)}" if power else "")
 
 
 def b(value: float, digits: int = 4) -> str:
@@ -87,7 +82,7 @@ def per_expert(rows: dict[str, Sequence[str]]) -> None:
     if len(frame) <= MOST_COLUMNS:
         st.table(frame.T.rename_axis(_("expert")))
     else:
-        st.dataframe(frame, height=240)
+        show_table(frame, height=240, hide_index=False)
 
 
 def _experts(which: Sequence[int]) -> list[str]:
@@ -130,7 +125,7 @@ def _scores(s: StepStory) -> None:
         return
     with st.expander(_("Where the logit of expert {e} comes from").format(e=s.routes[0].expert + 1)):
         st.caption(_("Σ x·w over {width} numbers = {sum}").format(width=len(s.seen), sum=n(s.row @ s.seen, 6)))
-        st.dataframe(pd.DataFrame({"x": s.seen, "w": s.row, "x·w": s.seen * s.row}), height=240)
+        show_table(pd.DataFrame({"x": s.seen, "w": s.row, "x·w": s.seen * s.row}), height=240, hide_index=False)
 
 
 def _choice(s: StepStory) -> None:

@@ -15,8 +15,12 @@ CSS = """
 .st-key-head .st-key-story { min-height: 3.22rem; justify-content: center; }
 .st-key-still_head, .st-key-chosen, .st-key-specialise_controls { margin-top: 0.4rem; }
 .st-key-still_head { margin-bottom: 0.7rem; }
-.st-key-notices { min-height: 1.3rem; margin-block: -0.9rem -0.8rem; }
-.st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; }
+.st-key-notices { height: 1.3rem; margin-block: -0.9rem -0.8rem; position: relative; overflow: visible; }
+.st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; max-height: 1.3rem; margin: 0; overflow: hidden;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 1; }
+.st-key-notices p:is(:hover, :focus) { max-height: none; -webkit-line-clamp: none; position: absolute; inset: 0 0 auto; z-index: 100;
+  background: Canvas; box-shadow: 0 0.3rem 0.6rem -0.2rem currentColor; padding-bottom: 0.3rem; }
+.st-key-notices [data-testid="stCaptionContainer"]:has(p:is(:hover, :focus)) { opacity: 1; }
 .stTopNavLink:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
 [data-testid^="stTopNav"] a:focus-visible { outline: 3px solid currentColor !important; outline-offset: -3px; }
 .stMultiSelect button[aria-label^="Remove"], .stMultiSelect [data-baseweb="tag"] [role="presentation"] { min-width: 24px; min-height: 24px; }
@@ -40,7 +44,8 @@ CSS = """
   .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-head { align-items: flex-start; }
-  .st-key-notices { min-height: 2.6rem; }
+  .st-key-notices { height: 2.6rem; }
+  .st-key-notices p { max-height: 2.6rem; -webkit-line-clamp: 2; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
   .st-key-about > :has(> .st-key-pace) { display: none; }
 }
@@ -89,10 +94,14 @@ window.moeVizTables = setInterval(() => {
     if (wide) { frame.tabIndex = 0; frame.setAttribute("role", "region"); frame.setAttribute("aria-label", %s); }
     else for (const name of ["tabindex", "role", "aria-label"]) frame.removeAttribute(name);
   }
+  for (const said of document.querySelectorAll('.st-key-notices p:not(:hover, :focus)')) {
+    if (said.scrollHeight > said.clientHeight + 1) { said.tabIndex = 0; said.setAttribute("role", "note"); }
+    else for (const name of ["tabindex", "role"]) said.removeAttribute(name);
+  }
 }, 1000);
 </script>
 """
-"""On a phone a wide table scrolls sideways; Streamlit leaves it out of reach of the keyboard."""
+"""On a phone a wide table scrolls sideways, and a notice may be longer than its line; Streamlit leaves both out of reach of the keyboard."""
 
 
 def apply() -> None:

@@ -27,9 +27,11 @@ RUN = "run"
 """The word for a run's id. The settings stand beside it: should the run be gone, a new one begins with them."""
 OWN = ("routers", "part", "differs", "second", "pairs", "scene", "buffers", "acts")
 """Words of pages that train runs of their own, beside the knobs of these runs."""
+PLACE = ("at", "pin_a", "pin_b", "view", "layer", "shuffled", "frozen")
+"""Words of where a reader stands on a page that looks at the lab's run. Steps; layers count from 1; yes or no is 1 or 0."""
 MADE = "made"
 """The word for the version of moe_viz that wrote a link."""
-NOT_KNOBS = ("v", MADE, "lang", "page", RUN, *OWN)
+NOT_KNOBS = ("v", MADE, "lang", "page", RUN, *OWN, *PLACE)
 MOST_RUNS = 10
 LONGEST = 100
 """Characters of a bad value that are shown back."""
@@ -56,7 +58,7 @@ def encode(
 ) -> dict[str, str]:
     """The query parameters of a run's settings, in a fixed order; with `run`, its id or the ids of several, those of the runs themselves.
 
-    own: words of `OWN`.
+    own: words of `OWN` or `PLACE`.
     """
     settings = {word: write(value) for word, value in config.flat().items()} | {w: write(v) for w, v in own.items()}
     runs = run if isinstance(run, str) or run is None else ".".join(run)
@@ -79,6 +81,12 @@ def run_of(params: Mapping[str, str]) -> str | None:
 def runs_of(params: Mapping[str, str]) -> list[str]:
     """The ids of the runs that a link names."""
     return [run for run in params.get(RUN, "").split(".", MOST_RUNS)[:MOST_RUNS] if is_id(run)]
+
+
+def number_of(params: Mapping[str, str], word: str) -> int | None:
+    """The whole number, from 0, that a word of `PLACE` says; None where it says none."""
+    text = params.get(word, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def is_of_others(params: Mapping[str, str]) -> bool:

@@ -178,7 +178,14 @@ def from_link(kind: type[Run], read: Read, params: Mapping[str, str]) -> Run:
     return run
 
 
-def write_link(run: SessionRun | None = None) -> None:
-    """Keep the address bar in step: the run's id, so that a reload finds it, and its settings."""
+def write_link(run: SessionRun | None = None, **place: Any) -> None:
+    """Keep the address bar in step: the run's id, so that a reload finds it, and its settings. place: where the reader stands (see `PLACE`)."""
     run = run or current()
-    address.write(encode(run.config, language(), run.run_id))
+    address.write(encode(run.config, language(), run.run_id, **place))
+
+
+def place_to_go(run: SessionRun, begins: bool) -> dict[str, str] | None:
+    """The words of the address where it says where on the page the reader stands: after Back or Forward, and as a session begins
+    (`begins`) with a link to this very run. None else: then the reader stands where the session left off."""
+    params = address.gone_to() or (address.read() if begins else {})
+    return params if run_of(params) == run.run_id else None

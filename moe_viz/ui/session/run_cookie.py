@@ -16,8 +16,8 @@ from moe_viz.components.bundle import ASSETS
 STATE, COOKIE = "remembered_runs", "moe_viz_runs"
 MOST = 60
 """A cookie holds 4 kB."""
-ENTRY = re.compile(r"(!?)([A-Za-z0-9_-]{16,64})")
-"""An id; "!" before it: opened by a link, so others have it too."""
+ENTRY = re.compile(r"([!~]?)([A-Za-z0-9_-]{16,64})")
+"""An id; "!" before it: opened by a link, so others have it too; "~": the first of runs in lock-step, which My runs does not list."""
 _mount = st.components.v2.component(
     "moe_viz_remember", js=(ASSETS / "remember" / "view.js").read_text(encoding="utf-8")
 )
@@ -30,6 +30,8 @@ class Remembered:
     runs: dict[str, bool]
     add: dict[str, bool] = field(default_factory=dict)
     drop: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    """First runs of the groups that this browser has begun, or has been told that others have them, too."""
 
     def keep(self, run_id: str, own: bool) -> None:
         """Remember a run; one of ours stays ours."""
@@ -37,6 +39,10 @@ class Remembered:
         self.add = {run_id: own} | {other: is_own for other, is_own in self.add.items() if other != run_id}
         self.runs = {run_id: own} | {other: is_own for other, is_own in self.runs.items() if other != run_id}
         self.drop.discard(run_id)
+
+    def know_group(self, first: str) -> None:
+        """Remember a group by the id of its first run."""
+        self.groups.add(first)
 
     def forget(self, run_id: str) -> None:
         """Forget a run."""
@@ -48,14 +54,15 @@ class Remembered:
 def remembered() -> Remembered:
     """This session's account of its browser's runs."""
     if STATE not in st.session_state:
-        st.session_state[STATE] = Remembered(read(st.context.cookies.get(COOKIE, "")))
+        cookie = st.context.cookies.get(COOKIE, "")
+        st.session_state[STATE] = Remembered(read(cookie), groups=set(read(cookie, groups=True)))
     return st.session_state[STATE]
 
 
-def read(cookie: str) -> dict[str, bool]:
-    """The runs that a cookie names; whatever else it holds is passed over."""
+def read(cookie: str, groups: bool = False) -> dict[str, bool]:
+    """The runs that a cookie names, or its groups; whatever else it holds is passed over."""
     matches = (ENTRY.fullmatch(part) for part in cookie[:8192].split(".")[:MOST])
-    return {match[2]: not match[1] for match in matches if match}
+    return {match[2]: not match[1] for match in matches if match and (match[1] == "~") == groups}
 
 
 def is_id(text: str) -> bool:
@@ -66,7 +73,8 @@ def is_id(text: str) -> bool:
 def write_back() -> None:
     """Let the browser know what has changed in this session. Draws nothing; to be called once per page run."""
     known = remembered()
-    if known.add or known.drop:
+    if known.add or known.drop or known.groups:
         add = [run if own else f"!{run}" for run, own in known.add.items()]
+        add += [f"~{first}" for first in sorted(known.groups)]
         with st.container(key="remember"):
             _mount(key="remember_runs", data={"add": add[:MOST], "drop": sorted(known.drop)[-MOST:], "most": MOST})

@@ -17,6 +17,7 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.server.streamlit_patches import open_pages
 from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets.tables import show_table
 
 SECONDS = 2.0
 STATES = {
@@ -150,10 +151,9 @@ def _runs(runs: dict[str, dict[str, Any]]) -> None:
             _("Unread for, s"): [run["unread_s"] for run in ordered],
         }
     )
-    decimal = st.column_config.NumberColumn(format="%.1f")
-    columns = dict.fromkeys(frame.columns[-3:], decimal)
-    columns[frame.columns[-2]] = st.column_config.TextColumn(alignment="right")  # a dash where nothing was measured
-    st.dataframe(frame, hide_index=True, column_config=columns, key="runs")
+    forms = {frame.columns[-3]: ".1f", frame.columns[-1]: ".1f"}
+    columns = {frame.columns[-2]: st.column_config.TextColumn(alignment="right")}  # a dash where nothing was measured
+    show_table(frame, forms, column_config=columns, key="runs")
 
 
 def state_of(run: dict[str, Any]) -> str:

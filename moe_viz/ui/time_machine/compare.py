@@ -11,6 +11,7 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records import specialisation
 from moe_viz.records.moved_tokens import moved_by_domain, who_moved
+from moe_viz.records.numbers import number
 from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.i18n import _
@@ -18,6 +19,7 @@ from moe_viz.ui.session.run import SessionRun, current
 from moe_viz.ui.time_machine.sources import Source, TimeMachine, lab_source, session_time_machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.knobs import control
+from moe_viz.ui.widgets.tables import show_table
 from moe_viz.ui.words import in_words, show
 
 NOT_FOR_BRANCHES = ("speed",)
@@ -59,9 +61,8 @@ def compare() -> None:
             ).format(chance=_percent(chance)),
         )
         st.metric(_("Tokens that changed their first expert"), f"{len(table)} / {now.n_tokens}")
-        st.dataframe(
+        show_table(
             moved_by_domain(then, now).assign(group=lambda moved: moved["group"].map(_)),
-            hide_index=True,
             key="moved_by_domain",
             column_config={
                 "group": _("domain"),
@@ -82,9 +83,8 @@ def compare() -> None:
                 for name in ("before", "after")
             },
         )
-        st.dataframe(
+        show_table(
             numbered,
-            hide_index=True,
             height=220,
             key="who_moved",
             column_config={
@@ -194,4 +194,4 @@ def _chance(trace: object) -> float:
 
 
 def _percent(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{100 * value:.1f} %"
+    return number(100 * value, ".1f") + (" %" if math.isfinite(value) else "")

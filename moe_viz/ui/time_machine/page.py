@@ -21,7 +21,14 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.run import arrive, current, write_link
 from moe_viz.ui.time_machine.compare import compare, fork
-from moe_viz.ui.time_machine.sources import Source, TimeMachine, branch_source, lab_source, session_time_machine
+from moe_viz.ui.time_machine.sources import (
+    Source,
+    TimeMachine,
+    branch_source,
+    follow_back,
+    lab_source,
+    session_time_machine,
+)
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_chart, dropless
@@ -29,12 +36,12 @@ from moe_viz.ui.widgets.download import download_buttons, recorded_metrics
 from moe_viz.ui.widgets.header import layer_picker
 from moe_viz.ui.widgets.messages import tell
 from moe_viz.ui.widgets.script import show_done
-from moe_viz.ui.widgets.tables import lazy, table_twin
+from moe_viz.ui.widgets.tables import lazy, show_table, table_twin
 
 SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
 SECONDS_PAUSED = 1.0
-TRACK = "track"
+TRACK, LAYER = "track", "moment_layer"
 Strips = list[tuple[str, charts.VegaChart, str]]
 """Key, chart, and what it shows in words."""
 
@@ -42,12 +49,20 @@ Strips = list[tuple[str, charts.VegaChart, str]]
 def draw() -> None:
     """Time machine: play a run back and forth, compare two of its moments, and branch off from one with a changed knob."""
     run = arrive()
+    if follow_back():
+        st.session_state[LAYER] = min(session_time_machine().layer, run.config.n_layers - 1)
     theme.apply()
     live()
     compare()
     with st.sidebar:
         fork()
-    write_link(run)
+    _write_address(session_time_machine())
+
+
+def _write_address(machine: TimeMachine) -> None:
+    """A moment, two pins and a layer are the reader's, so they stand in the address beside the run."""
+    machine.written = machine.place
+    write_link(current(), **machine.written)
 
 
 def live() -> None:
@@ -83,6 +98,12 @@ def _draw() -> None:
         st.info(_("No moment of this run is kept yet. One is kept whenever a page looks at the run."))
         return
     machine.move(asked(TRACK), shown.steps[-1])
+    if not source.is_recorded and source.steps:
+        machine.settle(max(source.steps[-1], shown.steps[-1]))
+    if (
+        machine.place != machine.written
+    ):  # only what has moved here: a tick that is behind does not undo what Back has just done
+        _write_address(machine)
     step = shown.nearest(machine.at)
     _buttons(machine, source, branch, step, len(shown.steps))
     traces = shown.traces_at(step)
@@ -147,7 +168,7 @@ def _buttons(machine: TimeMachine, source: Source, branch: Source | None, step: 
 
 
 def _which(machine: TimeMachine, source: Source, branch: Source | None) -> None:
-    picked = layer_picker("moment_layer", machine.layer, len(source.update.snapshot.traces))
+    picked = layer_picker(LAYER, machine.layer, len(source.update.snapshot.traces))
     if picked != machine.layer:
         machine.layer = picked
         st.rerun()
@@ -183,7 +204,7 @@ def _picture(machine: TimeMachine, source: Source, shown: Source, traces: list[R
             st.toggle(_("Light up the tokens that moved from A to B"), key="lit", value=True)
         st.toggle(_("Show as a table"), key="moment_as_table")
     if st.session_state.get("moment_as_table"):
-        st.dataframe(routing_table(traces[machine.layer]), hide_index=True, height=300, key="moment_table")
+        show_table(routing_table(traces[machine.layer]), height=300, key="moment_table")
 
 
 def _lit(machine: TimeMachine, source: Source) -> list[int] | None:

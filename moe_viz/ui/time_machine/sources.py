@@ -7,7 +7,7 @@ over the run, what did the history say.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, ClassVar
@@ -21,8 +21,9 @@ from moe_viz.records.script import Event, Script
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig, change
 from moe_viz.ui.session.page_state import of_run
+from moe_viz.ui.session.permalink import number_of
 from moe_viz.ui.session.recorded import recorded, recorded_run
-from moe_viz.ui.session.run import SessionRun, current
+from moe_viz.ui.session.run import SessionRun, current, place_to_go
 from moe_viz.ui.session.watched import lease
 from moe_viz.ui.widgets.download import every_row
 
@@ -77,6 +78,10 @@ class TimeMachine:
     read_at: float = 0.0
     sources: dict[str, Source] = field(default_factory=dict)
     """Run id -> its source as of the last reading: between two readings nothing is asked twice."""
+    beginning: tuple[str | None, int] = (None, -1)
+    """Of which run and which (re)start of it all this is."""
+    written: dict[str, int] = field(default_factory=dict)
+    """`place` as the address has it."""
     strips: tuple[Any, list[Any]] | None = None
     """What the charts below the picture were made from, and the charts: a move of the track does not touch them."""
 
@@ -86,6 +91,28 @@ class TimeMachine:
             return False
         self.at, self.stamp = (None if asked[0] >= newest else asked[0]), asked[1]
         return True
+
+    @property
+    def place(self) -> dict[str, int]:
+        """Where it stands, as words of the address; what stands where it begins has none."""
+        words = {
+            "at": self.at,
+            "pin_a": self.pins["A"],
+            "pin_b": self.pins["B"],
+            "layer": self.layer + 1 if self.layer else None,
+        }
+        return {word: value for word, value in words.items() if value is not None}
+
+    def go(self, params: Mapping[str, str]) -> None:
+        """Stand where an address says."""
+        self.at = number_of(params, "at")
+        self.pins = {"A": number_of(params, "pin_a"), "B": number_of(params, "pin_b")}
+        self.layer = max(number_of(params, "layer") or 1, 1) - 1
+
+    def settle(self, newest: int) -> None:
+        """A link may name steps that this start of the run has not come to."""
+        self.at = None if self.at is None or self.at >= newest else self.at
+        self.pins = {name: None if step is None or step > newest else step for name, step in self.pins.items()}
 
     def pin(self, **steps: int | None) -> None:
         """Pin A, B or both to a step, or (None) take the pin away."""
@@ -126,8 +153,29 @@ class Source:
 
 
 def session_time_machine() -> TimeMachine:
-    """The session's time machine for its present run."""
-    return of_run(STATE, current().beginning, lambda old: TimeMachine() if old is None else TimeMachine(word=old.word))
+    """The session's time machine for its present run: where the session left it, or (in a new session) as the address says."""
+    run = current()
+
+    def begin(old: TimeMachine | None) -> TimeMachine:
+        made = (
+            TimeMachine(beginning=run.beginning) if old is None else TimeMachine(beginning=run.beginning, word=old.word)
+        )
+        # not read yet, it was not known which start of the run this is
+        if params := place_to_go(run, begins=old is None or old.beginning == (run.run_id, -1)):
+            made.go(params)
+        return made
+
+    return of_run(STATE, run.beginning, begin)
+
+
+def follow_back() -> bool:
+    """After Back or Forward the machine stands where the address says; whether it was that."""
+    machine, params = session_time_machine(), place_to_go(current(), begins=False)
+    if params is None or "v" not in params:
+        return False
+    machine.go(params)
+    machine.written = machine.place
+    return True
 
 
 def lab_source(machine: TimeMachine) -> Source:

@@ -15,6 +15,7 @@ from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.twins.runs import Twins
 from moe_viz.ui.widgets.charts import METRIC_NAMES, draw_chart
+from moe_viz.ui.widgets.tables import show_table
 from moe_viz.ui.words import show
 
 WINDOW = 25
@@ -97,9 +98,8 @@ def gaps(twins: Twins) -> list[VegaChart]:
         ]
         texts = dict(zip(numbers, zip(*written, strict=True), strict=True))
         shown = table.assign(column=table["column"].map(titles), verdict=verdicts, **texts)
-        st.dataframe(
+        show_table(
             shown,
-            hide_index=True,
             key="twin_gaps",
             column_config={
                 "column": _("metric"),

@@ -22,9 +22,9 @@ from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
-from moe_viz.ui.widgets.messages import explain_problems, tell
+from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
-from moe_viz.ui.widgets.tables import table_twin
+from moe_viz.ui.widgets.tables import show_table, table_twin
 from moe_viz.ui.words import in_words
 
 SECONDS = 1.0
@@ -38,7 +38,7 @@ def draw() -> None:
     twins = arrive()
     theme.apply()
     controls()
-    explain_problems(twins.problems)
+    explain_link(twins)
     live()
     address.write(address_of(twins))
 
@@ -219,7 +219,7 @@ def _pictures(twins: Twins) -> list[charts.VegaChart]:
     if st.session_state.get("twin_as_table"):
         for column, trace, key in zip(st.columns(2), traces, ("one", "two")):
             with column:
-                st.dataframe(routing_table(trace), hide_index=True, height=260, key=f"twin_table_{key}")
+                show_table(routing_table(trace), height=260, key=f"twin_table_{key}")
     return drawn
 
 

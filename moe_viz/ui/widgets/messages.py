@@ -10,6 +10,7 @@ from moe_viz.engine.protocol import Full
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.permalink import Problem
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.session.run_group import RunGroup
 from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.widgets import notices
 from moe_viz.ui.words import in_words
@@ -53,23 +54,28 @@ def place_in_line(full: Full) -> str:
     return " ".join([*lines, _("Leave this page open: it enters by itself.")])
 
 
-def explain_link(run: SessionRun) -> None:
-    """Tell what a link has opened: a run that others have, too, or less than it says."""
+def explain_link(run: SessionRun | RunGroup) -> None:
+    """Tell what a link has opened: a run, or several in lock-step, that others have, too, or less than it says."""
     _explain_sharing(run)
     explain_problems(run.problems)
 
 
-def _explain_sharing(run: SessionRun) -> None:
+def _explain_sharing(run: SessionRun | RunGroup) -> None:
     if not run.shared:
         return
-    with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            _(
-                "**You opened this run by its link.** Everyone who has the link sees the same run and can turn its knobs."
-            ),
-            width="stretch",
+    if isinstance(run, RunGroup):
+        text = _(
+            "**You opened these runs by their link.** Everyone who has the link sees the same runs and can turn their knobs."
         )
-        st.button(_("Make a copy of my own"), key="copy_run", on_click=run.become_own_copy)
+        copy = _("Begin runs of my own")
+    else:
+        text = _(
+            "**You opened this run by its link.** Everyone who has the link sees the same run and can turn its knobs."
+        )
+        copy = _("Make a copy of my own")
+    with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
+        st.markdown(text, width="stretch")
+        st.button(copy, key="copy_run", on_click=run.become_own_copy)
         st.button(_("Got it"), key="dismiss_shared", on_click=run.accept_sharing, type="tertiary")
 
 

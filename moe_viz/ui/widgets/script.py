@@ -14,6 +14,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.escape import clean
 from moe_viz.ui.i18n import _
+from moe_viz.ui.widgets.tables import show_table
 from moe_viz.ui.words import show
 
 OPERATIONS = {
@@ -47,7 +48,7 @@ def show_done(script: Script | None, key: str) -> None:
     elif not script.events:
         st.info(_("Nothing was turned in this run so far."))
     else:
-        st.dataframe(done_table(script), hide_index=True, key=key)
+        show_table(done_table(script), key=key)
         st.caption(_("“Start” counts how often the run began at step 0; a run that had diverged counts on, too."))
 
 

@@ -18,6 +18,7 @@ from moe_viz.engine.protocol import Update
 from moe_viz.records import specialisation as measures
 from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.numbers import number
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
@@ -25,7 +26,7 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.study import Study, session_study
 from moe_viz.ui.widgets.download import download_buttons, stamp, toolbar
-from moe_viz.ui.widgets.tables import lazy
+from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.words import in_words, percent
 
 METRICS = ("domain_specialisation", "domain_information", "token_predictability", "information_beyond_token")
@@ -102,6 +103,12 @@ def _switch(study: Study, word: str, label: str, text: str) -> None:
         setattr(study, word, st.session_state[word])
 
     st.toggle(label, getattr(study, word), key=word, help=text, on_change=turn)
+
+
+def turn_to(study: Study, word: str, on: bool) -> None:
+    """Set one of both controls, before it is drawn, as an address says."""
+    setattr(study, word, on)
+    st.session_state[word] = on
 
 
 def sides(study: Study) -> list[Side]:
@@ -183,7 +190,7 @@ def draw_chart(study: Study, side: Side, name: str, make: Callable[[], PlotlyCha
     )
     with lazy(_("Table"), f"table_{key}") as is_open:
         if is_open:
-            st.dataframe(chart.table, hide_index=True, height=240)
+            show_table(chart.table, height=240)
     return chart
 
 
@@ -288,4 +295,4 @@ def _table(shown: list[tuple[Side, PlotlyChart, dict[str, Any]]]) -> pd.DataFram
 
 
 def _two(value: float) -> str:
-    return "–" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+    return number(value, ".2f")

@@ -185,3 +185,36 @@ def test_an_over_long_name_is_cut_and_it_is_said(engine):
     field.set_value("n" * 75).run()
     assert engine.describe([mine])[0].name == "n" * 60
     assert any("60" in said and "15" in said for _when, said in at.session_state["notices"].lines)
+
+
+def test_the_list_says_how_old_it_is_and_can_be_listed_anew(engine, monkeypatch):
+    run = engine.open(small(), playing=False)
+    at = page(RUNS, known={run: True})
+    assert "This list is 0 s old." in [said.value for said in at.caption]
+    assert [button.label for button in at.button if button.key == "list_anew"] == ["List anew"]
+    assert (my_runs.old(59.9), my_runs.old(61), my_runs.old(7300)) == (
+        "This list is 59 s old.",
+        "This list is 1 min old.",
+        "This list is 121 min old.",
+    )
+
+
+def test_a_script_whose_training_process_is_lost_says_how_far_it_was_and_when(engine, monkeypatch):
+    from moe_viz.engine.protocol import WorkerLost
+
+    def lost(run):
+        raise WorkerLost("The training process stopped.")
+
+    monkeypatch.setattr(engine, "read", lost)
+    at = AppTest.from_string(RUNS, default_timeout=60)
+    at.session_state[my_runs.PLAYED] = "a" * 22
+    at.session_state[my_runs.HEARD] = (my_runs.time.monotonic() - 1000.0, 30, 80)
+    at.run()
+    said = " ".join(said.value for said in at.caption)
+    assert re.search(r"Heard last 10\d\d s ago: step 30 of 80 of the script.", said)
+
+
+def test_the_list_waits_for_the_training_process_and_says_so(engine, monkeypatch):
+    monkeypatch.setattr(Engine, "ready", lambda self: False)
+    at = page(RUNS)
+    assert [said.value for said in at.info] == ["The training process is starting…"]

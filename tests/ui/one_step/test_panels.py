@@ -66,7 +66,7 @@ def stands_in(number, text):
 def test_hidden_results_stand_nowhere(monkeypatch, router):
     story = story_of(router)
     shown, concealed = (written(monkeypatch, story, **{panels.HIDE: hide}) for hide in (False, True))
-    results = {question.name: panels.n(question.answer) for question in questions(story) if question.form != "{:d}"}
+    results = {question.name: panels.n(question.answer) for question in questions(story) if question.form != "d"}
     if len([route for route in story.routes if route.kept]) and story.routes[0].kept:
         results["y1"] = panels.n(story.y[0])
     if story.router_row is not None:

@@ -8,11 +8,12 @@ from moe_viz.lessons.scenes import SCENES
 from moe_viz.spec import RunConfig
 from moe_viz.ui.collapse import run as story
 from moe_viz.ui.gates import comparison as gates
-from moe_viz.ui.session import address, run_cookie, watched
+from moe_viz.ui.session import address, page_state, run_cookie, watched
 from moe_viz.ui.session import run as session
 from moe_viz.ui.session.permalink import encode, runs_of
 from moe_viz.ui.session.run import SessionRun, difference
 from moe_viz.ui.session.run_cookie import Remembered
+from moe_viz.ui.time_machine import sources as moments
 from moe_viz.ui.twins import runs as twins
 from tests.engine.fake import FakeTrainer
 
@@ -31,17 +32,20 @@ def browser(tmp_path, monkeypatch):
 
     known = Remembered({})
     host, found = Host(FakeTrainer, RunStore(tmp_path)), Browser()
+    found.known = known
     host.ready, host.revive = lambda: True, lambda: None
     for module in (watched, session, run_cookie):
         monkeypatch.setattr(module, "remembered", lambda: known, raising=False)
     for module in (watched, session, story):
         monkeypatch.setattr(module, "lease", lambda run_id: run_id)
     monkeypatch.setattr("moe_viz.ui.session.run_group.lease", lambda run_id: run_id)
+    monkeypatch.setattr("moe_viz.ui.session.run_group.remembered", lambda: found.known)
     monkeypatch.setattr(watched, "engine", lambda: host)
     monkeypatch.setattr(watched, "owner", lambda: "me")
     monkeypatch.setattr(address, "read", lambda: dict(found.address))
     monkeypatch.setattr(address, "gone_to", lambda: dict(found.address) if found.went else None)
-    for module in (session, gates, story, twins):
+    monkeypatch.setattr(moments, "engine", lambda: host)
+    for module in (session, gates, story, twins, page_state):
         monkeypatch.setattr(module.st, "session_state", {})
     found.host = host
     return found
@@ -188,3 +192,74 @@ def test_an_address_names_as_many_runs_as_it_may():
     ids = [letter * 22 for letter in "abcdefghijkl"]
     assert runs_of(encode(CLUSTERS, run=ids)) == ids[:10]
     assert runs_of({"run": "short." + ids[0] + ".<b>"}) == [ids[0]]
+
+
+def at_the_time_machine(browser, **place):
+    """The session's machine beside a run that has its first picture, as the address with these words asks for it."""
+    run_id = browser.host.open(CLUSTERS, playing=False)
+    browser.address = encode(CLUSTERS, "en", run_id, **place)
+    session.st.session_state.clear()
+    moments.session_time_machine()  # as the page begins to be drawn, nothing has been read of the run
+    session.current().poll()
+    return moments.session_time_machine()
+
+
+def test_the_time_machine_stands_where_its_address_says(browser):
+    found = at_the_time_machine(browser, at=40, pin_a=7, pin_b=33, layer=2)
+    assert (found.at, found.pins, found.layer) == (40, {"A": 7, "B": 33}, 1)
+    assert found.place == {"at": 40, "pin_a": 7, "pin_b": 33, "layer": 2}
+    assert encode(CLUSTERS, "en", session.current().run_id, **found.place) == browser.address
+
+
+def test_back_undoes_the_last_move_and_pin_of_the_time_machine(browser):
+    found = at_the_time_machine(browser)
+    before = dict(browser.address)
+    found.move((40, 1.0), newest=100)
+    found.pin(A=40)
+    browser.back(before)
+    assert moments.follow_back() and moments.session_time_machine() is found
+    assert found.at is None and found.pins == {"A": None, "B": None} and found.written == found.place
+
+
+def test_after_a_reset_nothing_of_the_address_is_left_beside_the_run(browser):
+    at_the_time_machine(browser, at=40, pin_a=7)
+    run = session.current()
+    run.reset()
+    run.poll()
+    assert moments.session_time_machine().place == {}
+
+
+@pytest.mark.parametrize("bad", ["-3", "1_0", "\u0663", "1e3", "9" * 40, "x", ""])
+def test_no_place_in_an_address_stops_the_time_machine(browser, bad):
+    found = at_the_time_machine(browser, at=bad, pin_a=bad, layer=bad)
+    assert found.place == {} and session.current().problems == []
+
+
+def test_steps_that_this_start_of_the_run_has_not_come_to_are_not_pinned(browser):
+    found = at_the_time_machine(browser, at=400, pin_a=7, pin_b=300)
+    found.settle(newest=50)
+    assert found.place == {"pin_a": 7}
+
+
+@pytest.mark.parametrize("page", ["gates", "twins"])
+def test_a_group_opened_by_a_link_says_that_others_have_it_and_ones_own_does_not(browser, page):
+    found = gates.comparison() if page == "gates" else twins.session_twins()
+    found.poll()
+    link = words_of(found) if page == "gates" else twins.address_of(found)
+    reopen = gates.from_address if page == "gates" else twins.from_address
+    assert not found.shared and not reopen(link).shared, "a reload is not a link of somebody else's"
+    browser.known = Remembered({}, groups=set(run_cookie.read("", groups=True)))
+    other = reopen(link)
+    assert other.shared and other.run_ids == found.run_ids
+    assert not reopen(link).shared, "said once"
+    own = other.run_ids
+    other.become_own_copy()
+    assert other.poll() is not None and not other.shared and not set(other.run_ids) & set(own)
+    assert browser.host.read_group(own), "those of the link stay to the others"
+
+
+def test_groups_are_in_the_cookie_but_not_among_my_runs():
+    ids = ["a" * 22, "b" * 22, "c" * 22]
+    cookie = f"{ids[0]}.~{ids[1]}.!{ids[2]}"
+    assert run_cookie.read(cookie) == {ids[0]: True, ids[2]: False}
+    assert list(run_cookie.read(cookie, groups=True)) == [ids[1]] and not run_cookie.is_id(f"~{ids[1]}")
