@@ -243,7 +243,7 @@ def test_steps_that_this_start_of_the_run_has_not_come_to_are_not_pinned(browser
 
 @pytest.mark.parametrize("page", ["gates", "twins"])
 def test_a_group_opened_by_a_link_says_that_others_have_it_and_ones_own_does_not(browser, page):
-    found = gates.comparison() if page == "gates" else twins.session_twins()
+    found = gates.session_comparison() if page == "gates" else twins.session_twins()
     found.poll()
     link = words_of(found) if page == "gates" else twins.address_of(found)
     reopen = gates.from_address if page == "gates" else twins.from_address
