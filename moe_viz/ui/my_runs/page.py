@@ -57,7 +57,7 @@ def live(lists: bool) -> None:
 
 
 def _tick() -> None:
-    refresh.keep()
+    refresh.begin_tick()
     if st.session_state.get(WAITS):
         if engine().ready():
             st.rerun()
