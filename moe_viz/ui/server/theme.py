@@ -15,6 +15,10 @@ CSS = """
 .st-key-head .st-key-story { min-height: 3.22rem; justify-content: center; }
 .st-key-still_head, .st-key-chosen, .st-key-specialise_controls { margin-top: 0.4rem; }
 .st-key-still_head { margin-bottom: 0.7rem; }
+.st-key-link_problems, .st-key-shared_run { margin-top: 0.6rem; }
+@media print {
+  .st-key-buttons, .st-key-within_reach, [class*="st-key-take_"], [class*="st-key-download_"], .stPopover, .stSidebar, .stAppHeader { display: none !important; }
+}
 .st-key-notices { height: 1.3rem; margin-block: -0.9rem -0.8rem; position: relative; overflow: visible; }
 .st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; max-height: 1.3rem; margin: 0; overflow: hidden;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 1; }

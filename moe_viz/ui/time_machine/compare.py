@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import pandas as pd
 import streamlit as st
 
 from moe_viz.charts import counts
@@ -23,6 +25,7 @@ from moe_viz.ui.widgets.tables import show_table
 from moe_viz.ui.words import in_words, show
 
 NOT_FOR_BRANCHES = ("speed",)
+PERCENT = "%.1f %%"
 
 
 def compare() -> None:
@@ -62,13 +65,15 @@ def compare() -> None:
         )
         st.metric(_("Tokens that changed their first expert"), f"{len(table)} / {now.n_tokens}")
         show_table(
-            moved_by_domain(then, now).assign(group=lambda moved: moved["group"].map(_)),
+            moved_by_domain(then, now).assign(
+                group=lambda moved: moved["group"].map(_), **_in_percent("moved", "saturation")
+            ),
             key="moved_by_domain",
             column_config={
                 "group": _("domain"),
                 "tokens": _("tokens"),
-                "moved": st.column_config.NumberColumn(_("moved"), format="percent"),
-                "saturation": st.column_config.NumberColumn(_("saturation"), format="percent"),
+                "moved": st.column_config.NumberColumn(_("moved"), format=PERCENT),
+                "saturation": st.column_config.NumberColumn(_("saturation"), format=PERCENT),
             },
         )
     with right:
@@ -78,6 +83,7 @@ def compare() -> None:
             return
         numbered = table.drop(columns="index").assign(
             group=table["group"].map(_),
+            **_in_percent("gate_before", "gate_after"),
             **{
                 name: (table[name] + FIRST_EXPERT).where(table[name] >= 0).astype("Int64")
                 for name in ("before", "after")
@@ -93,10 +99,15 @@ def compare() -> None:
                 "position": _("position"),
                 "before": _("expert at A"),
                 "after": _("expert at B"),
-                "gate_before": st.column_config.NumberColumn(_("its gate at A"), format="percent"),
-                "gate_after": st.column_config.NumberColumn(_("its gate at B"), format="percent"),
+                "gate_before": st.column_config.NumberColumn(_("its gate at A"), format=PERCENT),
+                "gate_after": st.column_config.NumberColumn(_("its gate at B"), format=PERCENT),
             },
         )
+
+
+def _in_percent(*names: str) -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
+    """Columns of shares as percentages, which a table can write with equally many digits each."""
+    return {name: lambda table, name=name: 100 * table[name] for name in names}
 
 
 def _pin_both(machine: TimeMachine) -> None:

@@ -28,17 +28,21 @@ def tell(run: Watched[Any]) -> None:
     for notice in run.notices:
         notices.say(notice)
     run.notices.clear()
-    notices.line()
-    if run.lost:
-        with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
-            lost = _("The training process stopped. What it trained was saved a few seconds ago; nothing else is lost.")
-            st.warning(lost, icon=":material/warning:")
-            st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
-    if run.waiting is not None:
-        with st.container(key="in_line"):
-            st.info(place_in_line(run.waiting), icon=":material/groups:")
-    if run.refused is not None:
-        st.error(in_words(run.refused), icon=":material/error:")
+    # always there, so that what stands below stays where it is when trouble begins or ends
+    with st.container(key="told"):
+        notices.line()
+        if run.lost:
+            with st.container(key="worker_lost", horizontal=True, vertical_alignment="center"):
+                lost = _(
+                    "The training process stopped. What it trained was saved a few seconds ago; nothing else is lost."
+                )
+                st.warning(lost, icon=":material/warning:")
+                st.button(_("Resume"), key="resume", type="primary", on_click=run.resume)
+        if run.waiting is not None:
+            with st.container(key="in_line"):
+                st.info(place_in_line(run.waiting), icon=":material/groups:")
+        if run.refused is not None:
+            st.error(in_words(run.refused), icon=":material/error:")
 
 
 def place_in_line(full: Full) -> str:
