@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Findings that were there before the check are listed in .basedpyright/baseline.json, which may only shrink (`make types-baseline`).
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --baselinemode discard
 
-.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke lint types-baseline format locale clean
+.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke pictures lint types-baseline format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -48,6 +48,11 @@ bench: .venv/.dev
 smoke: .venv/.cluster
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m benchmarks --smoke
+
+# README's pictures, anew, of a lab that trains.
+pictures: .venv/.dev
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.browser.pictures
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

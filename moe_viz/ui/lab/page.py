@@ -89,7 +89,9 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
         with st.container(key="loss_now", width="content"):
             st.caption(loss_now(moment.metrics.get("loss"), _))
         with st.container(key="pace", width="content"):
-            if is_live:
+            if is_live and not shown.playing:
+                st.caption(_("paused"))  # the rate is that of the last seconds: beside "Play" it would contradict it
+            elif is_live:
                 rate = f"{shown.steps_per_second:{'.1f' if shown.steps_per_second < 10 else '.0f'}}"
                 st.caption(" · ".join([_("{n} steps/s").format(n=rate), refresh.rate_text()]))
     return run.layer
