@@ -67,7 +67,7 @@ def test_the_cursor_reads_the_gate_of_the_very_run(address, page):
             assert owner == found.owner[row, column] + 1
     assert sure >= 4
     summary = page.locator(CANVAS).get_attribute("aria-label")
-    told = {int(n): int(share) for n, share in re.findall(r"expert (\d+) (\d+)%", summary)}
+    told = {int(n): float(share) for n, share in re.findall(r"expert (\d+) ([\d.]+)\s%", summary)}
     assert f"step {step}" in summary
     for row in regions(found).itertuples():
         assert told.get(row.expert + 1, 0) == pytest.approx(100 * row.share, abs=1.5)

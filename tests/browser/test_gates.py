@@ -60,7 +60,8 @@ def test_the_table_holds_what_each_router_does_when_trained_apart(page):
     assert "looks at future tokens" in page.locator(".st-key-panel_expert_choice").inner_text()
     assert "looks at future tokens" not in page.locator(".st-key-panel_topk").inner_text()
     charts = page.locator('[data-testid="stVegaLiteChart"] svg.marks')
-    expect(charts, "two pictures per router and six of all").to_have_count(2 * len(FIRST) + 6, timeout=PATIENCE)
+    expect(charts, "two pictures per router and five of all").to_have_count(2 * len(FIRST) + 5, timeout=PATIENCE)
+    expect(page.get_by_text("None of these gates drops a route."), "in place of the sixth").to_be_visible()
 
 
 def test_a_card_leads_into_the_comparison_and_into_the_lab(page):
