@@ -18,7 +18,7 @@ from moe_viz import logs, paths, settings
 
 SCRIPT = paths.ROOT / "app.py"
 TRIED = "1.67"
-"""The version of Streamlit whose private parts we use (`moe_viz/ui/server/streamlit_patches.py`)."""
+"""The version of Streamlit whose private parts we use (`moe_viz/ui/server/streamlit_patches/`)."""
 SOURCES = (
     paths.ROOT / "app.py",
     paths.ROOT / "pages",

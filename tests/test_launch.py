@@ -155,7 +155,7 @@ def test_nobody_outside_is_asked_for_this_machines_address():
     ],
 )
 def test_the_terminal_says_where_the_lab_is_open(given, said, monkeypatch):
-    monkeypatch.setattr(streamlit_patches, "get_internal_ip", lambda: "10.0.0.7")
+    monkeypatch.setattr(streamlit_patches.context, "get_internal_ip", lambda: "10.0.0.7")
     options = {"server.address": None, "server.baseUrlPath": "", "browser.serverPort": 8600} | given
     monkeypatch.setattr(streamlit_config, "get_option", lambda name: options.get(name))
     monkeypatch.setattr(streamlit_config, "is_manually_set", lambda name: name in given)

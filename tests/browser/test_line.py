@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from moe_viz.ui.server.streamlit_patches import is_answer, painted, picture
+from moe_viz.ui.server.streamlit_patches.requests import is_answer, painted, picture
 from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
 from tests.browser.line import Line
 

@@ -10,7 +10,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
 from moe_viz.components.connection import NAME
 from moe_viz.ui.server.in_flight import FIRST_PATIENCE_S, PATIENCE_S, InFlight
-from moe_viz.ui.server.streamlit_patches import MOST_COUNTED, Desk, painted
+from moe_viz.ui.server.streamlit_patches.requests import MOST_COUNTED, SessionRequests, painted
 from tests.browser.lab import server
 from tests.websocket import Reader
 
@@ -99,16 +99,16 @@ def asked(*widgets, auto=False, fragment="f", page="lab"):
 
 def at_a_desk(*widgets):
     """One that has had a request with these widgets, and has sent picture 7 since."""
-    desk = Desk()
-    assert desk.ask(asked(*widgets, fragment=""), None, OLD)
-    sent(desk.in_flight, 7, OLD)
-    return desk
+    requests = SessionRequests()
+    assert requests.ask(asked(*widgets, fragment=""), None, OLD)
+    sent(requests.in_flight, 7, OLD)
+    return requests
 
 
 def test_no_tick_is_run_while_a_picture_is_on_its_way():
-    desk = at_a_desk()
-    assert not desk.ask(asked(auto=True), None, OLD)
-    assert desk.ask(asked(answer(7), auto=True), None, OLD), "the tick itself may bring the answer"
+    requests = at_a_desk()
+    assert not requests.ask(asked(auto=True), None, OLD)
+    assert requests.ask(asked(answer(7), auto=True), None, OLD), "the tick itself may bring the answer"
 
 
 def test_a_press_is_run_while_a_picture_is_on_its_way():
@@ -119,9 +119,9 @@ def test_a_press_is_run_while_a_picture_is_on_its_way():
 
 def test_an_answer_is_heard_and_draws_nothing():
     k = WidgetState(id="$$ID-3-k", int_value=2)
-    desk = at_a_desk(k)
-    assert not desk.ask(asked(k, answer(7)), None, OLD)
-    assert not desk.in_flight.waits(OLD)
+    requests = at_a_desk(k)
+    assert not requests.ask(asked(k, answer(7)), None, OLD)
+    assert not requests.in_flight.waits(OLD)
 
 
 def test_an_answer_that_carries_a_press_or_a_turned_knob_is_run():
@@ -131,9 +131,9 @@ def test_an_answer_that_carries_a_press_or_a_turned_knob_is_run():
 
 
 def test_the_picture_of_a_page_that_is_left_is_not_waited_for():
-    desk = at_a_desk()
-    desk.ask(asked(fragment="", page="gates"), None, OLD)
-    assert not desk.in_flight.waits(OLD)
+    requests = at_a_desk()
+    requests.ask(asked(fragment="", page="gates"), None, OLD)
+    assert not requests.in_flight.waits(OLD)
 
 
 @pytest.mark.parametrize(
@@ -144,13 +144,13 @@ def test_what_is_no_answer_is_none(said):
 
 
 def test_presses_are_counted_by_button_and_the_counts_are_few():
-    desk = Desk()
+    requests = SessionRequests()
     for _ in range(3):
-        desk.ask(asked(WidgetState(id="$$ID-2-play", trigger_value=True), fragment=""), None)
-    assert desk.heard == {"play": 3}
+        requests.ask(asked(WidgetState(id="$$ID-2-play", trigger_value=True), fragment=""), None)
+    assert requests.heard == {"play": 3}
     for number in range(500):
-        desk.ask(asked(WidgetState(id=f"$$ID-2-b{number}", trigger_value=True), fragment=""), None)
-    assert len(desk.heard) == MOST_COUNTED and "b499" in desk.heard
+        requests.ask(asked(WidgetState(id=f"$$ID-2-b{number}", trigger_value=True), fragment=""), None)
+    assert len(requests.heard) == MOST_COUNTED and "b499" in requests.heard
 
 
 @pytest.fixture(scope="module")
