@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.lab import WIDE, browser_page, live_step, server, wait_for_step
 
 FOLDER = Path(__file__).parents[2] / "assets" / "screenshots"
-SECONDS = 240
+SECONDS = 300
 SLOW = 60_000
 DRAWN = "svg.marks, canvas.marks"
 """A chart that Vega has drawn."""
@@ -26,13 +26,13 @@ DRAWN = "svg.marks, canvas.marks"
 def lab(page: Page, address: str) -> None:
     """Four kinds of text, each token tinted by its expert."""
     page.goto(f"{address}/?{urlencode({'task': 'domains', 'speed': 10, 'lang': 'en'})}")
-    wait_for_step(page, 250, SECONDS)
+    wait_for_step(page, 100, SECONDS)
 
 
 def digits(page: Page, address: str) -> None:
     """Patches of digits, each outlined by its expert."""
     page.goto(f"{address}/?{urlencode({'task': 'digits', 'speed': 10, 'lang': 'en'})}")
-    wait_for_step(page, 200, SECONDS)
+    wait_for_step(page, 100, SECONDS)
 
 
 def collapse(page: Page, address: str) -> None:
@@ -76,7 +76,7 @@ def main() -> None:
     """Take them all."""
     with tempfile.TemporaryDirectory(prefix="moe_viz_pictures_") as home, server(env={"MOE_VIZ_HOME": home}) as running:
         for name in PICTURES:
-            print(take(name, running[0]).relative_to(FOLDER.parents[1]))
+            print(take(name, running[0]).relative_to(FOLDER.parents[1]), flush=True)
 
 
 if __name__ == "__main__":
