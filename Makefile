@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Findings that were there before the check are listed in .basedpyright/baseline.json, which may only shrink (`make types-baseline`).
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --baselinemode discard
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke pictures lint types-baseline format locale clean
+.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke pictures bundles test-js lint types-baseline format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -54,6 +55,17 @@ pictures: .venv/.dev
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m tests.browser.pictures
 
+# The views' scripts in one file each, as the page loads them; after a change of a source in assets/components.
+bundles: node_modules/.installed
+	$(NPM) run --silent bundles
+
+# Whether the committed bundles are what the sources make, ESLint, types, and the tests of what needs no browser.
+test-js: node_modules/.installed
+	$(NPM) run --silent check-bundles
+	$(NPM) run --silent lint
+	$(NPM) run --silent types
+	$(NPM) run --silent test
+
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -89,6 +101,11 @@ locale: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ .venv/.run
 
+# With the node that requirements-dev.txt brings, whatever else is installed; packages as package-lock.json has them.
+node_modules/.installed: package.json package-lock.json .npmrc .venv/.dev
+	$(NPM) ci --silent || { echo "npm could not install what package-lock.json lists" >&2; exit 1; }
+	touch $@
+
 .venv/.cluster: requirements-cluster.txt .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
 	touch $@
@@ -98,4 +115,4 @@ locale: .venv/.dev
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ LABELS: dict[str, str] = {
     "close": N_("Got it"),
 }
 NAME = "moe_viz_connection"
-_VERSION, _SOURCE = view_script("connection", ["view"])
+_VERSION, _SOURCE = view_script("connection")
 _mount = st.components.v2.component(NAME, js=loader(), html='<div class="mv"></div>')
 
 

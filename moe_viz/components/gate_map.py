@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
-from moe_viz.components.bundle import SHARED, as_bytes, loader, view_script
+from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.components.events import finite
 from moe_viz.records.gate_map import GateMap
 from moe_viz.spec.knobs import N_
@@ -48,8 +48,7 @@ LABELS: dict[str, str] = {
     "empty": N_("Nothing is painted yet: the run keeps its data."),
 }
 
-_MODULES = [*SHARED, "field", "regions", "plane", "paint", "view"]
-_VERSION, _SOURCE = view_script("gate_map", _MODULES)
+_VERSION, _SOURCE = view_script("gate_map")
 _mount = st.components.v2.component(
     "moe_viz_gate_map", js=loader(), html='<div class="mv notranslate" translate="no" style="min-height: 34rem"></div>'
 )

@@ -15,7 +15,7 @@ from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.spec.knobs import N_
 
 LABELS = {"none": N_("There is no picture on this page now.")}
-_VERSION, _SOURCE = view_script("picture", ["ink", "walk", "file", "view"])
+_VERSION, _SOURCE = view_script("picture")
 _mount = st.components.v2.component(
     "moe_viz_picture", js=loader(), html='<div class="mv notranslate" translate="no"></div>'
 )

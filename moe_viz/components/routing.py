@@ -14,18 +14,15 @@ import numpy as np
 import streamlit as st
 
 from moe_viz.charts.palette import COLORS, PATTERNS
-from moe_viz.components.bundle import SHARED, as_bytes, loader, view_script
+from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.components.labels import LABELS
 from moe_viz.components.pack import pack
 from moe_viz.records.metrics import requested_counts
 from moe_viz.records.trace import RoutingTrace
 
-_OWN = ["model", "tiles", "batch", "experts", "grid", "beams", "card", "theatre", "more", "unfold", "input", "view"]
-_MODULES = SHARED + _OWN
-
 # Streamlit sends a component's script with every update. Registered is only the loader; the view itself travels in the data until
 # the page has answered that it holds it, which makes an update six times smaller.
-VERSION, SOURCE = view_script("routing", _MODULES)
+VERSION, SOURCE = view_script("routing")
 HTML = '<div class="mv notranslate" translate="no" style="min-height: 29rem"></div>'
 _mount = st.components.v2.component("moe_viz_routing", js=loader(), html=HTML)
 

@@ -31,7 +31,7 @@ _mount = st.components.v2.component(
     "moe_viz_scrubber",
     html=_HTML,
     css=(ASSETS / "scrubber" / "scrubber.css").read_text(encoding="utf-8"),
-    js=bundle("scrubber", ["view"]),
+    js=bundle("scrubber"),
 )
 
 

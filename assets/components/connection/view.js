@@ -1,8 +1,11 @@
 // The page's end of the line to the server. Answers each picture when it is on the page, so that the server sends the next one only then;
 // says how old the picture is when nothing comes any more; and keeps account of the buttons pressed meanwhile until the server has heard them.
+import shared from "../shared/view.css";
+import own from "./connection.css";
+
 const LATE_S = 5, LOOK_MS = 500, FORGOTTEN_MS = 20000;
 
-/* global STYLE: the stylesheet, put in scope by the bundle */
+const STYLE = shared + own;
 const PRESSED = '[data-testid="stButton"] button';
 const APP = '[data-testid="stApp"]', STATE = "data-test-connection-state";
 

@@ -8,8 +8,10 @@ import { mount } from "../shared/mount.js";
 import { onPaper } from "../shared/paper.js";
 import { decimal, percent, put, say, whole } from "../shared/words.js";
 import { clear, makePaint, settle, start, stop, touch } from "./paint.js";
+import shared from "../shared/view.css";
+import own from "./gate_map.css";
 
-/* global STYLE: the stylesheet, put in scope by the bundle */
+const STYLE = shared + own;
 const TWEEN = 230;
 const MOST_BARS = 10;
 

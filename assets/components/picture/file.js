@@ -1,7 +1,7 @@
 // The file of one picture: the SVG with its title, what made it (readable below the picture, complete in its metadata) and its fonts;
 // the PNG from that very SVG at twice its size, with the same text inside.
-import { attributes, escape, paint } from "./ink.js";
-import { walk } from "./walk.js";
+import { attributes, escape, paint } from "../shared/ink.js";
+import { walk } from "../shared/walk.js";
 
 const EDGE = 16, LINE = 16, SCALE = 2;
 

@@ -1,8 +1,10 @@
 // The list of the pictures on the page, each with two buttons: SVG and PNG. Charts, canvas views and stacks of strips are found where
 // they stand, so that whatever a page shows can be taken along. The file is made from what is on screen at the click.
 import { toPng, toSvg } from "./file.js";
+import shared from "../shared/view.css";
+import own from "./picture.css";
 
-/* global STYLE: the stylesheet, put in scope by the bundle */
+const STYLE = shared + own;
 const lists = new WeakMap();
 
 export default function pictures(component) {

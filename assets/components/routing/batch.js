@@ -41,11 +41,10 @@ function build(b, m) {
   b.spans = [];
   b.list.dataset.kind = m.kind;
   b.bitmaps = m.images ? m.images.pixels.map((pixels) => bitmap(m.images, pixels)) : [];
-  let block = null, line = null, sequence = -1, group = -1;
+  let line = null, sequence = -1, group = -1;
   for (let t = 0; t < m.T; t++) {
     if (m.sequence[t] !== sequence || !line) {
-      const first = t;
-      block = element("div", "sequence");
+      const first = t, block = element("div", "sequence");
       block.setAttribute("role", "group");
       const label = m.groups[m.group[first]] || "";
       block.setAttribute("aria-label", label || say(m, "batch", { source: say(m, "source"), tokens: m.T, dropped: m.droppedTokens }));

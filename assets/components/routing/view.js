@@ -16,8 +16,10 @@ import { element, palette, readTheme } from "../shared/theme.js";
 import { holdPictures } from "./tiles.js";
 import { mount } from "../shared/mount.js";
 import { onPaper } from "../shared/paper.js";
+import shared from "../shared/view.css";
+import own from "./routing.css";
 
-/* global STYLE: the stylesheet, put in scope by the bundle */
+const STYLE = shared + own;
 const TWEEN = 260;
 
 const mounted = mount(make, receive);

@@ -1,8 +1,8 @@
 // A view on paper. The printed page is laid out anew at the paper's width, and no script runs between that and the print: text would move
 // away from what is drawn beneath it. So before a print the view is drawn once as one SVG, complete, light and at rest, which the
 // stylesheet shows on paper in the view's place.
-import { attributes, escape, paint } from "../picture/ink.js";
-import { walk } from "../picture/walk.js";
+import { attributes, escape, paint } from "./ink.js";
+import { walk } from "./walk.js";
 
 const LIGHT = { "--st-text-color": "#31333f", "--st-background-color": "#ffffff", "--st-primary-color": "#0b6fa4" };
 const HEAD = 18;

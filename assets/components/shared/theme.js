@@ -86,7 +86,7 @@ const tiles = new Map();
 // Fills a rectangle with a pattern; each pattern and colour is drawn once, as a small tile.
 export function drawPattern(ctx, kind, x, y, w, h, rgb, alpha) {
   if (kind === "solid" || w <= 0 || h <= 0) return;
-  if (ctx.pattern) {  // an ink that writes a file: see picture/ink.js
+  if (ctx.pattern) {  // an ink that writes a file: see shared/ink.js
     ctx.pattern(kind, STROKES[kind] || "r", SIDE, x, y, w, h, rgb, alpha);
     return;
   }

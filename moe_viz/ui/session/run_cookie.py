@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from moe_viz.components.bundle import ASSETS
+from moe_viz.components.bundle import bundle
 
 STATE, COOKIE = "remembered_runs", "moe_viz_runs"
 MOST = 60
 """A cookie holds 4 kB."""
 ENTRY = re.compile(r"([!~]?)([A-Za-z0-9_-]{16,64})")
 """An id; "!" before it: opened by a link, so others have it too; "~": the first of runs in lock-step, which My runs does not list."""
-_mount = st.components.v2.component(
-    "moe_viz_remember", js=(ASSETS / "remember" / "view.js").read_text(encoding="utf-8")
-)
+_mount = st.components.v2.component("moe_viz_remember", js=bundle("remember"))
 
 
 @dataclass

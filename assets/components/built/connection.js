@@ -1,0 +1,38 @@
+// Made by bundles.js of assets/components/connection, not by hand.
+var b=`/* What all views share: the page's own fonts and colours, what only screen readers see, and the sheet that is printed in a view's place. */
+:host { display: block; }
+.mv {
+  --small: 0.8125rem;
+  --ink: var(--st-text-color);
+  --soft: color-mix(in srgb, var(--st-text-color) 78%, var(--st-background-color));
+  --rule: color-mix(in srgb, var(--st-text-color) 18%, var(--st-background-color));
+  --wash: color-mix(in srgb, var(--st-text-color) 6%, var(--st-background-color));
+  container-type: inline-size;
+  font: 400 1rem/1.5 var(--st-font);
+  color: var(--ink);
+  font-variant-numeric: tabular-nums;
+}
+.mv * { box-sizing: border-box; }
+.live { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.facts { color: var(--soft); font-size: var(--small); margin-right: auto; }
+.paper { display: none; }
+@media print {
+  .mv:has(> .paper):not([data-drawing]) > :not(.paper) { display: none; }
+  .mv:not([data-drawing]) > .paper { display: block; max-width: 100%; height: auto; max-height: 24cm; break-inside: avoid; }
+}
+`;var w=`.line { position: fixed; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.line.on {
+  width: auto; height: auto; overflow: visible; clip-path: none;
+  z-index: 999; inset: auto 0 0 0; display: flex; align-items: center; justify-content: center; gap: 0.75rem; flex-wrap: wrap;
+  padding: 0.5rem 1rem; font-family: var(--st-font); font-size: 1rem; line-height: 1.4; font-variant-numeric: tabular-nums;
+  color: var(--st-text-color); background: var(--st-secondary-background-color); border-top: 2px solid var(--st-primary-color);
+}
+.line [hidden], .line:not(.on) button { display: none; }
+.line .age { white-space: nowrap; font-weight: 600; }
+.line .age:empty { display: none; }
+.line button {
+  min-height: 2rem; padding: 0.2rem 0.8rem; font: inherit; color: inherit; background: transparent; cursor: pointer;
+  border: 1px solid currentColor; border-radius: 0.5rem;
+}
+.line button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+`;var E=5,q=500,C=2e4,T=b+w,A='[data-testid="stButton"] button',v='[data-testid="stApp"]',y="data-test-connection-state";function O(t){let e=t.parentElement.querySelector(".mv"),o=globalThis.moeVizConnection??=M();o.root!==e&&L(o,e),o.data=t.data,z(o,t.data.heard),o.news=performance.now(),o.cut=!1,N(e),l(o),t.setStateValue("painted",t.data.picture)}function L(t,e){let o=(c,i)=>Object.assign(document.createElement(c),{className:i}),n=o("style",""),a=o("div","line"),s=o("span","words"),r=o("button","close");n.textContent=T,s.setAttribute("role","status"),r.type="button",r.addEventListener("click",()=>{t.lost=[],l(t)}),a.append(o("span","age"),s,r),e.replaceChildren(n,a),t.root=e}function M(){let t={root:null,data:null,news:0,cut:!1,cuts:0,heard:{},presses:[],lost:[]};return document.addEventListener("click",e=>j(t,e),!0),setInterval(()=>l(t),q),new MutationObserver(()=>{let e=document.querySelector(v).getAttribute(y)!=="CONNECTED";e&&!t.cut&&(t.cuts+=1),t.cut||=e,l(t)}).observe(document.querySelector(v),{attributes:!0,attributeFilter:[y]}),t}function j(t,e){let o=e.target.closest?.(A);if(!o||o.disabled)return;let n=/st-key-(\S+)/.exec(o.closest('[class*="st-key-"]')?.className??"")?.[1],a=(o.querySelector('[data-testid="stMarkdownContainer"]')??o).innerText.trim();n&&t.presses.push({key:n,label:a||o.getAttribute("aria-label"),at:performance.now(),cuts:t.cuts}),t.lost=[]}function z(t,e){let o={};for(let[s,r]of Object.entries(e))o[s]=r-(t.heard[s]??0);t.heard=e;let n=t.presses.filter(({key:s})=>!(o[s]-- >0));t.lost.push(...n.filter(({cuts:s})=>s<t.cuts).map(({label:s})=>s));let a=performance.now()-C;t.presses=n.filter(({cuts:s,at:r})=>s===t.cuts&&r>a)}function l(t){let{root:e,data:o}=t;if(!e?.isConnected||!o)return;let{labels:n}=o,a=performance.now(),s=Math.floor((a-t.news)/1e3),r=t.cut||s>=Math.max(E,3*o.every),c=[],i=[];if(r){let m=document.querySelector(".st-key-live_step")?.innerText.trim();i.push(t.cut?n.cut:n.late,m?n.step.replace("{step}",m):n.old);let g=t.presses.filter(({at:u})=>u>t.news).map(({label:u})=>u);g.length&&i.push(n.waiting.replace("{buttons}",x(g))),c.push(n.seconds.replace("{n}",s))}t.lost.length&&i.push(n.lost.replace("{buttons}",x(t.lost)));let p=e.querySelector(".line"),h=e.querySelector(".close");p.classList.toggle("on",i.length>0),d(e.querySelector(".age"),c.join(" ")),d(e.querySelector(".words"),i.join(" ")),d(h,n.close),h.hidden=r||!t.lost.length;let f=document.querySelector('[data-testid="stMain"]');f&&(f.style.paddingBottom=i.length?`${p.offsetHeight}px`:"")}function x(t){return[...new Set(t)].map(e=>`“${e}”`).join(", ")}function d(t,e){t.textContent!==e&&(t.textContent=e)}function N(t){let e=t.getRootNode().host??t,o=document.querySelectorAll('[data-testid="stSidebar"], .st-key-within_reach');for(let n of[e.closest(".st-key-live_part"),...o])n?.setAttribute("translate","no")}export{O as default};

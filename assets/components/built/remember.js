@@ -1,0 +1,2 @@
+// Made by bundles.js of assets/components/remember, not by hand.
+var t="moe_viz_runs";function a({data:e}){let n=document.cookie.split("; ").find(o=>o.startsWith(t+"=")),s=(n?n.slice(t.length+1):"").split(".").filter(Boolean),c=o=>o.replace(/^[!~]/,""),r=new Set([...e.drop,...e.add].map(c)),i=[...e.add,...s.filter(o=>!r.has(c(o)))].slice(0,e.most);if(i.join(".")===s.join("."))return;let l=location.protocol==="https:"?"; secure":"";document.cookie=`${t}=${i.join(".")}; path=/; max-age=31536000; samesite=strict${l}`}export{a as default};
