@@ -21,7 +21,7 @@
   const drawn = ({ detail }) => detail.querySelector(".tok") && go();
   // A page that draws something else (it asks for a passphrase, say) has come to rest without that picture.
   const watch = setInterval(() => {
-    const at_rest = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning";
+    const at_rest = document.querySelector('[data-testid="stApp"]')?.getAttribute("data-test-script-state") === "notRunning";
     still = at_rest ? still + 1 : 0;
     if (still > 20) go();
   }, 100);

@@ -9,6 +9,7 @@ const STYLE = shared + own;
 const PRESSED = '[data-testid="stButton"] button';
 const APP = '[data-testid="stApp"]', STATE = "data-test-connection-state";
 
+/** @param {Component<ConnectionPayload>} component */
 export default function connection(component) {
   const root = component.parentElement.querySelector(".mv"), line = (globalThis.moeVizConnection ??= watch());
   if (line.root !== root) furnish(line, root);
@@ -78,7 +79,7 @@ function show(line) {
   const late = line.cut || old >= Math.max(LATE_S, 3 * data.every);
   const said = [], since = [];
   if (late) {
-    const step = document.querySelector(".st-key-live_step")?.innerText.trim();
+    const shown = /** @type {HTMLElement | null} */ (document.querySelector(".st-key-live_step")), step = shown?.innerText.trim();
     since.push(line.cut ? labels.cut : labels.late, step ? labels.step.replace("{step}", step) : labels.old);
     const waiting = line.presses.filter(({ at }) => at > line.news).map(({ label }) => label);
     if (waiting.length) since.push(labels.waiting.replace("{buttons}", names(waiting)));
@@ -91,7 +92,7 @@ function show(line) {
   write(root.querySelector(".words"), since.join(" "));
   write(close, labels.close);
   close.hidden = late || !line.lost.length;
-  const main = document.querySelector('[data-testid="stMain"]'); // so that all of the page can be scrolled clear of the note
+  const main = /** @type {HTMLElement | null} */ (document.querySelector('[data-testid="stMain"]')); // so that all of the page can be scrolled clear of the note
   if (main) main.style.paddingBottom = since.length ? `${note.offsetHeight}px` : "";
 }
 

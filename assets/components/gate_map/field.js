@@ -8,6 +8,7 @@ const FAINT = 50, FULL = 225;
 
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
+/** @param {GateMapPayload} data */
 export function decode(data) {
   return {
     R: data.resolution,

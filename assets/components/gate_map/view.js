@@ -129,6 +129,7 @@ function brush(view, fresh) {
   redraw(view);
 }
 
+/** @param {GateMapPayload} data */
 function receive(view, data) {
   view.theme = readTheme(view.root);
   view.root.dataset.dark = view.theme.dark;

@@ -27,12 +27,15 @@ function styled() {
   return style;
 }
 
-// [{ node, title }] from top to bottom.
+// From top to bottom.
+/** @returns {{ node: HTMLElement, title: string }[]} */
 function find() {
   const shown = (node) => node.getBoundingClientRect().width > 40;
-  const strips = [...document.querySelectorAll(".st-key-strips")].filter(shown);
-  const views = [...document.querySelectorAll(".stMain *")].flatMap((host) => [...(host.shadowRoot?.querySelectorAll(".mv") || [])]).filter((root) => root.dataset.title && shown(root));
-  const drawn = [...document.querySelectorAll('.stMain [data-testid="stVegaLiteChart"] :is(svg.marks, canvas.marks), .stMain .js-plotly-plot .svg-container')]
+  /** @type {(selector: string, host?: ParentNode) => HTMLElement[]} */
+  const every = (selector, host = document) => [...host.querySelectorAll(/** @type {"div"} */ (selector))];
+  const strips = every(".st-key-strips").filter(shown);
+  const views = every(".stMain *").flatMap((host) => (host.shadowRoot ? every(".mv", host.shadowRoot) : [])).filter((root) => root.dataset.title && shown(root));
+  const drawn = every('.stMain [data-testid="stVegaLiteChart"] :is(svg.marks, canvas.marks), .stMain .js-plotly-plot .svg-container')
     .filter((node) => shown(node) && !node.closest(".st-key-strips"));
   const all = [...views.map((node) => ({ node, title: node.dataset.title })), ...strips.map((node) => ({ node, title: titleOf(node) })), ...drawn.map((node) => ({ node, title: titleOf(node) }))];
   const place = (one) => one.node.getRootNode().host || one.node;

@@ -4,6 +4,7 @@
 
 import { percent, say } from "../shared/words.js";
 
+/** @param {RoutingPayload} data */
 export function decode(data) {
   const T = data.n_tokens, E = data.n_experts, K = data.k;
   const m = {

@@ -112,6 +112,7 @@ function control(view) {
   show(view, "batch");
 }
 
+/** @param {RoutingPayload} data */
 function receive(view, data) {
   const stepped = view.model && data.step !== view.model.step;
   view.theatre.stop();

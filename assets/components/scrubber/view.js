@@ -4,6 +4,7 @@ const FRAME_MS = 200;
 const PATIENCE_MS = 1500;
 const bars = new WeakMap();
 
+/** @param {Component<ScrubberPayload>} component */
 export default function scrubber(component) {
   const root = component.parentElement.querySelector(".scrub");
   let bar = bars.get(root);
@@ -98,7 +99,7 @@ function nearest(steps, value) {
 // The line at the shown moment on every chart of the strips below. It is drawn here, over the charts, because a chart that is drawn anew for
 // each move would come long after the track.
 function drawLines(bar) {
-  const strips = document.querySelector(".st-key-strips");
+  const strips = /** @type {HTMLElement | null} */ (document.querySelector(".st-key-strips"));
   const charts = strips && bar.at !== null ? [...strips.querySelectorAll(".marks .role-frame > g > .background")].slice(0, bar.axes.length) : [];
   while (bar.lines.length > charts.length) bar.lines.pop().remove();
   clearTimeout(bar.retry);
@@ -135,6 +136,7 @@ function show(bar) {
   }
 }
 
+/** @param {ScrubberPayload} data */
 function drawMarks(bar, data) {
   const wanted = JSON.stringify([data.first, data.last, data.steps.length, data.steps.at(-1), data.checkpoints, data.events, data.pins]);
   if (bar.drawn === wanted) return;

@@ -59,7 +59,7 @@ export function luminance(rgb) {
 
 // Ink that reads on a solid expert colour.
 export function inkOn(rgb) {
-  return luminance(rgb) > 0.2 ? "#111" : "#fff";
+  return luminance(rgb) > 0.18 ? "#000" : "#fff";
 }
 
 // Each further round through the palette has the next pattern.

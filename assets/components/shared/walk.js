@@ -38,9 +38,9 @@ function boxes(style, at, scene) {
   const ring = /^(.+?) 0px 0px 0px (\d+)px( inset)?$/.exec(style.boxShadow);
   const sides = ["Top", "Right", "Bottom", "Left"].map((side) => ({
     width: parseFloat(style[`border${side}Width`]), line: style[`border${side}Style`], colour: style[`border${side}Color`],
-  })).map((side) => (side.line !== "none" && plain(side.colour)[1] ? side : { width: 0 }));
+  })).map((side) => (side.line !== "none" && plain(side.colour)[1] ? side : { ...side, width: 0 }));
   const inner = (d) => ({ x: at.x + d, y: at.y + d, width: at.width - 2 * d, height: at.height - 2 * d });
-  if (ring) put(inner(((ring[3] ? 1 : -1) * ring[2]) / 2), { fill: "none", ...paint("stroke", ring[1]), "stroke-width": Number(ring[2]) });
+  if (ring) put(inner(((ring[3] ? 1 : -1) * Number(ring[2])) / 2), { fill: "none", ...paint("stroke", ring[1]), "stroke-width": Number(ring[2]) });
   if (sides.every((side) => side.width && side.width === sides[0].width)) {
     put(inner(sides[0].width / 2), { fill: "none", ...paint("stroke", sides[0].colour), "stroke-width": sides[0].width });
     return;

@@ -1,0 +1,111 @@
+// What Python sends to the views; a change there (moe_viz/components) is a change here.
+
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+
+type Words = Record<string, string>;
+
+interface Look {
+  colours: string[];
+  patterns: string[];
+}
+
+/** moe_viz/components/pack.py and routing.py. Flat lists are row-major; thousandths are whole numbers, -1 where there is none. */
+interface RoutingPayload {
+  step: number;
+  layer: number;
+  capacity: number | null;
+  n_tokens: number;
+  n_experts: number;
+  k: number;
+  first_expert: number;
+  tokens: string[];
+  groups: string[];
+  group: number[];
+  sequence: number[];
+  position: number[];
+  expert: number[];
+  weight: number[];
+  kept: number[];
+  slot: number[];
+  probs: number[];
+  dead: number[] | null;
+  images?: { height: number; width: number; colour: boolean; pixels: string[] | null; n?: number; id?: string; arrived?: boolean };
+  points?: number[];
+  look: Look;
+  labels: Words;
+  recorded: boolean;
+  height: number;
+  motion: boolean;
+  theatre: boolean;
+  selected: { kind: "token" | "expert"; index: number } | null;
+  title: string;
+  peak: number;
+  lit: number[] | null;
+}
+
+/** moe_viz/components/gate_map.py. owner, prediction, probs: base64 of bytes. */
+interface GateMapPayload {
+  step: number;
+  layer: number;
+  resolution: number;
+  n_experts: number;
+  owner: string;
+  prediction: string;
+  probs: string;
+  unit: number;
+  follows: boolean;
+  points: number[];
+  painted: string;
+  look: Look;
+  labels: Words;
+  letters: string[] | string;
+  grid: number;
+  most: number;
+  height: number;
+  motion: boolean;
+  summary: string;
+}
+
+/** moe_viz/components/scrubber.py */
+interface ScrubberPayload {
+  steps: number[];
+  shown: number;
+  first: number;
+  last: number;
+  checkpoints: number[];
+  events: number[];
+  pins: Record<string, number | null>;
+  axes: [number, number][];
+  labels: Words;
+}
+
+/** moe_viz/components/connection.py */
+interface ConnectionPayload {
+  picture: number;
+  every: number;
+  heard: Record<string, number>;
+  labels: Words;
+}
+
+/** What Streamlit hands to a component. */
+interface Component<Payload> {
+  parentElement: HTMLElement | ShadowRoot;
+  data: Payload;
+  setStateValue(name: string, value: unknown): void;
+}
+
+// What views keep for each other on the page, and on the elements that can draw themselves once more.
+declare var moeVizScripts: Map<string, Promise<any>>;
+declare var moeVizPictures: Map<string, string[]>;
+declare var moeVizConnection: any;
+
+interface HTMLElement {
+  picture?: (ctx: any, width?: number, height?: number) => void;
+}
+
+interface WindowEventMap {
+  moe_viz_drawn: CustomEvent<HTMLElement>;
+}
