@@ -49,23 +49,3 @@ def test_focus_in_the_navigation_is_seen_and_crosses_can_be_hit(address):
             "e => { const s = getComputedStyle(e); return [s.outlineStyle, parseFloat(s.outlineWidth)] }"
         )
         assert outline[0] == "solid" and outline[1] >= 2, outline
-
-
-def test_a_long_notice_moves_nothing_and_is_read_whole_by_pointer_and_by_keyboard(address):
-    with browser_page() as page:
-        page.goto(f"{address}/?task=clusters&speed=by+step")
-        notice, head = page.locator(".st-key-notices p"), page.locator(".st-key-live_step")
-        head.wait_for(timeout=SLOW)
-        for width in (1280, 390):
-            page.set_viewport_size({"width": width, "height": 800})
-            notice.evaluate("e => e.textContent = '\u00a0'")
-            before = head.bounding_box()["y"]
-            notice.evaluate("e => e.textContent = 'It was changed, and with it this too. '.repeat(20)")
-            assert head.bounding_box()["y"] == before
-            clipped = notice.bounding_box()["height"]
-            expect(notice).to_have_attribute("tabindex", "0", timeout=SLOW)
-            for show in (notice.hover, notice.focus):
-                show()
-                assert notice.bounding_box()["height"] > 2 * clipped and head.bounding_box()["y"] == before
-                assert notice.evaluate("e => e.scrollHeight <= e.clientHeight + 1"), "the whole text"
-                page.mouse.move(0, 790)
