@@ -160,7 +160,7 @@ async def test_nothing_is_kept_of_ids_that_were_asked_for(folder):
         await ask("delete", run)
         with pytest.raises(UnknownRun):
             await ask("read", run)
-        while cluster._turns or cluster._bringing:  # a refusal's traceback holds what was asked a little longer
+        while cluster._turns or cluster._restoring:  # a refusal's traceback holds what was asked a little longer
             await asyncio.sleep(0.01)
             gc.collect()
         assert not cluster._routes and not cluster._orphaned

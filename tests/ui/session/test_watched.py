@@ -1,5 +1,7 @@
 """Every page watches its runs in one way: what each kind does when a run is lost, gone, refused, or the server is full. No page, no waiting."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from moe_viz.engine.protocol import EngineError, Full, RunRefused, UnknownRun, WorkerLost
@@ -47,7 +49,7 @@ class Engine:
     def gate_map(self, run_id, layer, resolution):
         if self.trouble:
             raise self.trouble
-        return object()
+        return SimpleNamespace(step=self.host.read(run_id).snapshot.step)
 
     def release(self, run_id):
         self.released.append(run_id)
