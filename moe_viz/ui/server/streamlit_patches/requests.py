@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,12 +14,15 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
-from streamlit.runtime.state.common import user_key_from_element_id
+from streamlit.runtime.state.common import unpack_widget_state_value, user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState, Value, WStates
 
+from moe_viz import logs
 from moe_viz.components.connection import NAME as CONNECTION
 from moe_viz.ui.server.in_flight import InFlight
+
+log = logging.getLogger(__name__)
 
 TRIGGERS = ("trigger_value", "string_trigger_value", "json_trigger_value", "chat_input_value")
 """Kinds of widget state that say that something was pressed, rather than what is chosen."""
@@ -76,8 +80,10 @@ class SessionRequests:
         connection that it came by; `state`: the session's, None where there is none yet."""
         if not self.current_page.accepts(request) or repeats_a_press(request):
             return False
-        if request is not None and request.fragment_id and state is not None:
-            self._see_to_the_rest_of_the_page(request, state)
+        if request is not None and state is not None:
+            self._leave_what_no_widget_can_say(request, state)
+            if request.fragment_id:
+                self._see_to_the_rest_of_the_page(request, state)
         if self.current_page.moved:
             self.in_flight.give_up()
         if request is not None and self._is_only_an_answer(request):
@@ -106,6 +112,18 @@ class SessionRequests:
                 waiting = self._unheard_presses | presses(request.widget_states)
                 self._unheard_presses, self._reported = dict([*waiting.items()][-MOST_PRESSES:]), reported
         return True
+
+    def _leave_what_no_widget_can_say(self, request: ClientState, state: SessionState) -> None:
+        """Take values out of the request that their widgets cannot have: the session would fail at each of its runs from then on."""
+        widgets = request.widget_states.widgets
+        impossible = [
+            widget
+            for widget in widgets
+            if self._reported.get(widget.id) != widget.SerializeToString() and not is_possible(widget, state)
+        ]
+        for widget in impossible:
+            logs.event(log, "value_refused", logging.WARNING, kind=str(widget.WhichOneof("value")))
+            widgets.remove(widget)
 
     def _see_to_the_rest_of_the_page(self, request: ClientState, state: SessionState) -> None:
         """Whatever was pressed or turned outside the part that is asked for wants the whole page. A timer's request leaves it alone: its own is
@@ -174,6 +192,22 @@ def presses(widgets: WidgetStates | None) -> dict[str, WidgetState]:
     """Those among the widgets, by id, that have been pressed."""
     found = widgets.widgets if widgets is not None else ()
     return {widget.id: widget for widget in found if widget.WhichOneof("value") in TRIGGERS}
+
+
+def is_possible(widget: WidgetState, state: SessionState) -> bool:
+    """Whether a value is of its widget's kind, and one that the widget can read. Of a widget that the session does not know, any is."""
+    metadata = state._new_widget_state.widget_metadata.get(widget.id)
+    kind = widget.WhichOneof("value")
+    if metadata is None or kind is None:
+        return True
+    if kind != metadata.value_type:
+        return False
+    try:
+        metadata.deserializer(unpack_widget_state_value(widget))
+    except Exception as error:  # whatever it is, the widget's own code raises it at something that no browser sends
+        log.debug("a value is refused: %r", error)
+        return False
+    return True
 
 
 def is_turned_outside(part: str, widget: WidgetState, state: SessionState) -> bool:
