@@ -89,6 +89,6 @@ def test_the_ledger_shows_the_runs_own_gradients(page):
 def test_buffers_turn_a_collapse_into_drops(page):
     page.locator(".st-key-buffers label").first.click()
     page.locator(".st-key-play_collapse button").click()
-    told = wait_for_story(page, r"Collapsed.*\d+% is dropped")
-    assert int(re.search(r"(\d+)% is dropped", told)[1]) > 25
+    told = wait_for_story(page, r"Collapsed.*\d+\s%[^.]* dropped")
+    assert int(re.search(r"(\d+)\s% of the routes are dropped", told)[1]) > 25
     page.locator('[data-testid="stVegaLiteChart"][aria-label^="Share of routes dropped"]').first.wait_for(timeout=SLOW)

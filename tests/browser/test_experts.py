@@ -25,7 +25,7 @@ SMALL = {
 }
 VIEWS = {
     "Tokens": "Token ids seen at least 10 times",
-    "Over time": "Only one moment of this run has been kept",
+    "Over time": "The probe batch at up to 60 kept moments",
     "Together": "How often two experts are chosen",
     "Layers": "Load of each expert in each layer",
     "Likeness": "Two experts can compute the same",

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackendOperationRequest, BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import DoubleArray, FileUploaderState
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime import caching
 from streamlit.runtime.app_session import AppSession
@@ -208,6 +209,34 @@ def test_a_tick_leaves_a_turn_outside_its_part_to_the_request_that_is_about_to_b
     state._new_widget_state.set_from_value("$$ID-1-k", 3)
     again = part(ANSWER, knob(3), is_auto_rerun=True)
     assert requests.ask(again, None, None, state) and again.fragment_id == "f"
+
+
+def reads_two(value):
+    low, high = value
+    return low, high
+
+
+@pytest.mark.parametrize(
+    ("sent", "stays"),
+    [
+        (WidgetState(id="$$ID-1-range", double_array_value=DoubleArray(data=[1, 2])), True),
+        (WidgetState(id="$$ID-1-range", double_array_value=DoubleArray(data=[1, 2, 3])), False),
+        (WidgetState(id="$$ID-1-range", string_value="two"), False),
+        (WidgetState(id="$$ID-1-range", file_uploader_state_value=FileUploaderState()), False),
+        (WidgetState(id="$$ID-1-unknown", string_value="of another page"), True),
+    ],
+)
+@pytest.mark.parametrize("fragment", ["", "f"])
+def test_what_a_widget_cannot_have_reaches_no_session(sent, stays, fragment):
+    state = SessionState()
+    state._new_widget_state.set_widget_metadata(
+        WidgetMetadata("$$ID-1-range", reads_two, list, value_type="double_array_value", fragment_id="f")
+    )
+    request = ClientState(
+        fragment_id=fragment, widget_states=WidgetStates(widgets=[sent, WidgetState(id="x", int_value=1)])
+    )
+    assert SessionRequests().ask(request, None, None, state)
+    assert [widget.id for widget in request.widget_states.widgets] == ([sent.id] if stays else []) + ["x"]
 
 
 async def clicks(rounds: int, guarded: bool = True):
