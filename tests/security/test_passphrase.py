@@ -11,16 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from moe_viz.settings import settings
 from moe_viz.ui.server import passphrase, streamlit_patches
+from tests.clock import Clock
 from tests.test_house import ROOT
 
 WORD = "кошка на коврике"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
@@ -90,7 +84,7 @@ def test_a_session_waits_longer_and_longer(locked):
 
 
 def test_no_guesser_is_faster_than_a_guess_every_few_seconds():
-    clock = Clock()
+    clock = Clock(0.0)
     guard = passphrase.Guard(free=40, longest_s=4.0, forgive_s=3.0, clock=clock)
     looked_at = 0
     for _ in range(36_000):  # an hour, ten new sessions a second
@@ -102,7 +96,7 @@ def test_no_guesser_is_faster_than_a_guess_every_few_seconds():
 
 
 def test_waiting_doubles_and_is_forgiven():
-    clock = Clock()
+    clock = Clock(0.0)
     guard = passphrase.Guard(free=1, longest_s=60.0, forgive_s=1e9, clock=clock)
     waits = []
     for _ in range(10):

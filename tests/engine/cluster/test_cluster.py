@@ -2,21 +2,16 @@
 
 import asyncio
 import gc
-import os
 import pickle
 import shutil
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
 from moe_viz.engine.calls import Request
-from moe_viz.engine.cluster import connect, places
 from moe_viz.engine.cluster.cluster import Cluster
 from moe_viz.engine.limits import Limits, WorkerSettings
 from moe_viz.engine.protocol import EngineError, UnknownRun
-from moe_viz.engine.storage import replication
-from moe_viz.engine.storage.replication import Copies, Outbox, RunDelta, unpack
 from moe_viz.spec import RunConfig
 from tests.engine.cluster.fake_ray import FakeRay
 from tests.engine.fake import SlowTrainer
@@ -104,48 +99,6 @@ async def test_runs_go_where_the_fewest_train(folder):
         assert cluster._routes[branch] is cluster._routes[runs[0]]
         mixed = await ask("read_group", [runs[0], runs[1], branch])
         assert [update.snapshot.config["task"] for update in mixed] == ["clusters"] * 3
-
-
-class Told:
-    """A place whose signs of life say what the test says."""
-
-    def __init__(self):
-        self.place = places.Place(FakeRay({}), self, "node", "machine")
-
-    def told(self, **runs):
-        about = {
-            name: {"active": active, "steps_per_second": 0.0, "ms_per_step": None} for name, active in runs.items()
-        }
-        status = {"runs": about, "active": sum(runs.values()), "max_runs": 4}
-
-        async def heartbeat(*_):
-            return places.Heartbeat(status if runs else {}, [])
-
-        self.place._ask = heartbeat
-        asyncio.run(self.place.heartbeat())
-        return self.place.load[0]
-
-
-def test_a_place_counts_each_run_once_whoever_tells_of_it_first():
-    """The status may come before the answer that a run was opened, or long after it."""
-    told = Told()
-    place = told.place
-    place.coming += 1
-    assert told.told(abcdef=True) == 1, "on its way, and already in the status"
-    place.arrived(["abcdefghijklmnop"])
-    place.coming -= 1
-    assert place.load[0] == 1 and told.told(abcdef=True) == 1
-    place.arrived(["ghijklmnopqrstuv"])
-    assert place.load[0] == 2 and told.told() == 2, "a long step: no status"
-    assert told.told(abcdef=True) == 2, "asked before it was opened"
-    assert told.told(abcdef=True, ghijkl=True) == 2 and told.told(abcdef=True, ghijkl=False) == 1
-
-
-def test_a_run_that_has_left_a_place_does_not_count_there():
-    told = Told()
-    told.place.arrived(["abcdefghijklmnop", "ghijklmnopqrstuv"])
-    told.place.left("abcdefghijklmnop")
-    assert told.place.load[0] == 1 and told.told(abcdef=True, ghijkl=True) == 1
 
 
 @in_loop
@@ -332,86 +285,3 @@ async def test_full_places_keep_one_line(folder):
         for _ in range(3):
             with pytest.raises(EngineError, match="number 1 in line"):
                 await ask("open", CONFIG, owner="the next one")
-
-
-def test_one_actor_owns_a_gpu(tmp_path):
-    async def started():
-        ray = FakeRay({"a": {"CPU": 16.0, "GPU": 2.0}, "b": {"CPU": 3.0}, "c": {}})
-        served = []
-        them = places.Places(ray, None, None, None)
-
-        async def serve(node, machine, on_gpu):
-            served.append((node, on_gpu))
-
-        them._serve = serve
-        await them.look()
-        await asyncio.sleep(0)
-        return sorted(served)
-
-    assert asyncio.run(started()) == [("a", True)] * 2 + [("b", False)] * 3
-
-
-def test_a_copy_that_was_on_its_way_when_its_run_was_deleted_is_dropped(tmp_path, monkeypatch):
-    run, other = "r" * 22, "s" * 22
-    now = [0.0]
-    monkeypatch.setattr(replication.time, "monotonic", lambda: now[0])
-    copies = Copies(tmp_path, 10**9)
-    late = RunDelta(run, {"1.safetensors": b"one"}, frozenset(["1.safetensors"]))
-    copies.keep(late)
-    assert run in copies
-    copies.delete(run)
-    for is_birth in (False, True):
-        copies.keep(late, is_birth)
-    assert run not in copies and not (tmp_path / run).exists()
-    now[0] += replication.LATE_S
-    copies.delete(other)
-    assert list(copies._deleted) == [other], "and not remembered for ever"
-
-
-def test_an_outbox_remembers_nothing_of_a_deleted_run(tmp_path):
-    run = "r" * 22
-    (tmp_path / run).mkdir()
-    (tmp_path / run / "1.safetensors").write_bytes(b"one")
-    outbox = Outbox(tmp_path)
-    outbox.pack(run)
-    shutil.rmtree(tmp_path / run)
-    assert not outbox.pack(run).present and not outbox._sent
-
-
-def test_copies_follow_what_they_copy(tmp_path):
-    run = "r" * 22
-    source, copies = tmp_path / "source", Copies(tmp_path / "copies", 10**9)
-    (source / run / "milestones").mkdir(parents=True)
-    outbox = Outbox(source)
-    for name, data in {"run.json": b"{}", "1.safetensors": b"one", "milestones/0-25": b"early"}.items():
-        (source / run / name).write_bytes(data)
-    birth = outbox.pack(run)
-    copies.keep(birth, is_birth=True)
-    assert not outbox.pack(run).files
-    (source / run / "1.safetensors").unlink()
-    (source / run / "2.safetensors").write_bytes(b"two")
-    (source / run / ".3.safetensors.7.part").write_bytes(b"unfinished")
-    delta = outbox.pack(run)
-    assert delta.files == {"2.safetensors": b"two"}
-    copies.keep(delta)
-    copies.keep(birth, is_birth=True)  # it was overtaken
-    kept = {path.relative_to(copies.root / run).as_posix() for path in (copies.root / run).rglob("*") if path.is_file()}
-    assert kept == {"run.json", "2.safetensors", "milestones/0-25"}
-    outbox.forget(run)
-    assert set(outbox.pack(run).files) == kept
-
-
-@pytest.mark.parametrize("name", ["../out", "/out", "a/../../../out"])
-def test_parcels_stay_in_their_folder(tmp_path, name):
-    delta = RunDelta("r" * 22, {name: b"x"}, frozenset([name]))
-    with pytest.raises(ValueError, match="leads out"):
-        unpack(tmp_path, delta)
-    with pytest.raises(ValueError, match="not a run id"):
-        unpack(tmp_path, replace(delta, run_id="../evil/../../x" * 2))
-
-
-def test_without_ray_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(connect.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    with pytest.raises(connect.CannotConnect, match=r"requirements-cluster\.txt"):
-        connect.connect("ray", None)

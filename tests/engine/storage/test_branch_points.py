@@ -10,9 +10,9 @@ from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.engine.fake import FakeTrainer
-from tests.engine.worker.test_host import clock, config, make
+from tests.engine.worker.test_host import config, make
 
-__all__ = ["clock", "make"]
+__all__ = ["make"]
 
 
 def advance(host, run, steps):

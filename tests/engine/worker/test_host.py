@@ -12,19 +12,6 @@ from moe_viz.spec import RunConfig
 from tests.engine.fake import FakeTrainer
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def make(clock, tmp_path):
     """make(costs, limits) -> Host whose n-th trainer spends costs[n] seconds per step."""

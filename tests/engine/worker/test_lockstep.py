@@ -8,9 +8,9 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.engine.worker.test_host import clock, config, make, serve, steps
+from tests.engine.worker.test_host import config, make, serve, steps
 
-__all__ = ["clock", "make"]
+__all__ = ["make"]
 
 
 def levels(host, runs):

@@ -12,18 +12,6 @@ from tests.training.conftest import small
 from tests.training.test_replay import Fragile, assert_same_run
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def host(tmp_path, clock):
     return Host(Trainer, RunStore(tmp_path / "runs"), Limits(import_bytes=400_000), clock=clock)

@@ -21,18 +21,6 @@ from tests.training.conftest import small
 from tests.training.test_determinism import assert_same, fingerprint
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def host(tmp_path, clock):
     return Host(

@@ -6,7 +6,7 @@ from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Full, UnknownRun
 from moe_viz.engine.worker.admission import AWAY_S, REST_S
 from moe_viz.engine.worker.wait_queue import PATIENCE_S
-from tests.engine.worker.test_host import clock, config, make, serve, steps  # noqa: F401
+from tests.engine.worker.test_host import config, make, serve, steps  # noqa: F401
 
 
 def ask(host, owner):
@@ -17,7 +17,7 @@ def ask(host, owner):
         return full.position
 
 
-def read(host, clock, runs, seconds):  # noqa: F811
+def read(host, clock, runs, seconds):
     """Pages read their runs once a second."""
     for _ in range(round(seconds)):
         clock.now += 1
@@ -163,7 +163,7 @@ def test_a_few_readers_see_everything(make, clock):  # noqa: F811
     assert trainer.evaluations == trainer.snapshots >= 40 and len(host.read(runs[0]).history) > 100
 
 
-def rested(host, clock):  # noqa: F811
+def rested(host, clock):
     """A run that was paused and has made room for another one; both."""
     one = ask(host, "a")
     serve(host, clock, 2, [one])

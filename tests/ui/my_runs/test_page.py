@@ -6,7 +6,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from moe_viz.engine.storage.run_store import RunStore
-from moe_viz.engine.worker.host import Host
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from moe_viz.ui.my_runs import page as my_runs
@@ -15,6 +14,7 @@ from moe_viz.ui.session import run_cookie, watched
 from moe_viz.ui.session.permalink import decode, encode
 from moe_viz.ui.session.run_cookie import Remembered
 from tests.training.conftest import small
+from tests.ui.ready_host import ReadyHost
 
 LAB = """
 import streamlit as st
@@ -33,17 +33,9 @@ my_runs.importing()
 """
 
 
-class Engine(Host):
-    def revive(self):
-        pass
-
-    def ready(self):
-        return True
-
-
 @pytest.fixture
 def engine(monkeypatch, tmp_path):
-    host = Engine(Trainer, RunStore(tmp_path / "runs"))
+    host = ReadyHost(Trainer, RunStore(tmp_path / "runs"))
     for module in (watched, my_runs):
         monkeypatch.setattr(module, "engine", lambda: host)
     return host
@@ -86,7 +78,7 @@ def test_a_restarted_server_finds_it_at_its_last_checkpoint(engine, monkeypatch)
     first = page(LAB, encode(small()))
     engine.step_once(link_of(first)["run"])
     engine.close()
-    fresh = Engine(Trainer, RunStore(engine._roster.store.root))
+    fresh = ReadyHost(Trainer, RunStore(engine._roster.store.root))
     monkeypatch.setattr(watched, "engine", lambda: fresh)
     run = page(LAB, link_of(first), known_to(first)).session_state[session.STATE]
     assert run.latest.snapshot.step == 1 and run.run_id == link_of(first)["run"]
@@ -215,6 +207,6 @@ def test_a_script_whose_training_process_is_lost_says_how_far_it_was_and_when(en
 
 
 def test_the_list_waits_for_the_training_process_and_says_so(engine, monkeypatch):
-    monkeypatch.setattr(Engine, "ready", lambda self: False)
+    monkeypatch.setattr(ReadyHost, "ready", lambda self: False)
     at = page(RUNS)
     assert [said.value for said in at.info] == ["The training process is starting…"]

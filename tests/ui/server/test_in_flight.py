@@ -12,16 +12,10 @@ from moe_viz.components.connection import NAME
 from moe_viz.ui.server.in_flight import FIRST_PATIENCE_S, PATIENCE_S, InFlight
 from moe_viz.ui.server.streamlit_patches.requests import MOST_COUNTED, SessionRequests, painted
 from tests.browser.lab import server
+from tests.clock import Clock
 from tests.websocket import Reader
 
 OLD, NEW = object(), object()
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 def sent(flight, picture, line):
@@ -32,7 +26,7 @@ def sent(flight, picture, line):
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 def test_a_picture_is_waited_for_until_the_browser_has_painted_that_very_one(clock):

@@ -14,8 +14,8 @@ from moe_viz.spec import RunConfig
 from moe_viz.ui.session import watched
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets.messages import place_in_line
+from tests.clock import Clock
 from tests.engine.fake import FakeTrainer
-from tests.engine.worker.test_host import Clock
 
 NAMELESS = SimpleNamespace(keep=lambda *_a, **_k: None, forget=lambda *_a: None)
 

@@ -5,7 +5,6 @@ import pytest
 
 from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.storage.run_store import RunStore
-from moe_viz.engine.worker.host import Host
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
@@ -14,23 +13,14 @@ from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.time_machine import compare, sources
 from moe_viz.ui.time_machine.sources import TimeMachine, recorded_source, start_branch
 from moe_viz.ui.twins.runs import Twins
+from tests.ui.ready_host import ReadyHost
 
 SMALL = RunConfig(task="clusters", n_layers=1, d_model=16, d_hidden=16, batch_tokens=64, balance_coef=0.1)
 
 
-class Engine(Host):
-    """A host that is always ready."""
-
-    def revive(self):
-        pass
-
-    def ready(self):
-        return True
-
-
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    host = Engine(Trainer, RunStore(tmp_path / "runs"))
+    host = ReadyHost(Trainer, RunStore(tmp_path / "runs"))
     for module in (sources, watched):
         monkeypatch.setattr(module, "engine", lambda: host)
         monkeypatch.setattr(module, "lease", lambda run_id: run_id)

@@ -9,19 +9,13 @@ import pytest
 from moe_viz.engine.client import LocalEngine
 from moe_viz.engine.protocol import EngineError
 from moe_viz.ui.widgets.refresh import CALM_S, CALM_SHARE, GONE_S, INTERVALS, TOLERANCE, TickingPages, drawing
+from tests.clock import Clock
 from tests.test_house import ROOT
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.mark.parametrize("readers", [1, 4, 7, 12, 30, 60, 200])

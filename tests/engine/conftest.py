@@ -1,0 +1,10 @@
+"""What all tests of the engine use."""
+
+import pytest
+
+from tests.clock import Clock
+
+
+@pytest.fixture
+def clock():
+    return Clock()
