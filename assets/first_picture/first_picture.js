@@ -18,7 +18,13 @@
     removeEventListener("moe_viz_drawn", drawn);
     host.remove();
   };
-  const drawn = ({ detail }) => detail.querySelector(".tok") && go();
+  // The page has drawn it once its own rules are in force, too: they come in a part that the frontend loads by itself.
+  const ruled = () => getComputedStyle(document.documentElement).getPropertyValue("--moe-viz-rules") !== "";
+  const drawn = ({ detail }) => {
+    if (gone || !detail.querySelector(".tok")) return;
+    if (ruled()) go();
+    else requestAnimationFrame(() => drawn({ detail }));
+  };
   // A page that draws something else (it asks for a passphrase, say) has come to rest without that picture.
   const watch = setInterval(() => {
     const at_rest = document.querySelector('[data-testid="stApp"]')?.getAttribute("data-test-script-state") === "notRunning";

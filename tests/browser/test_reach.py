@@ -49,3 +49,24 @@ def test_focus_in_the_navigation_is_seen_and_crosses_can_be_hit(address):
             "e => { const s = getComputedStyle(e); return [s.outlineStyle, parseFloat(s.outlineWidth)] }"
         )
         assert outline[0] == "solid" and outline[1] >= 2, outline
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+def test_a_notice_is_seen_whole_below_the_bar_and_moves_nothing(address, width):
+    """A gate with another k of its own says that k has changed, too."""
+    with browser_page({"width": width, "height": 800}) as page:
+        page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=by+step")
+        head, notice = page.locator(".st-key-about"), page.locator(".st-key-notices p")
+        wait_for_step(page, 0)
+        before = head.bounding_box()["y"]
+        prefix = "" if width > 768 else "reach_"
+        if prefix:
+            page.locator(".st-key-reach_more button").click()
+        page.locator(f".st-key-{prefix}router input").first.click()
+        page.get_by_role("option", name="Switch", exact=True).click()
+        page.keyboard.press("Escape")
+        expect(notice).to_contain_text("Switch", timeout=SLOW)
+        box = notice.bounding_box()
+        assert box["y"] >= page.get_by_test_id("stHeader").bounding_box()["height"]
+        assert box["y"] + box["height"] <= page.locator(".st-key-story p").first.bounding_box()["y"] + 2
+        assert head.bounding_box()["y"] == before

@@ -9,6 +9,7 @@ from moe_viz.ui.server import streamlit_patches
 
 CSS = """
 <style>
+:root { --moe-viz-rules: here; }
 .stMainBlockContainer { padding-top: 3.6rem; padding-bottom: 2rem; }
 .stMain, .stSidebar { font-variant-numeric: tabular-nums; }
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
@@ -19,7 +20,7 @@ CSS = """
 @media print {
   .st-key-buttons, .st-key-within_reach, [class*="st-key-take_"], [class*="st-key-download_"], .stPopover, .stSidebar, .stAppHeader { display: none !important; }
 }
-.st-key-notices { height: 1.3rem; margin-block: -0.9rem -0.8rem; position: relative; overflow: visible; }
+.st-key-notices { height: 1.7rem !important; flex: none; margin-block: -0.9rem -0.8rem; position: relative; overflow: visible; }
 .st-key-notices p { font-size: 0.875rem; line-height: 1.3rem; max-height: 1.3rem; margin: 0; overflow: hidden;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 1; }
 .st-key-notices p:is(:hover, :focus) { max-height: none; -webkit-line-clamp: none; position: absolute; inset: 0 0 auto; z-index: 100;
@@ -38,6 +39,7 @@ CSS = """
   .st-key-about > :not(:has(> .st-key-pace)) { flex: none; }
   .st-key-about > :has(> .st-key-pace) { flex: 1 1 0; min-width: 0; }
 }
+@media (min-width: 769px) { .st-key-notices { margin-block: 0.2rem -1.3rem; } }
 @media (max-width: 1100px) { .st-key-head .st-key-story { min-height: 4.83rem; } }
 @media (max-width: 768px) {
   .stMainBlockContainer { padding-top: 4.6rem; }
@@ -48,7 +50,7 @@ CSS = """
   .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-head { align-items: flex-start; }
-  .st-key-notices { height: 2.6rem; }
+  .st-key-notices { height: 2.6rem !important; }
   .st-key-notices p { max-height: 2.6rem; -webkit-line-clamp: 2; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
   .st-key-about > :has(> .st-key-pace) { display: none; }
