@@ -5,7 +5,7 @@ BIN := .venv/bin
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --baselinemode discard
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test soak-tests nightly test-cluster cluster-demo parity bench smoke pictures bundles test-js lint types-baseline format locale clean
+.PHONY: run dev test soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint types-baseline format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -30,6 +30,11 @@ soak-tests: .venv/.dev
 # Products of everything with everything: hours of them would fit into no test run.
 nightly: .venv/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 1200 -m nightly
+	$(MAKE) coverage
+
+# Which lines the unit tests run, file by file, and the share of all; not in `make test`, which it would slow by more than a tenth.
+coverage: .venv/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster" --cov --cov-report=term:skip-covered
 
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster

@@ -52,11 +52,12 @@ def examine(port: int = 8501) -> Iterator[Finding]:
     else:
         yield from settings(chosen)
     checks: list[Callable[[Settings], Iterator[Finding]]] = [device, folder, memory, worker]
-    for check in checks if chosen else ():
-        try:
-            yield from check(chosen)
-        except Exception as error:
-            yield Finding("fail", check.__name__, f"{type(error).__name__}: {error}", "This check itself failed.")
+    if chosen is not None:
+        for check in checks:
+            try:
+                yield from check(chosen)
+            except Exception as error:
+                yield Finding("fail", check.__name__, f"{type(error).__name__}: {error}", "This check itself failed.")
     yield from free_port(port)
     yield from browser()
 
@@ -136,7 +137,7 @@ def device(chosen: Settings) -> Iterator[Finding]:
         return
     torch.set_num_threads(chosen.threads)
     square = torch.eye(64, device=where) @ torch.ones(64, 64, device=where)
-    trainer = Trainer(RunConfig(device=where.type))
+    trainer = Trainer(RunConfig.from_flat({"device": where.type}))
     trainer.run(2)
     started = time.perf_counter()
     trainer.step()

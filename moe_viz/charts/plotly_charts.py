@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,7 +147,7 @@ def domain_bars(trace: RoutingTrace, theme: str = "light", translate: Translate 
     figure = make_subplots(rows=down, cols=across, shared_yaxes=True, shared_xaxes=True, subplot_titles=[escape(translate(str(d))) for d in domains], horizontal_spacing=0.02, vertical_spacing=0.25 / down)  # fmt: skip
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
     for i, domain in enumerate(domains):
-        at = {"row": i // across + 1, "col": i % across + 1}
+        at: dict[str, Any] = {"row": i // across + 1, "col": i % across + 1}
         figure.add_bar(
             x=numbers, y=share[domain], **at, showlegend=False, hovertemplate=translate(N_("expert %{x}: %{y:.0%} of its tokens")) + "<extra></extra>",
             marker={"color": [s.color for s in styles], "pattern": {"shape": [PLOTLY_PATTERNS[s.pattern] for s in styles]}},

@@ -133,7 +133,13 @@ def _key_of_experts(n_experts: int, translate: Translate) -> dict[str, Any] | No
     if not 1 < n_experts <= 2 * len(COLORS):
         return None
     columns = {"expr": f"min({n_experts}, max(1, floor((width - 40) / 32)))"}
-    look = {"orient": "top", "titleOrient": "left", "symbolType": "square", "symbolSize": 70, "offset": 0}
+    look: dict[str, Any] = {
+        "orient": "top",
+        "titleOrient": "left",
+        "symbolType": "square",
+        "symbolSize": 70,
+        "offset": 0,
+    }
     return {
         **look,
         "title": translate(N_("expert")),
@@ -179,7 +185,14 @@ def curve(
 
     sparse: some columns are measured at some steps only (held-out loss); their points are joined. Otherwise a blank breaks the line.
     """
-    more = {"domain": domain, "form": form, "fair": fair, "sparse": sparse, "batch": batch, "room": room}
+    more: dict[str, Any] = {
+        "domain": domain,
+        "form": form,
+        "fair": fair,
+        "sparse": sparse,
+        "batch": batch,
+        "room": room,
+    }
     return _lines(history, columns, title, translate, **more)
 
 

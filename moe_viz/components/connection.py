@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.spec.knobs import N_
@@ -25,7 +26,7 @@ LABELS: dict[str, str] = {
 }
 NAME = "moe_viz_connection"
 _VERSION, _SOURCE = view_script("connection")
-_mount = st.components.v2.component(NAME, js=loader(), html='<div class="mv"></div>')
+_mount = component(NAME, js=loader(), html='<div class="mv"></div>')
 
 
 def connection(

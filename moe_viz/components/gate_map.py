@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.charts.palette import COLORS, PATTERNS
 from moe_viz.components.bundle import as_bytes, loader, view_script
@@ -49,7 +50,7 @@ LABELS: dict[str, str] = {
 }
 
 _VERSION, _SOURCE = view_script("gate_map")
-_mount = st.components.v2.component(
+_mount = component(
     "moe_viz_gate_map", js=loader(), html='<div class="mv notranslate" translate="no" style="min-height: 34rem"></div>'
 )
 

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.components.bundle import as_bytes, loader, view_script
 from moe_viz.spec.knobs import N_
 
 LABELS = {"none": N_("There is no picture on this page now.")}
 _VERSION, _SOURCE = view_script("picture")
-_mount = st.components.v2.component(
-    "moe_viz_picture", js=loader(), html='<div class="mv notranslate" translate="no"></div>'
-)
+_mount = component("moe_viz_picture", js=loader(), html='<div class="mv notranslate" translate="no"></div>')
 
 
 def picture_list(about: Mapping[str, Any], name: str, *, key: str, labels: Mapping[str, str] | None = None) -> None:

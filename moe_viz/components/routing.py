@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.charts.palette import COLORS, PATTERNS
 from moe_viz.components.bundle import as_bytes, loader, view_script
@@ -24,7 +25,7 @@ from moe_viz.records.trace import RoutingTrace
 # the page has answered that it holds it, which makes an update six times smaller.
 VERSION, SOURCE = view_script("routing")
 HTML = '<div class="mv notranslate" translate="no" style="min-height: 29rem"></div>'
-_mount = st.components.v2.component("moe_viz_routing", js=loader(), html=HTML)
+_mount = component("moe_viz_routing", js=loader(), html=HTML)
 
 
 def routing_view(
@@ -41,7 +42,9 @@ def routing_view(
     look: see `picture`.
     Raises ValueError where there is no such layer.
     """
-    data = picture(traces, layer=layer, **look) | {"selected": None if selected is None else dict(selected)}
+    data: dict[str, Any] = picture(traces, layer=layer, **look) | {
+        "selected": None if selected is None else dict(selected)
+    }
     held = st.session_state.get(key) or {}
     data["script"] = {"version": VERSION, "source": None if held.get("script") == VERSION else SOURCE}
     if "images" in data:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.components.bundle import ASSETS, bundle
 from moe_viz.components.events import finite
@@ -27,7 +28,7 @@ _HTML = (
     '<button type="button" class="forth"></button><output></output></div>'
     '<div class="track"><div class="marks" aria-hidden="true"></div><input type="range" step="1"></div></div>'
 )
-_mount = st.components.v2.component(
+_mount = component(
     "moe_viz_scrubber",
     html=_HTML,
     css=(ASSETS / "scrubber" / "scrubber.css").read_text(encoding="utf-8"),

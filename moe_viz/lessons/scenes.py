@@ -84,37 +84,37 @@ class Watch:
     def feed(self, rows: pd.DataFrame) -> None:
         """Rows with columns `epoch`, `step`, `dead_experts.<layer>`, `max_load.<layer>`, ...; those before the act are left out."""
         new = rows[(rows["epoch"] == self.epoch) & (rows["step"] > self.start + self.steps)]
-        for _, row in new.iterrows():
+        for row in new.to_dict("records"):
             self._see(row)
 
-    def _see(self, row: pd.Series) -> None:
+    def _see(self, row: dict[Any, Any]) -> None:
         dead, load, dropped = (_worst(row, name) for name in ("dead_experts", "max_load", "drop_rate"))
         self.steps = int(row["step"]) - self.start
-        self.layers = sum(column.startswith("max_load.") for column in row.index)
+        self.layers = sum(column.startswith("max_load.") for column in row)
         if dead is None or load is None:
             return
         self.dead, self.max_load, self.dropped = int(dead), load, dropped
         if self.steps < WINDOW and self.act.goal != "rescued":
             return  # the window is not full yet: a few steps say little about who is dead
         self.worst_dead = max(self.worst_dead, self.dead)
-        met = self._met()
+        met = self._met(self.dead, load)
         if self.reached is None:
             if met:
                 self.reached = self.steps
-        elif self.lost is None and self._undone():
+        elif self.lost is None and self._undone(self.dead, load):
             self.lost = self.steps
 
-    def _met(self) -> bool:
+    def _met(self, dead: int, load: float) -> bool:
         if self.act.goal == "rescued":
-            return is_rescued(self.dead, self.max_load, self.n_experts)
+            return is_rescued(dead, load, self.n_experts)
         collapsed = is_collapsed(self.worst_dead, self.n_experts)
         return collapsed if self.act.goal == "collapsed" else not collapsed and self.steps >= self.act.within
 
-    def _undone(self) -> bool:
+    def _undone(self, dead: int, load: float) -> bool:
         """Half the experts dead ends a rescue or a healthy run; a collapse ends with everybody alive."""
         if self.act.goal == "collapsed":
-            return is_rescued(self.dead, self.max_load, self.n_experts)
-        return is_collapsed(self.dead, self.n_experts)
+            return is_rescued(dead, load, self.n_experts)
+        return is_collapsed(dead, self.n_experts)
 
     @property
     def young(self) -> bool:
@@ -132,8 +132,8 @@ class Watch:
         return self.steps >= self.act.within
 
 
-def _worst(row: pd.Series, name: str) -> float | None:
-    values = np.array([row[column] for column in row.index if column.startswith(name + ".")], float)
+def _worst(row: dict[Any, Any], name: str) -> float | None:
+    values = np.array([row[column] for column in row if column.startswith(name + ".")], float)
     return float(np.nanmax(values)) if np.isfinite(values).any() else None
 
 

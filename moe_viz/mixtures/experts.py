@@ -8,6 +8,8 @@ stacked over experts, free of constraints (scales as logarithms), so that a grad
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,8 +22,10 @@ FLOOR = 1e-6
 """Smallest squared scale, in parts of the variance of y: without it the likelihood of a single point grows without bound."""
 
 
-class Expert:
+class Expert(ABC):
     """What all kinds share. `classes` is None for regression, else how many classes y has."""
+
+    classifies: ClassVar[bool]
 
     def __init__(self, n_experts: int, nu: float) -> None:
         self.n_experts, self.nu = n_experts, nu
@@ -41,6 +45,22 @@ class Expert:
 
     def _inputs(self, x: Tensor) -> Tensor:
         return with_ones(x)
+
+    @abstractmethod
+    def mean(self, x: Tensor) -> Tensor:
+        """[N, E, O]."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
+        """[N, E]."""
+
+    @abstractmethod
+    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Parameters of all experts before they have seen a point."""
+
+    @abstractmethod
+    def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One expert's parameters, fitted to the points weighted by `h` [N]; `own`: those it has."""
 
 
 class Regression(Expert):
@@ -64,6 +84,10 @@ class Regression(Expert):
     def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
         """[N, E]; `log_scale` is the logarithm of the squared scale."""
         return self._log_density(y.unsqueeze(1) - self.mean(x), self.free["log_scale"].clamp_min(self.floor))
+
+    @abstractmethod
+    def _log_density(self, residual: Tensor, log_scale: Tensor) -> Tensor:
+        """[N, E] of residuals [N, E, O] and squared scales [E], as logarithms."""
 
     def _scale(self, squared: Tensor) -> Tensor:
         return squared.clamp_min(math.exp(self.floor)).log()

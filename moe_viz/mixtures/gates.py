@@ -7,6 +7,7 @@ other two model x itself, p(x, e) = a_e p(x | e), and are fitted by the joint li
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ class SoftmaxGate:
         self.free = {"weight": softmax_newton(with_ones(x), h, self.free["weight"], steps)}
 
 
-class DensityGate:
+class DensityGate(ABC):
     """g_e = a_e p(x | e) / sum over experts; a is the experts' prior share."""
 
     joint = True
@@ -66,6 +67,18 @@ class DensityGate:
             name: torch.where(alive.reshape(-1, *[1] * (value.dim() - 1)), value, self.free.get(name, value))
             for name, value in new.items()
         }
+
+    @abstractmethod
+    def _measure(self, x: Tensor) -> None:
+        """What of all the data [N, D] the densities need to know."""
+
+    @abstractmethod
+    def _fitted(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+        """The densities' parameters, each expert's fitted to the points weighted by its column of `h` [N, E]."""
+
+    @abstractmethod
+    def _log_density(self, x: Tensor) -> Tensor:
+        """log p(x | e) [N, E]."""
 
 
 class GaussianGate(DensityGate):

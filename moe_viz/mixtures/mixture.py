@@ -85,7 +85,13 @@ class HierarchicalMixture:
     def _choose(self, branching: Any, expert: str, gate: str, seed: int, nu: float) -> None:
         self.branching = checks.options(branching, expert, gate, seed, nu)
         self.expert, self.gate_name, self.seed, self.nu = expert, gate, seed, float(nu)
-        self._experts: Expert | None = None
+        self._fitted: Expert | None = None
+
+    @property
+    def _experts(self) -> Expert:
+        if self._fitted is None:
+            raise ValueError("this mixture has not been fitted yet: call fit first")
+        return self._fitted
 
     def _start(self, x: Tensor, y: Tensor) -> None:
         """Nearest of E points drawn from the data, softened: experts that start alike would stay alike."""
@@ -95,8 +101,8 @@ class HierarchicalMixture:
         spread = x.std(0, correction=0).clamp_min(1e-12)
         nearest = torch.cdist(x / spread, x[picked] / spread).argmin(1)
         h = torch.nn.functional.one_hot(nearest, n_experts).to(x) * 0.9 + 0.1 / n_experts
-        self._experts = EXPERTS[self.expert](n_experts, self.nu)
-        self._experts.start(x, y, h)
+        self._fitted = EXPERTS[self.expert](n_experts, self.nu)
+        self._fitted.start(x, y, h)
         nodes = [math.prod(self.branching[:level]) for level in range(len(self.branching))]
         self._gates = [[GATES[self.gate_name](n) for _ in range(m)] for n, m in zip(self.branching, nodes, strict=True)]
         for level in self._gates:
@@ -163,7 +169,7 @@ class HierarchicalMixture:
         return torch.einsum("ne,neo->no", g, self._experts.mean(inputs)).numpy()
 
     def _known(self, x: Any) -> Tensor:
-        if self._experts is None:
+        if self._fitted is None:
             raise ValueError("this mixture has not been fitted yet: call fit first")
         inputs = checks.matrix(x, "x")
         if inputs.shape[1] != self._width:

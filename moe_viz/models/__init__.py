@@ -5,6 +5,9 @@ May import: `moe`, `spec`, `tasks`. Must not know: how they are trained, or who 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from moe_viz.models.base import Model, make_layer_router
@@ -14,7 +17,7 @@ from moe_viz.models.vision import VisionTransformer
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Task
 
-MODELS: dict[str, type[Model]] = {
+MODELS: dict[str, Callable[[RunConfig, Any], Model]] = {
     "domains": LanguageModel,
     "digits": VisionTransformer,
     "photo": VisionTransformer,

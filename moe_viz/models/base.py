@@ -24,6 +24,7 @@ class Model(nn.Module, ABC):
     """A network with MoE layers: `forward(batch) -> outputs` (what the task's loss takes) and, after it, `routings`, one per layer."""
 
     moe_layers: list[MoELayer]
+    shared_direction: Tensor
     routings: list[Routing]
 
     def __init__(self, config: RunConfig):
@@ -59,8 +60,9 @@ class Model(nn.Module, ABC):
 def make_layer_router(config: RunConfig, task: Task) -> Router:
     """A fresh router as the config wants it; one that goes by token frequencies is told those of the task."""
     router = router_from(config.router, config.d_model, config.n_experts)
-    if hasattr(router, "set_frequencies"):
-        router.set_frequencies(torch.from_numpy(task.token_frequencies))
+    set_frequencies = getattr(router, "set_frequencies", None)
+    if set_frequencies is not None:
+        set_frequencies(torch.from_numpy(task.token_frequencies))
     return router
 
 
@@ -90,5 +92,5 @@ def init_weights(module: nn.Module) -> None:
     """Small normal weights, zero biases, for `Module.apply` on the parts around the MoE layers."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INIT_STD)
-        if getattr(module, "bias", None) is not None:
+        if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -19,14 +19,13 @@ class LanguageModel(Model):
         self.block_size = config.task.block
         self.token = nn.Embedding(task.vocab_size, config.d_model)
         self.position = nn.Embedding(self.block_size, config.d_model)
-        self.blocks = nn.ModuleList(
-            Block(config.d_model, make_moe_layer(config, task), causal=True) for _ in range(config.n_layers)
-        )
+        blocks = [Block(config.d_model, make_moe_layer(config, task), causal=True) for _ in range(config.n_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.d_model)
         self.head = nn.Linear(config.d_model, task.vocab_size, bias=False)
         for part in (self.token, self.position, self.head):
             part.apply(init_weights)
-        self.moe_layers = [block.moe for block in self.blocks]
+        self.moe_layers = [block.moe for block in blocks]
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [T, V]. ValueError where a sequence is longer than the model's positions."""

@@ -28,13 +28,12 @@ class VisionTransformer(Model):
         self.position = None
         if task.has_positions:
             self.position = nn.Parameter(torch.randn(task.per_side**2, config.d_model) * POSITION_STD)
-        self.blocks = nn.ModuleList(
-            Block(config.d_model, make_moe_layer(config, task), causal=False) for _ in range(config.n_layers)
-        )
+        blocks = [Block(config.d_model, make_moe_layer(config, task), causal=False) for _ in range(config.n_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.d_model)
         self.head = nn.Linear(config.d_model, task.n_classes)
         self.head.apply(init_weights)
-        self.moe_layers = [block.moe for block in self.blocks]
+        self.moe_layers = [block.moe for block in blocks]
 
     def forward(self, batch: Batch) -> Tensor:
         # Patches are centred and of unit size.

@@ -38,6 +38,12 @@ def capacity(
     """
     if factor is None:
         return None
+    return _limited(n_tokens, n_experts, k, factor, rounding, minimum, multiple_of)
+
+
+def _limited(
+    n_tokens: int, n_experts: int, k: int, factor: float, rounding: str = "ceil", minimum: int = 1, multiple_of: int = 1
+) -> int:
     if rounding not in ROUNDING:
         raise ValueError(f"capacity_rounding = {rounding!r} is not known; it can be: {', '.join(ROUNDING)}")
     if not (math.isfinite(factor) and factor > 0):
@@ -63,9 +69,9 @@ CAPACITY_FORMULAS: dict[str, Callable[..., int]] = {
     # flaxformer: round half to even, at least 4.
     "flaxformer": lambda t, e, k=1, factor=1.25: max(round(_clean(t * factor / e)), 4),
     # google-research/vmoe compute_capacity: rounded up to a multiple of 4.
-    "vmoe": lambda t, e, k=2, factor=1.05: capacity(t, e, k, factor, "ceil", 1, 4),
+    "vmoe": lambda t, e, k=2, factor=1.05: _limited(t, e, k, factor, "ceil", 1, 4),
     # DeepSpeed _capacity with the MoE layer's default minimum of 4.
-    "deepspeed": lambda t, e, k=2, factor=1.0: capacity(t, e, k, factor, "ceil", 4),
+    "deepspeed": lambda t, e, k=2, factor=1.0: _limited(t, e, k, factor, "ceil", 4),
     # Megatron-LM get_capacity: no minimum.
     "megatron": lambda t, e, k=2, factor=1.0: math.ceil(_clean(k * t * factor / e)),
     # fairscale top-2 (GShard): a fixed factor of 2.

@@ -7,7 +7,7 @@ token's rows with `embedding_bag`, which on CPU makes a training step about a th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -140,11 +140,13 @@ def _activate_backward(grad: Tensor, activation: str, a: Tensor, h: Tensor | Non
     if activation == "relu":
         return torch.ops.aten.threshold_backward.grad_input(grad, a, 0, grad_input=grad)
     if activation == "swiglu":
+        assert h is not None and opened is not None
         (gate, value), grad_h = h.chunk(2, -1), torch.empty_like(h)
         grad_gate, grad_value = grad_h.chunk(2, -1)
         torch.mul(grad, opened, out=grad_value)
         torch.ops.aten.silu_backward.grad_input(grad.mul_(value), gate, grad_input=grad_gate)
         return grad_h
+    assert h is not None  # kept by every activation but relu
     with torch.enable_grad():
         h = h.detach().requires_grad_()
         return torch.autograd.grad(ACTIVATIONS[activation](h), h, grad)[0]
@@ -152,7 +154,18 @@ def _activate_backward(grad: Tensor, activation: str, a: Tensor, h: Tensor | Non
 
 class _RunExperts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, in_weight, w1, b1, w2, b2, plan, activation):
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        in_weight: Tensor | None,
+        w1: Tensor,
+        b1: Tensor | None,
+        w2: Tensor,
+        b2: Tensor | None,
+        plan: Plan,
+        activation: str,
+    ) -> Tensor:
         rows = x.index_select(0, plan.row_token)
         if in_weight is not None:
             rows.mul_(in_weight.index_select(0, plan.row_route)[:, None])
@@ -172,7 +185,9 @@ class _RunExperts(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_y):
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes one gradient for each output
+        ctx: Any, grad_y: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, weight, in_weight, w1, b1, w2, b2, rows, a, h, opened, out = ctx.saved_tensors
         plan, n_experts, ends = ctx.plan, w1.shape[0], ctx.plan.ends
         grad = grad_y.index_select(0, plan.row_token)

@@ -50,7 +50,7 @@ class Experts(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Each expert on its own rows: x [E, C, D] -> [E, C, D]."""
         act = ACTIVATIONS[self.activation]
-        if self.b1 is None:
+        if self.b1 is None or self.b2 is None:
             return torch.bmm(act(torch.bmm(x, self.w1)), self.w2)
         return torch.baddbmm(self.b2[:, None], act(torch.baddbmm(self.b1[:, None], x, self.w1)), self.w2)
 

@@ -6,7 +6,7 @@ more than the mathematics where tokens are few. Axes as in routing.py; K chosen 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,14 +38,16 @@ def with_gradient(logits: Tensor, probs: Tensor, values: GateValues) -> tuple[Te
 
 class _Gates(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, logits, probs, values):
+    def forward(ctx: Any, logits: Tensor, probs: Tensor, values: GateValues) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(logits, probs, values.weight, *values[3:])
         return values[:3]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_weight, grad_balance, grad_z):
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes one gradient for each output
+        ctx: Any, grad_weight: Tensor | None, grad_balance: Tensor | None, grad_z: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None, None]:
         logits, probs, weight, expert, kept, norm, counted, share = ctx.saved_tensors
         grad_logits = grad_probs = None
         if grad_weight is not None or grad_balance is not None:

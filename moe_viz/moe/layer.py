@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from moe_viz.moe.dispatch import plan_buffers, plan_sorted, run_experts
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.routers.base import Router
-from moe_viz.moe.routing import Routing, SoftRouting
+from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
 
 
 class MoELayer(nn.Module):
@@ -77,6 +77,7 @@ class MoELayer(nn.Module):
         """The experts' part of the output, [T, D], for any routing of x."""
         if isinstance(routing, SoftRouting):
             return self._blend(x, routing)
+        assert isinstance(routing, SparseRouting)
         device = x.device.type
         if torch.is_autocast_enabled(device):
             # Autocast sees no further than the one operation that the experts are to it, so the type is chosen here.

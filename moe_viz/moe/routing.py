@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -98,6 +98,11 @@ class SparseRouting(Routing):
     asked_weight: Tensor | None = None
     route_in_weight: Tensor | None = None
 
+    if TYPE_CHECKING:  # a field of ListedRouting each, and derived in CompleteRouting
+        route_slot: ClassVar[cached_property[Tensor]]
+        requested: ClassVar[cached_property[Tensor]]
+        kept: ClassVar[cached_property[Tensor]]
+
     @cached_property
     def _kept_index(self) -> Tensor:
         return self.kept.nonzero().squeeze(-1)
@@ -128,7 +133,7 @@ class SparseRouting(Routing):
         return None if self.route_in_weight is None else self.route_in_weight[self._kept_index]
 
     @cached_property
-    def dropped(self) -> Tensor:
+    def dropped(self) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] - read alike, and computed once
         reached = torch.zeros(self.n_tokens, dtype=torch.int64, device=self.probs.device)
         reached.index_add_(0, self.route_token, self.kept.long())
         return reached == 0
@@ -163,7 +168,7 @@ class CompleteRouting(SparseRouting):
     def requested(self) -> Tensor:
         return torch.ones_like(self.route_expert, dtype=torch.bool)
 
-    @property
+    @cached_property
     def kept(self) -> Tensor:
         return self.requested
 

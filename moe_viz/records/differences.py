@@ -48,7 +48,7 @@ def expert_calls(snapshot: Snapshot, layer: int) -> float | None:
     trace = snapshot.traces[layer]
     if not trace.n_tokens:
         return None
-    if "dispatch" in snapshot.extras:
+    if "dispatch" in snapshot.extras and trace.capacity is not None:
         return trace.n_experts * trace.capacity / trace.n_tokens
     return float(trace.kept.sum() / trace.n_tokens)
 
@@ -79,7 +79,7 @@ def written_gap(
     def text(value: float, form: str) -> str:
         return number(scale * value, f"{form if value else ''}.{decimals}f") + (unit if np.isfinite(value) else "")
 
-    return (*(text(value, "") for value in (one, two)), *(text(value, "+") for value in (gap, low, high)))
+    return text(one, ""), text(two, ""), text(gap, "+"), text(low, "+"), text(high, "+")
 
 
 def written(row: Row, value: float | int | None, reference: float | int | None = None) -> str:

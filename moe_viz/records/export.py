@@ -57,7 +57,9 @@ def _as_json(recorded: Recording, history: pd.DataFrame) -> dict[str, Any]:
 
 def _trace(trace: RoutingTrace) -> dict[str, Any]:
     """A trace's fields as lists; layer, experts and slots from 1, null where there is none."""
-    fields = {name: _plain(value) for name, value in vars(trace).items()} | {"layer": trace.layer + FIRST}
+    fields: dict[str, Any] = {name: _plain(value) for name, value in vars(trace).items()} | {
+        "layer": trace.layer + FIRST
+    }
     for name in ("expert", "slot"):
         fields[name] = [[value + FIRST if value >= 0 else None for value in row] for row in fields[name]]
     return fields
@@ -73,5 +75,7 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype.kind == "f":
-        value = np.where(np.isfinite(value), value.astype(object), None)
+        plain = value.astype(object)
+        plain[~np.isfinite(value)] = None
+        return plain.tolist()
     return value.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PART = ".part"
 
 
 @contextmanager
-def atomically(path: str | Path) -> Iterator[Path]:
+def atomically(path: str | Path) -> Generator[Path, None, None]:
     """A draft to write, beside `path`; when the block ends well it is on disk for certain and takes the place of `path`.
 
     Its name begins with a dot, as those of all unfinished files do.

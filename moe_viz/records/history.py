@@ -226,10 +226,14 @@ class History:
             b"moe_viz.numbering": NUMBERING.encode(),
         }
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
-        self.keyframes.to_parquet(beside or keyframes_path(path))
+        if beside is None:
+            if not isinstance(path, str | Path):
+                raise ValueError("an open file has nothing beside it: say where the keyframes go")
+            beside = keyframes_path(path)
+        self.keyframes.to_parquet(beside)
 
     @classmethod
-    def from_parquet(cls, path: str | Path | BinaryIO, beside: BinaryIO | None = None) -> History:
+    def from_parquet(cls, path: str | Path | BinaryIO, beside: str | Path | BinaryIO | None = None) -> History:
         """Read what `to_parquet` wrote (without the keyframes: rows only). Raises ValueError where it is something else."""
         table = pq.read_table(path)
         meta = (table.schema.metadata or {}).get(b"moe_viz.history")
@@ -304,7 +308,7 @@ class History:
     def _measured(self, where: np.ndarray) -> np.ndarray:
         """[N] bool: the rows `where` a sparse column has a value."""
         at = [self.columns.index(name) for name in thinning.SPARSE if name in self.columns]
-        return np.isfinite(self._values[np.ix_(where, at)]).any(axis=1)
+        return np.asarray(np.isfinite(self._values[where[:, None], np.array(at, np.int64)]).any(axis=1))
 
     def _reshape(self, where: np.ndarray, size: int) -> None:
         """Move the rows `where` to the front of arrays of `size` rows and as many columns as there are names."""

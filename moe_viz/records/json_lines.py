@@ -30,9 +30,16 @@ def read_json(text: str) -> Any:
         raise Refused(_BAD, why=str(error)[:100]) from error
 
 
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where what the pattern finds at `at` ends; there is something, for the text is sound JSON."""
+    found = pattern.match(text, at)
+    assert found is not None
+    return found.end()
+
+
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
     """The line, from 1, of the value that `path` (keys and positions) leads to in a sound JSON text; of the innermost found where it ends early."""
-    at = _SPACE.match(text, 0).end()
+    at = _after(_SPACE, text, 0)
     for step in path:
         inside = _enter(text, at, step)
         if inside is None:
@@ -45,18 +52,18 @@ def _enter(text: str, at: int, step: str | int) -> int | None:
     """Where the member `step` of the list or object that begins at `at` begins; None where there is no such member."""
     if at >= len(text) or text[at] not in "[{":
         return None
-    is_object, at, index = text[at] == "{", _SPACE.match(text, at + 1).end(), 0
+    is_object, at, index = text[at] == "{", _after(_SPACE, text, at + 1), 0
     while at < len(text) and text[at] not in "]}":
         key: str | int = index
         if is_object:
-            word = _TEXT.match(text, at)
-            key = json.loads(word[0])
-            at = _SPACE.match(text, _SPACE.match(text, word.end()).end() + 1).end()
+            end = _after(_TEXT, text, at)
+            key = json.loads(text[at:end])
+            at = _after(_SPACE, text, _after(_SPACE, text, end) + 1)
         if key == step:
             return at
-        at = _SPACE.match(text, _end(text, at)).end()
+        at = _after(_SPACE, text, _end(text, at))
         if text[at] == ",":
-            at = _SPACE.match(text, at + 1).end()
+            at = _after(_SPACE, text, at + 1)
         index += 1
     return None
 
@@ -72,10 +79,10 @@ def _end(text: str, at: int) -> int:
         elif text[at] in ",:":
             at += 1
         else:
-            at = (_TEXT.match(text, at) or _OTHER.match(text, at)).end()
+            at = _after(_TEXT if text[at] == '"' else _OTHER, text, at)
         if depth == 0:
             return at
-        at = _SPACE.match(text, at).end()
+        at = _after(_SPACE, text, at)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Signs:
         """Several more experts have died than LOOK_BACK steps ago, or one is too busy and getting busier."""
         if self.dead is not None and self.dead_then is not None and self.dead - self.dead_then >= 2:
             return True
-        if not self.too_busy or self.grew is None:
+        if not self.too_busy or self.grew is None or self.times is None:
             return False
         far = (self.times - 1) / max(self.most - 1, 1e-9) >= HALFWAY
         return self.grew >= self._from(GROWTH if far else LEAP, "collapsing")
@@ -223,10 +223,10 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, in_fo
     metrics, config = snapshot.metrics, snapshot.config
     trace = snapshot.traces[layer] if layer < len(snapshot.traces) else None
     load = _of_layer(metrics.get("load"), layer)
-    measured = load is not None and None not in load and len(load) > 0
+    measured = load if load is not None and None not in load and len(load) > 0 else None
     n_experts = len(load) if load is not None else trace.n_experts if trace else int(config.get("n_experts", 1))
     routes = float(requested_counts(trace).sum() / trace.n_tokens) if trace and trace.n_tokens else config.get("k", 1)
-    top = max(range(n_experts), key=load.__getitem__) if measured else None
+    top = None if measured is None else max(range(n_experts), key=measured.__getitem__)
     past = _past(history, snapshot.step, layer)
     router = trace.router if trace else config.get("router")
     return Signs(
@@ -236,8 +236,8 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, in_fo
         state=snapshot.state,
         loss=metrics.get("loss"),
         expert=None if top is None else top + 1,
-        share=None if top is None else load[top],
-        times=None if top is None else load[top] * n_experts,
+        share=None if measured is None or top is None else measured[top],
+        times=None if measured is None or top is None else measured[top] * n_experts,
         fair=1 / n_experts,
         most=max(1.0, n_experts / routes) if routes else float(n_experts),
         in_force=in_force,
@@ -247,14 +247,14 @@ def signs_of(snapshot: Snapshot, history: pd.DataFrame | None, layer: int, in_fo
         can_drop=trace.capacity is not None if trace else config.get("capacity_factor") is not None,
         all_to_all=routes >= n_experts,
         fixed_load=router in ROUTER_OPTIONS and ROUTER_OPTIONS[router].facts.fixed_load,
-        grew=load[top] / past["max_load"] if measured and past["max_load"] else None,
+        grew=None if measured is None or top is None or not past["max_load"] else measured[top] / past["max_load"],
         **{name: past[name] for name in ("dead_then", "dropped_then", "worst_dead", "worst_step")},
     )
 
 
 def _past(history: pd.DataFrame | None, step: int, layer: int) -> dict[str, Any]:
     """The layer's largest load, dead experts and drop rate LOOK_BACK steps ago, and its most dead experts within MEMORY steps."""
-    past = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
+    past: dict[str, Any] = dict.fromkeys(("max_load", "dead_then", "dropped_then", "worst_dead", "worst_step"))
     if history is None or history.empty:
         return past
     epochs, steps = (

@@ -103,7 +103,7 @@ def _config(value: Any) -> Any:
 class Script(Spec):
     """See the module's text. Raises ValueError where an event cannot follow those before it. config: what the run began with."""
 
-    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
     kind: Literal["network", "mixture"] = "network"
     config: Annotated[
         RunConfig,
@@ -116,7 +116,7 @@ class Script(Spec):
     events: tuple[Event, ...] = Field((), max_length=MOST_EVENTS)
     end: End
     provenance: Provenance
-    own: dict[Hash, str | None] = Field({}, max_length=1000)
+    own: dict[Hash, str | None] = Field(default={}, max_length=1000)
     """SHA-256 of each of the reader's own data that the run was trained on -> its content; null where the reader kept it back."""
     figures: Figures | None = None
 
@@ -128,7 +128,9 @@ class Script(Spec):
     @property
     def tasks(self) -> list[str]:
         """Every task that the run has had."""
-        turned = [event.what["task"] for event in self.events if isinstance(event.what, dict) and "task" in event.what]
+        turned = [
+            str(event.what["task"]) for event in self.events if isinstance(event.what, dict) and "task" in event.what
+        ]
         return list(dict.fromkeys([self.config.task.name, *turned]))
 
     def moments(self) -> Iterator[Moment]:

@@ -98,7 +98,8 @@ def _on_line(error: Misplaced, text: str) -> Refused:
 
 def _with_own(raw: dict[str, Any], given: Iterable[str]) -> dict[str, Any]:
     """The reader's own data put back where their hashes stand; what is not here leaves the word empty."""
-    kept = raw.get("own") if isinstance(raw.get("own"), dict) else {}
+    own_data = raw.get("own")
+    kept: dict[str, Any] = own_data if isinstance(own_data, dict) else {}
     at_hand = {sha256(content.encode()).hexdigest(): content for content in given}
     own = {}
     for key, content in kept.items():

@@ -61,7 +61,7 @@ def as_python(script: Script) -> str:
         "    )",
         ")",
     ]
-    keeps = {(event.epoch, event.to) for event in script.events if event.to is not None}
+    keeps: set[tuple[int, int | None]] = {(event.epoch, event.to) for event in script.events if event.to is not None}
     epoch = step = 0
     for moment in script.moments():
         event = moment.event

@@ -127,10 +127,10 @@ def last_change(choices: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
     choices [S, T] first choices at S rising `steps`; the last row is the present (StableMoE, Dai et al. 2022).
     """
-    choices, steps = np.asarray(choices), np.asarray(steps, float)
+    choices, at = np.asarray(choices), np.asarray(steps, float)
     other = choices != choices[-1]
-    last = len(steps) - 1 - np.argmax(other[::-1], axis=0)
-    return np.where(other.any(0), steps[last], np.nan)
+    last = len(at) - 1 - np.argmax(other[::-1], axis=0)
+    return np.where(other.any(0), at[last], np.nan)
 
 
 def fluctuation(choices: np.ndarray, steps: Sequence[int]) -> pd.DataFrame:

@@ -141,4 +141,6 @@ def _newest(history: pd.DataFrame, column: str) -> pd.Series:
     if column not in history or history.empty:
         return pd.Series(dtype=float)
     rows = history[history["epoch"] == history["epoch"].max()]
-    return rows.set_index("step")[column].astype(float).replace([np.inf, -np.inf], np.nan)
+    values = np.asarray(rows[column], float)
+    steps = pd.Index(rows["step"], name="step")
+    return pd.Series(np.where(np.isfinite(values), values, np.nan), index=steps, name=column)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 
@@ -33,7 +34,7 @@ def Knob(
     live: takes effect at the next step; otherwise the run restarts.  level: "basic" (always in view) or "more".
     stops: the values a slider offers (the field still accepts everything within its bounds).  unit: shown after the value.
     """
-    extra = {"live": live, "level": level, "unit": unit}
+    extra: dict[str, Any] = {"live": live, "level": level, "unit": unit}
     if stops is not None:
         extra["stops"] = stops
     return Field(default, title=title, description=help, json_schema_extra=extra, **bounds)
@@ -45,6 +46,12 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=False)
 
 
-def is_live(field: Any) -> bool:
+def declared(field: FieldInfo) -> dict[str, Any]:
+    """What `Knob` noted beside the bounds: `live`, `level`, `unit` and, where there are any, `stops`; empty for a plain field."""
+    extra = field.json_schema_extra
+    return dict(extra) if isinstance(extra, dict) else {}
+
+
+def is_live(field: FieldInfo) -> bool:
     """Whether a pydantic field declared with `Knob` can be changed without a restart."""
-    return bool((field.json_schema_extra or {}).get("live", False))
+    return bool(declared(field).get("live", False))

@@ -6,7 +6,7 @@ parameters, command-line options and live knobs are all those words. `from_flat(
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
@@ -15,8 +15,11 @@ from moe_viz.spec.knobs import N_, Knob, Spec, is_live
 from moe_viz.spec.routers import ROUTER_OPTIONS, RouterOptions
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 
-AnyRouter = Annotated[Union[tuple(ROUTER_OPTIONS.values())], Field(discriminator="name")]
-AnyTask = Annotated[Union[tuple(TASK_OPTIONS.values())], Field(discriminator="name")]
+if TYPE_CHECKING:  # which of the registry's kinds a run has is known only when it runs
+    AnyRouter = AnyTask = Any
+else:
+    AnyRouter = Annotated[Union[tuple(ROUTER_OPTIONS.values())], Field(discriminator="name")]
+    AnyTask = Annotated[Union[tuple(TASK_OPTIONS.values())], Field(discriminator="name")]
 
 
 class RunConfig(Spec):
@@ -265,7 +268,7 @@ def coarse_grained(config: RunConfig, m: int) -> RunConfig:
     return change(config, n_experts=config.n_experts // m, d_hidden=config.d_hidden * m, k=config.router.k // m)
 
 
-def _words_of(router: str, task: str) -> set[str]:
+def _words_of(router: Any, task: Any) -> set[str]:
     words: set[str] = set()
     for name, registry in ((router, ROUTER_OPTIONS), (task, TASK_OPTIONS)):
         words |= set(registry[name].model_fields) if isinstance(name, str) and name in registry else set()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from moe_viz import paths
-from moe_viz.spec import RunConfig, TaskOptions
+from moe_viz.spec import RunConfig
 
 DATA = paths.ASSETS / "data"
 SPLIT_SEED = 20260101
@@ -36,13 +36,13 @@ class Batch:
 
     inputs: Tensor
     targets: Tensor
-    token_ids: Tensor | None
+    token_ids: Tensor
     group_size: int
 
     def split(self, parts: int) -> list[Batch]:
         """The batch in (at most) `parts` micro-batches of whole rows, as even as the number of rows allows."""
         rows = self.inputs.shape[0]
-        if self.token_ids is None or parts <= 1:
+        if parts <= 1:
             return [self]
         per_row = self.token_ids.shape[0] // rows
         ids = self.token_ids.view(rows, per_row).tensor_split(min(parts, rows))
@@ -71,7 +71,7 @@ class Task(ABC):
     """A data set with its loss. `config` may be replaced while training: `batch_tokens` is read at every batch."""
 
     is_text = False
-    vocab_size: int | None
+    vocab_size: int
     """V, the number of distinct `token_ids`."""
     token_frequencies: np.ndarray
     """[V] float64, share of each token id in the training data."""
@@ -87,7 +87,8 @@ class Task(ABC):
         self.device = torch.device(device)
 
     @property
-    def options(self) -> TaskOptions:
+    def options(self) -> Any:
+        """The declared options, of the task's own kind of `TaskOptions`."""
         return self.config.task
 
     @property
@@ -146,7 +147,7 @@ def step_rng(seed: int, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, step])
 
 
-def rows_labels(tokens: np.ndarray, groups: Any, per_row: int, **more: Any) -> ProbeLabels:
+def rows_labels(tokens: Any, groups: Any, per_row: int, **more: Any) -> ProbeLabels:
     """Labels of rows of `per_row` tokens each; `groups` [N] names the rows."""
     rows = len(tokens) // per_row
     return ProbeLabels(

@@ -58,8 +58,8 @@ class DomainsTask(Task):
         self._tokenizer = make_tokenizer(self.options.tokenizer)
         self._data = _encoded(self.options.tokenizer)
         self.vocab_size = self._tokenizer.vocab_size
-        counts = sum(np.bincount(train, minlength=self.vocab_size) / len(train) for train, _ in self._data)
-        self.token_frequencies = counts / len(self._data)
+        counts = [np.bincount(train, minlength=self.vocab_size) / len(train) for train, _ in self._data]
+        self.token_frequencies = sum(counts, np.zeros(self.vocab_size)) / len(self._data)
         self.held_out = self._held_out_batch()
         self.probe, self.probe_labels = self._probe()
 

@@ -86,7 +86,9 @@ def _held_out(n: int) -> tuple[np.ndarray, np.ndarray]:
     """n windows of the right thirds, from the two sizes where a window fits there, and their photographs in turn."""
     rng = np.random.default_rng(SPLIT_SEED)
     photos = np.arange(n) % len(NAMES)
-    return np.stack([_window(rng, i // len(NAMES) % 2, photo, (2, 3)) for i, photo in enumerate(photos)]), photos
+    return np.stack(
+        [_window(rng, i // len(NAMES) % 2, photo, (2, 3)) for i, photo in enumerate(photos.tolist())]
+    ), photos
 
 
 def _window(rng: np.random.Generator, size: int, photo: int, thirds: tuple[int, int]) -> np.ndarray:

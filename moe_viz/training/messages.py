@@ -20,7 +20,7 @@ LONGEST = 40
 def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
     """The run began again because these words cannot change while it trains."""
     old, new = before.flat(), after.flat()
-    changes = Knobs(_change(after.fields()[word].title, word, old[word], new[word]) for word in sorted(words))
+    changes = Knobs(_change(after.fields()[word].title or word, word, old[word], new[word]) for word in sorted(words))
     return Sentence(
         N_("Restarted from step 0, because this cannot change in a running model: {changes}."), changes=changes
     )
@@ -56,7 +56,7 @@ def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
 def diverged(step: int, loss: float, kept: int, config: RunConfig) -> Sentence:
     """Training stopped on a loss or gradient that is not finite."""
     flat, fields = config.flat(), config.fields()
-    knobs = Knobs((fields[word].title, _said(word, flat[word])) for word in SUSPECTS if word in flat)
+    knobs = Knobs((fields[word].title or word, _said(word, flat[word])) for word in SUSPECTS if word in flat)
     return Sentence(
         N_(
             "Stopped: at step {step} the loss or its gradient was no longer a finite number (loss {loss}), with {knobs}. "

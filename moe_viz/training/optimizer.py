@@ -21,7 +21,7 @@ class FusedAdamW:
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, betas: tuple[float, float], weight_decay: float):
-        self.param_groups = [
+        self.param_groups: list[dict[str, Any]] = [
             {"params": list(params), "lr": lr, "betas": betas, "weight_decay": weight_decay, "eps": 1e-8}
         ]
         self.state: defaultdict[nn.Parameter, dict[str, Tensor]] = defaultdict(dict)
@@ -45,8 +45,9 @@ class FusedAdamW:
                     "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
                 }
         mean, square, steps = ([self.state[p][name] for p in params] for name in ("exp_avg", "exp_avg_sq", "step"))
-        torch._foreach_add_(steps, 1)
-        torch._fused_adamw_(
+        # as torch's own optimisers call them; its types leave them out
+        torch._foreach_add_(steps, 1)  # pyright: ignore[reportPrivateImportUsage]
+        torch._fused_adamw_(  # pyright: ignore[reportPrivateImportUsage]
             params,
             [parameter.grad for parameter in params],
             mean,

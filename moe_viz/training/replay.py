@@ -56,7 +56,7 @@ class Replay(Generic[R]):
         self.total, self.done, self._next = self.script.n_steps(), 0, 0
         self._keeps = {(event.epoch, event.to) for event in self._events if event.to is not None}
         self._looks, self._device, self._threads = looks or set(), device, script.provenance.threads
-        self.parameters: list[str] = []
+        self.parameters: list[str | None] = []
         if run is None:
             with threads(self._threads):
                 run = kind(self._here(script.config))
@@ -68,9 +68,11 @@ class Replay(Generic[R]):
     @classmethod
     def going_on(cls, run: R) -> Replay[R]:
         """What is left of the script that `run` is being made from: a checkpoint in the middle changes nothing."""
+        assert run.pending is not None
         return cls(type(run), run.pending[0], run=run)
 
     def _go_on_from(self, run: R) -> None:
+        assert run.pending is not None
         self._next = run.pending[1]
         played = self._events[: self._next]
         self.parameters = [event.parameters or "" for event in played]
@@ -83,13 +85,20 @@ class Replay(Generic[R]):
         return self._next == len(self._events) and self.run.step_number >= self.script.end.step
 
     @property
+    def played(self) -> Script:
+        """The script of the run as far as it has been played."""
+        script = self.run.script
+        assert script is not None  # only a run from before there were scripts has none
+        return script
+
+    @property
     def parted(self) -> tuple[int, int] | None:
         """(epoch, step) of the first event so far, or the end, at which the parameters are not those that the script says."""
         for event, ours in zip(self._events, self.parameters):
             if event.parameters not in (None, ours):
                 return event.epoch, event.step
         end = self.script.end
-        if self.finished and end.parameters not in (None, self.run.script.end.parameters):
+        if self.finished and end.parameters not in (None, self.played.end.parameters):
             return end.epoch, end.step
         return None
 
@@ -117,7 +126,7 @@ class Replay(Generic[R]):
                 self._sound()
                 self._do(event)
                 new = self.run.events[known:]
-                self.parameters.append(new[0].parameters if new else self.run.script.end.parameters)
+                self.parameters.append(new[0].parameters if new else self.played.end.parameters)
                 self._next += 1
                 self.run.pending = (self.script, self._next)
 
@@ -163,6 +172,7 @@ class Replay(Generic[R]):
         elif event.what == "reset":
             run.reset()
         elif event.what == "moved":
+            assert event.on is not None  # an event says so, or is refused
             run.note("moved", on=event.on)
             self._threads = event.on.threads
             torch.set_num_threads(self._threads)

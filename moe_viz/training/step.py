@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from moe_viz.moe import Routing
+from moe_viz.models import Model
+from moe_viz.moe import MoELayer, Routing, SparseRouting
+from moe_viz.moe.routers.parameter_free import RandomRouter
 from moe_viz.moe.routing import ListedRouting
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, Task
@@ -34,7 +37,7 @@ def learning_rate(config: RunConfig, step: int) -> float:
 
 
 def train_step(
-    model: nn.Module,
+    model: Model,
     optimizer: FusedAdamW,
     task: Task,
     batch: Batch,
@@ -78,22 +81,24 @@ def train_step(
     return norm
 
 
-def _second_pass(model: nn.Module, task: Task, part: Batch, outputs: Tensor, agreement: float) -> Tensor:
+def _second_pass(model: Model, task: Task, part: Batch, outputs: Tensor, agreement: float) -> Tensor:
     """What THOR (Zuo et al. 2021) adds, a scalar: the loss of another pass through other experts + `agreement` x how far the two outputs are apart.
 
     outputs: of the first pass, as the task's `loss` takes them. The model's `routings` and all figures stay those of the first pass.
     """
     routings = model.routings
-    for layer, routing in zip(model.moe_layers, routings):
-        layer.router.apart_from = routing.route_expert.view(len(routing.probs), -1)
+    routers = [layer.router for layer in model.moe_layers if isinstance(layer.router, RandomRouter)]
+    for router, routing in zip(routers, routings, strict=True):
+        assert isinstance(routing, SparseRouting)
+        router.apart_from = routing.route_expert.view(len(routing.probs), -1)
     again = model(part)
-    for layer in model.moe_layers:
-        layer.router.apart_from = None
+    for router in routers:
+        router.apart_from = None
     model.routings = routings
     return task.loss(again, part)[0] + agreement * task.disagreement(outputs, again)
 
 
-def _count_over(whole_step: bool, layers: Sequence) -> None:
+def _count_over(whole_step: bool, layers: Sequence[MoELayer]) -> None:
     """Let the routers charge balance on the counts of all micro-batches so far, or (also when merely watched) each on its own."""
     for layer in layers:
         router = layer.router
@@ -106,7 +111,10 @@ def _together(routings: Sequence[Routing]) -> Routing:
     """The last micro-batch's routing with the counts and wishes of the whole step, which is what a controller must see (once per step)."""
     if len(routings) == 1:
         return routings[0]
-    counts = {name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")}
+    counts: dict[str, Any] = {
+        name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")
+    }
     if isinstance(routings[-1], ListedRouting):
-        counts["requested"] = torch.cat([routing.requested for routing in routings])
+        listed = [routing for routing in routings if isinstance(routing, ListedRouting)]
+        counts["requested"] = torch.cat([routing.requested for routing in listed])
     return replace(routings[-1], **counts)

@@ -146,7 +146,7 @@ def _differences(
 ) -> tuple[list[str], pd.DataFrame]:
     """In words what differs first, then what of the last traces does; and the replay's history at the claim's rows."""
     script, parts, seen, parted = claim.script, [], None, None
-    wanted = pd.MultiIndex.from_frame(claim.rows[["epoch", "step"]]) if len(claim.rows) else None
+    wanted = pd.MultiIndex.from_arrays([claim.rows["epoch"], claim.rows["step"]]) if len(claim.rows) else None
     while not play.finished and parted is None:
         try:
             play.advance(64)
@@ -157,7 +157,7 @@ def _differences(
             continue
         new = play.run.history.rows(since=seen, limit=None)
         seen = play.run.history.last
-        keys = pd.MultiIndex.from_frame(new[["epoch", "step"]])
+        keys = pd.MultiIndex.from_arrays([new["epoch"], new["step"]])
         parts.append(new[keys.isin(wanted)])
         progress(play.done, play.total)
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", "step"])
@@ -169,15 +169,19 @@ def _differences(
     return words, rows
 
 
+def _short(digest: str | None) -> str:
+    return f"{digest[:12]}…" if digest else "none"
+
+
 def _in_parameters(claim: Claim, play: Replay[Run]) -> Difference | None:
     for number, (event, ours) in enumerate(zip(claim.script.events, play.parameters)):
         if event.parameters != ours:
             step = event.step if event.to is None else event.to
-            words = _apart("the parameters (SHA-256)", f"{event.parameters[:12]}…", f"{ours[:12]}…")
+            words = _apart("the parameters (SHA-256)", _short(event.parameters), _short(ours))
             return Difference(event.epoch, step, 1, words + _line(claim, "events", number, "parameters"))
-    if play.finished and (ours := play.run.script.end.parameters) != claim.parameters:
+    if play.finished and (ours := play.played.end.parameters) != claim.parameters:
         end = claim.script.end
-        words = _apart("the parameters (SHA-256)", f"{claim.parameters[:12]}…", f"{ours[:12]}…")
+        words = _apart("the parameters (SHA-256)", _short(claim.parameters), _short(ours))
         return Difference(end.epoch, end.step, 1, words + _line(claim, "end", "parameters"))
     return None
 
@@ -219,7 +223,7 @@ def _beyond_tolerance(theirs: pd.DataFrame, ours: pd.DataFrame) -> str | None:
     if len(both) < len(theirs) or "loss" not in both:
         return f"the replay has {len(both)} of the {len(theirs)} rows"
     gap = (both["loss"] - both["loss here"]).abs() / both["loss"].abs().clip(lower=1e-12)
-    early = both.index[(gap > FIRST_LOSS) & (both.index < FIRST_STEPS)]
+    early = np.flatnonzero((gap > FIRST_LOSS) & (both.index < FIRST_STEPS))
     if len(early):
         return f"step {both['step'][early[0]]}: loss {both['loss'][early[0]]:.6g} there, {both['loss here'][early[0]]:.6g} here"
     loads = [name for name in theirs if name.startswith("load.") and f"{name} here" in both]

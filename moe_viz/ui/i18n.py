@@ -48,7 +48,7 @@ def _choose() -> None:
     st.session_state[CHOSEN] = st.session_state["lang"]
 
 
-def _(text: str) -> str:
+def _(text: str | None) -> str:
     """Translate one text into the session's language."""
     return catalogue(language()).gettext(text) if text else ""
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from moe_viz.engine.cluster.connect import LOOPBACK, OBJECTS_BYTES
 
@@ -76,7 +77,11 @@ def main() -> None:
 
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever Ray prints
-    frugal = {"node_ip_address": "127.0.0.1", "object_store_memory": OBJECTS_BYTES, "include_log_monitor": False}
+    frugal: dict[str, Any] = {
+        "node_ip_address": "127.0.0.1",
+        "object_store_memory": OBJECTS_BYTES,
+        "include_log_monitor": False,
+    }
     cores = [int(word) for word in sys.argv[1:]]
     head = frugal | {"num_cpus": cores[0], "include_dashboard": False, "no_monitor": True}
     cluster = Cluster(initialize_head=True, head_node_args=head)

@@ -58,7 +58,8 @@ def make_router(name: str, d_model: int, n_experts: int, **options: Any) -> Rout
 
 def router_from(options: RouterOptions, d_model: int, n_experts: int) -> Router:
     """A router from options that are validated already. Raises ValueError where they do not fit n_experts."""
-    for word, value in (("d_model", d_model), ("n_experts", n_experts)):
+    sizes: dict[str, object] = {"d_model": d_model, "n_experts": n_experts}
+    for word, value in sizes.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{word} = {value!r} must be a whole number of at least 1")
     options.check_experts(n_experts)

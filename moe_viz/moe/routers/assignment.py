@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from moe_viz.moe.balance import z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter
-from moe_viz.moe.routing import Routing
+from moe_viz.moe.routing import SparseRouting
 from moe_viz.moe.transport import balanced_assignment, sinkhorn_plan
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.assignment import Base, Sinkhorn
 
 
 class BaseRouter(TokenChoiceRouter):
@@ -22,7 +22,9 @@ class BaseRouter(TokenChoiceRouter):
     accelerator each training step waits for it.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: Base
+
+    def __init__(self, d_model: int, n_experts: int, options: Base):
         super().__init__(d_model, n_experts, options)
         nn.init.orthogonal_(self.gate.weight, gain=0.1)
 
@@ -43,9 +45,10 @@ class BaseRouter(TokenChoiceRouter):
         c.info["alpha"] = c.extra["alpha"].detach().squeeze(-1)
         return {}
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         routing = super().route(x, token_ids, group_size)
         if self.options.mix == "convex":
+            assert routing.logits is not None
             routing.residual_mix = routing.logits.gather(1, routing.route_expert[:, None]).sigmoid().squeeze(-1)
         return routing
 
@@ -55,6 +58,8 @@ class SinkhornRouter(TokenChoiceRouter):
 
     Loads are nearly even, not exactly: the plan is, but each token takes only its largest entries.
     """
+
+    options: Sinkhorn
 
     def ranking(self, c: Choice) -> Tensor:
         o, scores = self.options, super().ranking(c)

@@ -21,6 +21,7 @@ from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
 from moe_viz.moe.gates import GateValues, with_gradient
 from moe_viz.moe.routing import CompleteRouting, ListedRouting, Routing, SparseRouting, tokens_of_routes
 from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.base import TokenChoice
 
 
 class Router(nn.Module, ABC):
@@ -34,6 +35,8 @@ class Router(nn.Module, ABC):
 
     balance_group: int | None = None
     global_counts: Tensor | None = None
+    on_choice: Callable[[Choice], None] | None = None
+    """Of a token-choice router: called with each choice once its experts are ranked, e.g. to take a step apart; it may read, not change."""
     needs_network: bool = False
     """`residual_mix` blends the experts with a network for all tokens, which the layer then holds; otherwise with the token itself."""
 
@@ -127,7 +130,7 @@ def top_k(scores: Tensor, k: int) -> Tensor:
 class Choice:
     """What is known so far while a token-choice router works; each step may read what the steps before it left here.
 
-    x [T, D], token_ids [T] | None, logits [T, E], probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
+    x [T, D], token_ids [T] | None, logits [T, E] (of routers with scores), probs [T, E] with gradient, ranking [T, E] detached scores by which experts are preferred,
     expert [T, K], requested [T, K] bool | None (= all), counts [E] float routes asked for, norm [T, 1] and counted [T, K] | None as in `finish`,
     share [E] or [G, E] as in `charged`, info: for display (goes into `Routing.info`),
     extra: whatever a subclass wants to hand from one of its steps to another.
@@ -136,15 +139,15 @@ class Choice:
     x: Tensor
     token_ids: Tensor | None
     group_size: int
-    logits: Tensor | None = None
-    probs: Tensor | None = None
-    ranking: Tensor | None = None
-    expert: Tensor | None = None
+    logits: Tensor = field(init=False)
+    probs: Tensor = field(init=False)
+    ranking: Tensor = field(init=False)
+    expert: Tensor = field(init=False)
     requested: Tensor | None = None
-    counts: Tensor | None = None
+    counts: Tensor = field(init=False)
     norm: Tensor | None = None
     counted: Tensor | None = None
-    share: Tensor | None = None
+    share: Tensor = field(init=False)
     info: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -159,9 +162,8 @@ class TokenChoiceRouter(Router):
     A subclass that overrides such a step loses that, and autograd follows its steps instead.
     """
 
+    options: TokenChoice
     one_gradient: bool = True
-    on_choice: Callable[[Choice], None] | None = None
-    """Called with each choice once its experts are ranked, e.g. to take a step apart; it may read, not change."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -205,8 +207,8 @@ class TokenChoiceRouter(Router):
         if getattr(self.options, "renormalize", "never") == "never":
             return gates
         c.counted = self.counted(c, kept)
-        c.norm = self.norm(gates if c.counted is None else gates.masked_fill(~c.counted, 0))
-        return gates / c.norm
+        norm = c.norm = self.norm(gates if c.counted is None else gates.masked_fill(~c.counted, 0))
+        return gates / norm
 
     def counted(self, c: Choice, kept: Tensor | None) -> Tensor | None:
         """Which gates [T, K] are renormalised to sum to 1, None: all that were chosen."""
@@ -224,18 +226,19 @@ class TokenChoiceRouter(Router):
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
         """Unweighted loss terms by name."""
         c.share = self.share(*self.charged(c))
-        terms = {"balance": balance_loss(c.probs, c.share)}
-        return terms if c.logits is None else {**terms, "z": z_loss(c.logits)}
+        return {"balance": balance_loss(c.probs, c.share), "z": z_loss(c.logits)}
 
     # -- what is the same for all ------------------------------------------------------------------------------------------
 
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         c = Choice(x, token_ids, group_size)
-        logits = c.logits = self.scores(c)
+        logits = self.scores(c)
+        if logits is not None:
+            c.logits = logits
         probs = c.probs = self.probabilities(c)
-        one_gradient = self.one_gradient and logits is not None and probs.requires_grad
-        if one_gradient:
-            c.logits, c.probs = logits.detach(), probs.detach()
+        joined = logits if self.one_gradient and probs.requires_grad else None
+        if joined is not None:
+            c.logits, c.probs = joined.detach(), probs.detach()
         with torch.no_grad():
             c.ranking = self.ranking(c)
         if self.on_choice is not None:
@@ -249,9 +252,9 @@ class TokenChoiceRouter(Router):
         if slots.kept is not None:
             weight = weight.masked_fill(~slots.kept, 0)
         weight, aux = weight.reshape(-1), self.aux_terms(c)
-        if one_gradient:
+        if joined is not None:
             values = weight, aux["balance"], aux["z"], slots.expert, slots.kept, c.norm, c.counted, c.share
-            weight, aux["balance"], aux["z"] = with_gradient(logits, probs, GateValues(*values))
+            weight, aux["balance"], aux["z"] = with_gradient(joined, probs, GateValues(*values))
         n_tokens, k = c.expert.shape
         n_groups = n_tokens // group_size
         if n_groups > 1:
@@ -272,15 +275,17 @@ class TokenChoiceRouter(Router):
         }
         if slots.order is not None:
             return CompleteRouting(**known, route_order=slots.order)
+        assert slots.slot is not None and slots.kept is not None
         requested = torch.ones_like(slots.kept) if c.requested is None else c.requested
-        masks = {"route_slot": slots.slot, "requested": requested, "kept": slots.kept}
-        return ListedRouting(**known, **{name: mask.reshape(-1) for name, mask in masks.items()})
+        known |= {"route_slot": slots.slot.reshape(-1), "requested": requested.reshape(-1)}
+        return ListedRouting(**known, kept=slots.kept.reshape(-1))
 
     def _post_counts(self, c: Choice, slots: Slots, limit: int | None) -> Tensor:
         if limit is None:
             return c.counts
         if getattr(self.options, "drop_policy", "") != "reroute":
             return slots.counts.clamp(max=limit).sum(0).to(c.counts.dtype)
+        assert slots.kept is not None
         kept = slots.kept.reshape(-1).to(c.counts.dtype)
         return torch.zeros_like(c.counts).scatter_add_(0, slots.expert.reshape(-1), kept)
 

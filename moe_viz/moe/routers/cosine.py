@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from moe_viz.moe.balance import precise
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, full_precision
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.cosine import Cosine
 
 LOWEST_TEMPERATURE = 0.01
 
@@ -21,7 +21,9 @@ LOWEST_TEMPERATURE = 0.01
 class CosineRouter(TokenChoiceRouter):
     """logits = cos(P x, e_i) / temperature, with a learned projection P (with bias, as in Tutel), expert vectors e [E, proj_dim] and temperature."""
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: Cosine
+
+    def __init__(self, d_model: int, n_experts: int, options: Cosine):
         Router.__init__(self, d_model, n_experts, options)  # no linear gate here
         self.projection = nn.Linear(d_model, options.proj_dim)
         self.expert_vectors = nn.Parameter(torch.randn(n_experts, options.proj_dim) / math.sqrt(options.proj_dim))

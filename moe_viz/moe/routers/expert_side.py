@@ -11,7 +11,7 @@ from moe_viz.moe.balance import precise, z_loss
 from moe_viz.moe.capacity import CAPACITY_FORMULAS
 from moe_viz.moe.routers.base import Router, full_precision, linear_gate, softmax
 from moe_viz.moe.routing import CompleteRouting, SoftRouting
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.expert_side import ExpertChoice, Soft
 
 
 class ExpertChoiceRouter(Router):
@@ -20,7 +20,9 @@ class ExpertChoiceRouter(Router):
     C is at least 1 and at most n. A token may be taken by none (dropped) up to all of the experts; on average c of them.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: ExpertChoice
+
+    def __init__(self, d_model: int, n_experts: int, options: ExpertChoice):
         super().__init__(d_model, n_experts, options)
         self.gate = linear_gate(d_model, n_experts)
 
@@ -65,7 +67,9 @@ class SoftRouter(Router):
     softmax is `probs`: the part of a token's output that comes from each expert.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: Soft
+
+    def __init__(self, d_model: int, n_experts: int, options: Soft):
         super().__init__(d_model, n_experts, options)
         self.phi = nn.Parameter(torch.empty(d_model, n_experts, options.slots_per_expert))
         nn.init.trunc_normal_(self.phi, std=d_model**-0.5, a=-2 * d_model**-0.5, b=2 * d_model**-0.5)

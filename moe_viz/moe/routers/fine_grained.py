@@ -8,11 +8,13 @@ from torch import Tensor
 from moe_viz.moe.balance import z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, softmax, top_k
 from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.fine_grained import DBRX, DeepSeekV3
 
 
 class DBRXRouter(TokenChoiceRouter):
     """Databricks 2024: the chosen gates are divided by their p-norm (p = 1: they sum to 1)."""
+
+    options: DBRX
 
     def norm(self, gates: Tensor) -> Tensor:
         return torch.linalg.vector_norm(gates, self.options.norm_p, -1, keepdim=True).clamp(min=1e-9)
@@ -30,7 +32,10 @@ class DeepSeekV3Router(TokenChoiceRouter):
     The balancing loss counts what s alone would choose, as in the paper; set `balance_group` for its sequence-wise form.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: DeepSeekV3
+    bias: Tensor
+
+    def __init__(self, d_model: int, n_experts: int, options: DeepSeekV3):
         super().__init__(d_model, n_experts, options)
         self.register_buffer("bias", torch.zeros(n_experts))
 
@@ -66,7 +71,7 @@ class DeepSeekV3Router(TokenChoiceRouter):
     def norm(self, gates: Tensor) -> Tensor:
         return gates.sum(-1, keepdim=True) + 1e-20
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor | None) -> Tensor:
         return super().finish(c, gates, kept) * self.options.routed_scaling
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from moe_viz.moe.balance import as_share, balance_loss, z_loss
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
-from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.moe.routing import SparseRouting
+from moe_viz.spec.routers.fixed import Dense, Hard, Hash
 
 
 class DenseRouter(TokenChoiceRouter):
     """Every token goes to every expert, weighted by the softmax gate (Jacobs et al. 1991). M = T*E."""
+
+    options: Dense
 
     def select(self, c: Choice) -> tuple[Tensor, None]:
         return torch.arange(self.n_experts, device=c.x.device).expand(c.x.shape[0], -1), None
@@ -31,6 +33,8 @@ class DenseRouter(TokenChoiceRouter):
 
 class HardRouter(TokenChoiceRouter):
     """The best expert alone, with weight 1: no task gradient to the gate, unless straight-through lends it that of the probability."""
+
+    options: Hard
 
     def select(self, c: Choice) -> tuple[Tensor, None]:
         return c.ranking.argmax(-1, keepdim=True), None
@@ -48,9 +52,10 @@ class HashRouter(TokenChoiceRouter):
     Until then both schemes use the random table, drawn once from torch's generator and kept in checkpoints.
     """
 
+    options: Hash
     table: Tensor
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: Hash):
         Router.__init__(self, d_model, n_experts, options)
         self.register_buffer("table", torch.randint(n_experts, (options.vocab_size,)))
 
@@ -71,7 +76,7 @@ class HashRouter(TokenChoiceRouter):
             heapq.heapreplace(lightest, (mass + float(counts[token]), expert))
         self.table = table.to(self.table.device)
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         if token_ids is None:
             raise ValueError("the hash router needs token_ids: it chooses by token, not by what the token means here")
         if token_ids.numel() != x.shape[0]:
@@ -82,6 +87,7 @@ class HashRouter(TokenChoiceRouter):
         return None
 
     def probabilities(self, c: Choice) -> Tensor:
+        assert c.token_ids is not None
         c.expert = self.table[c.token_ids][:, None]
         return c.x.new_zeros(c.x.shape[0], self.n_experts).scatter_(1, c.expert, 1.0)
 
@@ -93,3 +99,7 @@ class HashRouter(TokenChoiceRouter):
 
     def weights(self, c: Choice, expert: Tensor) -> Tensor:
         return torch.ones_like(expert, dtype=c.probs.dtype)
+
+    def aux_terms(self, c: Choice) -> dict[str, Tensor]:
+        c.share = self.share(*self.charged(c))
+        return {"balance": balance_loss(c.probs, c.share)}

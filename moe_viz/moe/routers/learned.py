@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from moe_viz.moe.balance import precise, z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter
-from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.moe.routing import Routing, SparseRouting
+from moe_viz.spec.routers.learned import Reinforce, ReMoE
 
 L1_BOUNDS = 1e-12, 1e2
 """The penalty stays between these: where the target cannot be met it would otherwise grow without end."""
@@ -23,7 +23,9 @@ class ReinforceRouter(TokenChoiceRouter):
     reward, with gradient to the baseline's own weights and to nothing else.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: Reinforce
+
+    def __init__(self, d_model: int, n_experts: int, options: Reinforce):
         super().__init__(d_model, n_experts, options)
         self.baseline = nn.Linear(d_model, 1)
         nn.init.zeros_(self.baseline.weight)
@@ -56,6 +58,7 @@ class ReinforceRouter(TokenChoiceRouter):
             raise ValueError(
                 f"{routing.n_tokens} tokens need as many rewards; got a tensor of shape {list(reward.shape)}"
             )
+        assert isinstance(routing, SparseRouting) and routing.logits is not None
         o, guess = self.options, routing.info["baseline"]
         reward = reward.detach().to(guess.dtype)
         log_pi = torch.log_softmax(precise(routing.logits), -1)
@@ -79,9 +82,10 @@ class ReMoERouter(TokenChoiceRouter):
     k of E experts were active on average, and shrinks by it if fewer: for each layer by itself (the paper averages over layers).
     """
 
+    options: ReMoE
     l1: Tensor
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: ReMoE):
         super().__init__(d_model, n_experts, options)
         self.register_buffer("l1", torch.tensor(float(options.l1_start)))
 
@@ -107,6 +111,7 @@ class ReMoERouter(TokenChoiceRouter):
 
     @torch.no_grad()
     def after_step(self, routing: Routing) -> None:
+        assert isinstance(routing, SparseRouting)
         if routing.n_tokens:
             sparsity = 1 - routing.requested.float().mean()
             wanted = 1 - self.options.k / self.n_experts

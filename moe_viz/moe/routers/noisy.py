@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from moe_viz.moe.balance import cv_squared, importance_loss, smooth_load, z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, softmax
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.noisy import NoisyTopK, VMoE
 
 
 class NoisyRouter(TokenChoiceRouter):
@@ -41,7 +41,9 @@ class NoisyTopKRouter(NoisyRouter):
     Load is counted with the k-th largest of the *other* experts as threshold (appendix A, `balance.smooth_load`).
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: NoisyTopK
+
+    def __init__(self, d_model: int, n_experts: int, options: NoisyTopK):
         super().__init__(d_model, n_experts, options)
         self.noise_gate = nn.Linear(d_model, n_experts, bias=False)
         nn.init.zeros_(self.noise_gate.weight)
@@ -70,6 +72,8 @@ class VMoERouter(NoisyRouter):
     Importance is taken over the clean full softmax. The load's threshold is the k-th largest noisy logit *including* the expert's
     own, unlike `noisy_topk`. The paper's auxiliary loss is half the sum of the two terms.
     """
+
+    options: VMoE
 
     def noise_std(self, c: Choice) -> float:
         return self.options.noise / self.n_experts

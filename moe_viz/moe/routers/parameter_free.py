@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from moe_viz.moe.balance import precise
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, softmax
 from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.spec.routers.learned import KMeans, Random
 
 LOAD_MEMORY = 0.9
 """How much of the moving load, by which an unused centroid is told, each step keeps: about ten steps."""
@@ -28,12 +28,16 @@ class KMeansRouter(TokenChoiceRouter):
     only, from the tokens of all training forwards since the last one; evaluation changes nothing.
     """
 
+    options: KMeans
     centroids: Tensor
     mass: Tensor
     load: Tensor
     started: Tensor
+    seen_sum: Tensor
+    seen: Tensor
+    worst_served: Tensor
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: KMeans):
         Router.__init__(self, d_model, n_experts, options)
         self.register_buffer("centroids", F.normalize(torch.randn(n_experts, d_model), dim=-1))
         self.register_buffer("mass", torch.zeros(n_experts))
@@ -130,10 +134,11 @@ class RandomRouter(TokenChoiceRouter):
     apart_from: None, or the experts [T, K] of a first pass: those come last in the next draws, so that THOR's second pass meets others.
     """
 
+    options: Random
     seed: Tensor
     apart_from: Tensor | None = None
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: Random):
         Router.__init__(self, d_model, n_experts, options)
         # From torch's stream: reproducible with the run, and different in every layer.
         self.register_buffer("seed", torch.randint(2**62, ()))
@@ -152,7 +157,7 @@ class RandomRouter(TokenChoiceRouter):
             return drawn
         return drawn.scatter_add(1, self.apart_from, drawn.new_full(self.apart_from.shape, -1.0))
 
-    def select(self, c: Choice) -> tuple[Tensor, None]:
+    def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
         if self.options.evaluation == "average" and not self.training:
             return torch.arange(self.n_experts, device=c.x.device).expand(c.x.shape[0], -1), None
         return super().select(c)

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from moe_viz.moe.balance import precise
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, top_k
-from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.moe.routing import SparseRouting
+from moe_viz.spec.routers.second_expert import NLLB, GShard, STMoE
 
 
 class SecondExpertRouter(TokenChoiceRouter):
@@ -43,6 +43,8 @@ class GShardRouter(SecondExpertRouter):
     """Lepikhin et al. 2020, algorithm 1. `second_expert` in training: "random" keeps it with probability min(1, 2 w_2); "sampling" draws it
     from the remaining experts by adding Gumbel noise (DeepSpeed, fairseq); "all" keeps it. At evaluation always the second best."""
 
+    options: GShard
+
     def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
         policy = self.options.second_expert if self.training else "all"
         expert = top_k(c.ranking, self.options.k)
@@ -55,6 +57,8 @@ class GShardRouter(SecondExpertRouter):
 
 class STMoERouter(SecondExpertRouter):
     """Zoph et al. 2022: in training an expert beyond the first is kept with probability min(1, w / threshold)."""
+
+    options: STMoE
 
     def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
         expert, threshold = top_k(c.ranking, self.options.k), self.options.threshold
@@ -78,13 +82,14 @@ class NLLBRouter(GShardRouter):
     of them by 1 - p at evaluation; masking a route's weight is the same as masking the expert's answer.
     """
 
+    options: NLLB
     needs_network = True
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: NLLB):
         super().__init__(d_model, n_experts, options)
         self.share_gate = nn.Linear(d_model, 1)
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         routing, p = super().route(x, token_ids, group_size), self.options.output_mask
         if p:
             weight = routing.route_weight

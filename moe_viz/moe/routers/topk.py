@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, softmax
+from moe_viz.spec.routers.token_choice import Switch, TopK
 
 
 class TopKRouter(TokenChoiceRouter):
     """Top-k of a linear gate; gates are softmax over all experts, or a sigmoid for each expert."""
+
+    options: TopK
 
     @property
     def one_gradient(self) -> bool:
@@ -28,7 +31,9 @@ class TopKRouter(TokenChoiceRouter):
 class SwitchRouter(TokenChoiceRouter):
     """Fedus et al. 2021: one expert per token, weighted by its probability. In training the router, and only it, sees x times 1 +- jitter."""
 
-    def scores(self, c: Choice) -> Tensor:
+    options: Switch
+
+    def scores(self, c: Choice) -> Tensor | None:
         jitter = self.options.jitter
         if not (jitter and self.training):
             return super().scores(c)

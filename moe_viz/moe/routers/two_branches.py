@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from moe_viz.moe.balance import importance_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, linear_gate, softmax, top_k
-from moe_viz.moe.routing import Routing
-from moe_viz.spec import RouterOptions
+from moe_viz.moe.routing import SparseRouting
+from moe_viz.spec.routers.two_branches import Hierarchical, Residual
 
 
 class HierarchicalRouter(TokenChoiceRouter):
@@ -22,7 +22,9 @@ class HierarchicalRouter(TokenChoiceRouter):
     the smooth load of the paper becomes the plain count, which has no gradient, so there is no load term.
     """
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    options: Hierarchical
+
+    def __init__(self, d_model: int, n_experts: int, options: Hierarchical):
         super().__init__(d_model, n_experts, options)
         self.group_gate = linear_gate(d_model, options.n_groups)
 
@@ -46,7 +48,7 @@ class HierarchicalRouter(TokenChoiceRouter):
             group, inside = _of_best(group, self.options.k_groups), _of_best(inside, self.options.k)
         return (group[:, :, None] * inside).flatten(1).gather(1, expert)
 
-    def finish(self, c: Choice, gates: Tensor, kept: Tensor) -> Tensor:
+    def finish(self, c: Choice, gates: Tensor, kept: Tensor | None) -> Tensor:
         return gates
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
@@ -66,13 +68,14 @@ class ResidualRouter(TokenChoiceRouter):
     The layer owns the MLP.
     """
 
+    options: Residual
     needs_network = True
 
-    def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
+    def __init__(self, d_model: int, n_experts: int, options: Residual):
         super().__init__(d_model, n_experts, options)
         self.coefficient = nn.Linear(d_model, 2)
 
-    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
+    def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         routing = super().route(x, token_ids, group_size)
         routing.residual_mix = softmax(full_precision(self.coefficient, x) + self.coefficient.bias)
         return routing

@@ -66,7 +66,7 @@ class Checkpoint:
                 raise OSError(str(error)) from error
 
     def _parts(self, since: Mark | None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        about = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
+        about: dict[str, Any] = {"format": FORMAT, "version": VERSION, "config": self.config.flat(), "step": self.step}
         about |= {"epoch": self.epoch, "torch": torch.__version__, "stopped": self.stopped, "said": self.extra}
         if self.script is not None:
             about["script"] = self.script.model_dump(mode="json", by_alias=True)
@@ -126,7 +126,7 @@ def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     for name in sorted(arrays):
         array = arrays[name]
         value = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), value)
-        value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
+        value = zlib.crc32(array.reshape(-1).view(np.uint8).data, value)
     return value
 
 
@@ -136,7 +136,7 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(name for name in tensors if name.startswith("model.")):
         array = tensors[name].detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -32,8 +32,8 @@ def script_with_figures(run: Run) -> Script | None:
         ours = bounds.get(moment[0], np.empty(0, int))
         after = ours[np.searchsorted(steps[ours], moment[1], side="right") :][:AFTER_EVENT]
         chosen |= {(moment[0], int(steps[row])) for row in after}
-    keys = pd.MultiIndex.from_frame(whole[["epoch", "step"]])
-    rows = whole[keys.isin(list(chosen))] if chosen else whole.iloc[:0]
+    keys = pd.MultiIndex.from_arrays([whole["epoch"], whole["step"]])
+    rows = whole.loc[keys.isin(list(chosen))] if chosen else whole.iloc[:0]
     return script.model_copy(update={"figures": figures_of(rows, measured)})
 
 

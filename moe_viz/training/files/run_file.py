@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -38,7 +38,9 @@ MOST_RAW_BYTES = 256_000_000
 def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
     run.collect()
-    header = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {"name": name}
+    header: dict[str, Any] = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {
+        "name": name
+    }
     del header["config"]  # it stands beside this already
     moment = replace(run.moment(**header), pending=None)
     whole = moment.to_bytes()

@@ -98,8 +98,9 @@ def router_rows(router: nn.Module) -> Tensor | None:
     for name in ("expert_vectors", "centroids"):
         if isinstance(getattr(router, name, None), Tensor):
             return getattr(router, name)
-    if isinstance(getattr(router, "gate", None), nn.Linear):
-        return router.gate.weight
+    gate = getattr(router, "gate", None)
+    if isinstance(gate, nn.Linear):
+        return gate.weight
     phi = getattr(router, "phi", None)
     return None if phi is None else phi.mean(-1).t()
 
@@ -108,7 +109,8 @@ def change_over_time(history: History, epoch: int) -> pd.DataFrame:
     """Saturation and fluctuation of the probe batch against the newest keyframe, per keyframe and layer."""
     steps = np.array([step for at, step in history.keyframes.steps(epoch)], int)
     steps = steps[first_of_each(steps, MOST_KEYFRAMES)].tolist()
-    frames = [history.nearest_keyframe(step, epoch) for step in steps]
+    found = [history.nearest_keyframe(step, epoch) for step in steps]
+    frames = [frame for frame in found if frame is not None]
     tables = []
     for layer in range(len(frames[-1].traces) if frames else 0):
         traces = [frame.traces[layer] for frame in frames]

@@ -52,6 +52,7 @@ def _depends_on_batch(run: Run, places: np.ndarray, owner: np.ndarray, layer: in
     if facts.causal or facts.stochastic_eval:
         return False
     left = places[:, 0] < 0
+    assert isinstance(run.task, PlaneTask)
     routing, _ = _look(run, _batch(run.task, places[left]), layer)
     return bool((first_choice(routing) != owner[left]).any())
 
@@ -59,6 +60,7 @@ def _depends_on_batch(run: Run, places: np.ndarray, owner: np.ndarray, layer: in
 def _look(run: Run, batch: Batch, layer: int) -> tuple[Routing, np.ndarray]:
     """The routing of a batch in one layer, and the predicted classes [T]."""
     model = run.model
+    assert isinstance(run.task, PlaneTask)
     with random_stream(run.device, "look", run.config.seed, run.step_number), observing(model):
         outputs = model(batch)
         return model.routings[layer], run.task.predict(outputs).cpu().numpy()

@@ -30,8 +30,8 @@ class LayerPass:
     choice: Choice | None
     aux_grads: dict[str, Tensor] = field(default_factory=dict)
     routings: list[Routing] = field(default_factory=list)
-    per_token: Tensor | None = None
-    batch: Batch | None = None
+    per_token: Tensor = field(init=False)
+    batch: Batch = field(init=False)
 
 
 def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:

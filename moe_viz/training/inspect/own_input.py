@@ -32,6 +32,7 @@ def route_image(run: Run, data: bytes) -> tuple[list[RoutingTrace], np.ndarray]:
         raise ValueError(Sentence(N_("This task has no images.")))
     batch, labels = run.task.own_image(read_picture(data))
     routings = route(run.model, batch, run.config, run.step_number, run.device)
+    assert labels.images is not None
     return traces_of(routings, labels, run.config, run.step_number), labels.images[0]
 
 
@@ -45,7 +46,8 @@ def continue_text(run: Run, text: str, n_tokens: int, temperature: float) -> Con
     prompt = task.encode(text)
     generator = torch.Generator().manual_seed(stream_seed("continue", run.config.seed, run.step_number))
     with random_stream(run.device, "continue", run.config.seed, run.step_number):
-        ids = run.model.generate(prompt, n_tokens, temperature, generator)
+        model: Any = run.model  # a task of text has a model that writes it
+        ids = model.generate(prompt, n_tokens, temperature, generator)
     return Continuation(_route_ids(run, ids), len(prompt), task.decode(ids[len(prompt) :]))
 
 
@@ -57,7 +59,7 @@ def _text_task(run: Run) -> Any:
 
 def _route_ids(run: Run, ids: Tensor) -> list[RoutingTrace]:
     """Traces of exactly these tokens: what fills the last row up to its length is cut off again."""
-    task = run.task
+    task = _text_task(run)
     batch = task.ids_batch(ids)
     routings = route(run.model, batch, run.config, run.step_number, run.device)
     traces = traces_of(routings, task.labels(batch), run.config, run.step_number)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from moe_viz.moe import MoELayer, Routing, SoftRouting, SparseRouting
 from moe_viz.moe.experts import ACTIVATIONS
@@ -53,16 +53,16 @@ def dissect(run: Run, token: int, layer: int) -> StepStory:
     )
 
 
-def _gate(moe: MoELayer) -> Tensor | None:
+def _gate(moe: MoELayer) -> nn.Parameter | None:
     """[E, D] the router's rows where its logits are a linear map of what it sees, else None."""
     weight = getattr(getattr(moe.router, "gate", None), "weight", None)
-    return weight if isinstance(weight, Tensor) and weight.shape[0] == moe.experts.n_experts else None
+    return weight if isinstance(weight, nn.Parameter) and weight.shape[0] == moe.experts.n_experts else None
 
 
 class _StoryReader:
     """Reads one token's numbers off what was watched."""
 
-    def __init__(self, copy: Run, run: Run, moe: MoELayer, before: dict, moments: Any, norm: float):
+    def __init__(self, copy: Run, run: Run, moe: MoELayer, before: dict[str, Tensor], moments: Any, norm: float):
         self.copy, self.run, self.moe = copy, run, moe
         self.before, self.moments = before, moments
         self.clip = min(1.0, CLIP_NORM / (norm + 1e-6))
@@ -78,11 +78,11 @@ class _StoryReader:
         routes = self._routes(seen, local)
         logits, ranking = _row(routing.logits, local), None if choice is None else _row(choice.ranking, local)
         score = None if choice is None else _row(choice.extra.get("score", choice.extra.get("sigmoid")), local)
-        probs = _row(routing.probs, local)
+        probs = _np(routing.probs[local])
         grad = None if routing.logits is None or routing.logits.grad is None else _row(routing.logits.grad, local)
         groups = max(1, routing.soft_groups if isinstance(routing, SoftRouting) else int(routing.info.get("groups", 1)))
         names, first, dropped = self._overview(parts)
-        if linear is not None and not self._is_linear(linear, sees, logits):
+        if linear is not None and (logits is None or not self._is_linear(linear, sees, logits)):
             linear = None
         return StepStory(
             step=self.run.step_number,
@@ -115,7 +115,7 @@ class _StoryReader:
             aux=self._aux(seen.routings),
             dy=np.zeros(len(seen.x[local])) if seen.y.grad is None else _np(seen.y.grad[local]),
             dlogits=grad,
-            dlogits_aux={name: share * _row(part, local) for name, part in seen.aux_grads.items()},
+            dlogits_aux={name: share * _np(part[local]) for name, part in seen.aux_grads.items()},
             router_row=None if linear is None or grad is None or not routes else self._row_story(sees, grad, routes[0]),
             part=share,
         )
@@ -127,7 +127,7 @@ class _StoryReader:
         for name in dict.fromkeys(name for layer in terms for name in layer):
             value = sum(layer.get(name, 0.0) for layer in terms) / len(terms)
             if name == "cmr":
-                gates = [routing.residual_mix.detach() for routing in routings]
+                gates = [routing.residual_mix.detach() for routing in routings if routing.residual_mix is not None]
                 value = float(budget_loss(gates, config.router.budget))
             terms_by_name[name] = (value, coefficient(name, config))
         return terms_by_name
@@ -194,19 +194,19 @@ class _StoryReader:
 
     def _run_expert(self, x: Tensor, expert: int) -> tuple[Tensor, Tensor]:
         """Hidden units and output of one expert on one token, with the weights from before the step."""
-        w = {name: self.before.get(f"experts.{name}") for name in ("w1", "b1", "w2", "b2")}
-        h = x @ w["w1"][expert]
-        h = ACTIVATIONS[self.moe.experts.activation](h if w["b1"] is None else h + w["b1"][expert])
-        out = h @ w["w2"][expert]
-        return h, out if w["b2"] is None else out + w["b2"][expert]
+        w, b1, b2 = self.before, self.before.get("experts.b1"), self.before.get("experts.b2")
+        h = x @ w["experts.w1"][expert]
+        h = ACTIVATIONS[self.moe.experts.activation](h if b1 is None else h + b1[expert])
+        out = h @ w["experts.w2"][expert]
+        return h, out if b2 is None else out + b2[expert]
 
     def _row_story(self, sees: Tensor, grad: np.ndarray, route: Route) -> RowStory | None:
         gate = _gate(self.moe)
-        if gate.grad is None:
+        if gate is None or gate.grad is None:
             return None
         x, e = _np(sees), route.expert
         d = int(np.argmax(np.abs(x)))
-        group = self.copy.optimizer.param_groups[0]
+        group: dict[str, Any] = self.copy.optimizer.param_groups[0]
         moments = {n: float(self.moments[n][e, d]) if self.moments else 0.0 for n in ("exp_avg", "exp_avg_sq")}
         return RowStory(
             expert=e,
@@ -231,8 +231,9 @@ class _StoryReader:
 
 def _names(copy: Run, batch: Batch) -> np.ndarray:
     """[T] how the tokens of a training batch are called: pieces of text, or what their ids stand for."""
-    if copy.task.is_text:
-        return copy.task.labels(batch).tokens
+    task: Any = copy.task
+    if task.is_text:
+        return task.labels(batch).tokens
     ids = batch.token_ids.cpu().numpy()
     if copy.config.task.name == "clusters":
         return np.array([f"{chr(ord('A') + i)}{n}" for n, i in enumerate(ids)])

@@ -28,7 +28,10 @@ def first_choice(routing: Routing) -> np.ndarray:
 
 def _routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(expert, weight, kept, slot), each [T, K]; a token's routes stand most weighted first, kept or not."""
-    return _soft_routes(routing) if isinstance(routing, SoftRouting) else _sparse_routes(routing)
+    if isinstance(routing, SoftRouting):
+        return _soft_routes(routing)
+    assert isinstance(routing, SparseRouting)
+    return _sparse_routes(routing)
 
 
 def _sparse_routes(routing: SparseRouting) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

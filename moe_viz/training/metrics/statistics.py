@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,8 +48,9 @@ class StepRows:
         return len(self.step)
 
     def __getitem__(self, part: slice) -> StepRows:
-        fields = (getattr(self, name) for name in self.__dataclass_fields__)
-        return StepRows(*(None if values is None else values[part] for values in fields))
+        fields: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        taken: dict[str, Any] = {name: None if values is None else values[part] for name, values in fields.items()}
+        return StepRows(**taken)
 
     @property
     def finite(self) -> np.ndarray:
@@ -79,8 +81,11 @@ class StepRows:
 
     @classmethod
     def join(cls, parts: Sequence[StepRows]) -> StepRows:
-        columns = ([getattr(part, name) for part in parts] for name in cls.__dataclass_fields__)
-        return cls(*(None if any(part is None for part in column) else np.concatenate(column) for column in columns))
+        columns = {name: [getattr(part, name) for part in parts] for name in cls.__dataclass_fields__}
+        joined: dict[str, Any] = {
+            n: None if any(p is None for p in column) else np.concatenate(column) for n, column in columns.items()
+        }
+        return cls(**joined)
 
 
 @torch.no_grad()
@@ -100,6 +105,7 @@ def layer_sums(routing: Routing) -> list[Tensor]:
 def _gate_sums(routing: Routing) -> Tensor:
     if isinstance(routing, SoftRouting):
         return routing.combine.detach().sum((0, 2))
+    assert isinstance(routing, SparseRouting)
     weight = weight_before_drop(routing)
     # what a router never asked for may stand in its candidate list with any weight
     weight = torch.where(routing.requested, weight, 0.0)
@@ -150,6 +156,7 @@ class Statistics:
 
     def commit(self, step: int, tokens: int, grad_norm: Tensor, norms: Tensor | None = None) -> None:
         """Close the step: its row joins the ring. norms [L, 2, E]: its entry in the gradient ledger."""
+        assert self._sums is not None
         row = self._ring[self._next]
         row[0].copy_(grad_norm.detach())
         row[1:].copy_(self._sums)

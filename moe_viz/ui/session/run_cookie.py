@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 from moe_viz.components.bundle import bundle
 
@@ -18,7 +19,7 @@ MOST = 60
 """A cookie holds 4 kB."""
 ENTRY = re.compile(r"([!~]?)([A-Za-z0-9_-]{16,64})")
 """An id; "!" before it: opened by a link, so others have it too; "~": the first of runs in lock-step, which My runs does not list."""
-_mount = st.components.v2.component("moe_viz_remember", js=bundle("remember"))
+_mount = component("moe_viz_remember", js=bundle("remember"))
 
 
 @dataclass

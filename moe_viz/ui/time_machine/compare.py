@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -163,7 +164,7 @@ def fork() -> None:
         if word is not None:
             with st.container(key="fork_value"):
                 control(word, machine.draft, lambda turned: _turn(run, machine, turned))
-        look = {"type": "primary", "icon": ":material/alt_route:"}
+        look: dict[str, Any] = {"type": "primary", "icon": ":material/alt_route:"}
         st.button(_("Fork from here"), key="fork", on_click=_fork, args=(run, machine, word), **look)
     if machine.problem is not None:
         st.error(in_words(machine.problem), icon=":material/error:")

@@ -71,7 +71,7 @@ class TimeMachine:
     branch: Branch | None = None
     shows_branch: bool = False
     draft: RunConfig | None = None
-    word: str = "balance_coef"
+    word: str | None = "balance_coef"
     lacks_moments: bool = False
     """The part of the page that does not tick has found too few moments to compare."""
     problem: EngineError | None = None

@@ -11,6 +11,7 @@ from moe_viz.components.pack import FIRST_EXPERT
 from moe_viz.records.moved_tokens import who_moved
 from moe_viz.records.readable_tables import routing_rows
 from moe_viz.spec import TASK_OPTIONS, change, plain
+from moe_viz.spec.knobs import declared
 from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
@@ -83,7 +84,7 @@ def _choose_word(twins: Twins, word: str) -> None:
     """Another knob; its first second value is one that differs and is allowed, if the control offers one."""
     info = twins.base.fields()[word]
     now = twins.base.flat()[word]
-    offered = (info.json_schema_extra or {}).get("stops") or []
+    offered = declared(info).get("stops") or []
     for value in [*offered, not now if isinstance(now, bool) else now]:
         try:
             change(twins.base, **{word: value})

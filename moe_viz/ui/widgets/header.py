@@ -51,7 +51,7 @@ def transport(
         label, icon = (_("Pause"), ":material/pause:") if run.playing else (_("Play"), ":material/play_arrow:")
         st.button(label, icon=icon, key="play", type="primary", on_click=run.toggle)
         if step:
-            look = {"icon": ":material/skip_next:", "help": _("One training step.")}
+            look: dict[str, Any] = {"icon": ":material/skip_next:", "help": _("One training step.")}
             st.button(_("Step"), key="step_once", on_click=run.step_once, **look)
         if restart is not None:
             look = {"icon": ":material/restart_alt:", "help": _("Start again from step 0.")}

@@ -12,6 +12,7 @@ import streamlit as st
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
+from moe_viz.spec.knobs import declared
 from moe_viz.ui.i18n import _
 from moe_viz.ui.words import show
 
@@ -21,12 +22,12 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
     key = key or word
     info = config.fields()[word]
     value = config.flat()[word]
-    extra = info.json_schema_extra or {}
-    label, text = _(info.title or word), _(info.description)
+    extra = declared(info)
+    label, text = _(info.title or word), _(info.description or "")
     if extra.get("unit") and word != "speed":
         label = f"{label} ({_(extra['unit'])})"
     options = _options(word, config, value, extra.get("stops"))
-    common = {"key": key, "help": text, "on_change": turn, "args": (word,)}
+    common: dict[str, Any] = {"key": key, "help": text, "on_change": turn, "args": (word,)}
     st.session_state[key] = value
     if choices(info) == [False, True]:
         st.toggle(label, **common)
@@ -75,4 +76,4 @@ def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) 
 def words(config: RunConfig, level: str) -> list[str]:
     """The words of one level ("basic" or "more"), in the order of their declaration."""
     fields = config.fields()
-    return [word for word, info in fields.items() if (info.json_schema_extra or {}).get("level") == level]
+    return [word for word, info in fields.items() if declared(info).get("level") == level]

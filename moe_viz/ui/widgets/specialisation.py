@@ -69,7 +69,7 @@ def specialise(run: SessionRun, shown: Update, layer: int) -> None:
 def controls(run: SessionRun, study: Study) -> None:
     """As of which step, Update, and the two controls."""
     with st.container(horizontal=True, vertical_alignment="center", key="specialise_controls"):
-        look = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
+        look: dict[str, Any] = {"icon": ":material/refresh:", "help": _("Look at the run as it is now.")}
         st.button(_("Update"), key="update_moment", on_click=study.update, args=(run,), **look)
         with st.container(key="as_of", width="content"):
             st.caption(_as_of(run, study.learned) if study.learned else _("starting…"))
