@@ -4,6 +4,9 @@ A cluster of our own listens on this machine alone and asks everybody for a toke
 operator decides both. No usage statistics are sent anywhere, no dashboard is started.
 """
 
+# pyright: reportMissingImports=false
+# (Ray is installed where it is used)
+
 from __future__ import annotations
 
 import importlib.util

@@ -4,6 +4,9 @@ A process of its own starts the nodes (Ray reads its environment once, when it i
 closes, however that comes about. All listen on 127.0.0.1 and ask for a token.
 """
 
+# pyright: reportMissingImports=false
+# (Ray is installed where it is used)
+
 from __future__ import annotations
 
 import os
