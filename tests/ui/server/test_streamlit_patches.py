@@ -330,6 +330,8 @@ def test_no_operation_that_writes_files_is_handled(operation):
 def test_private_parts_of_streamlit_stand_in_one_package():
     ours = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "moe_viz").rglob("*.py")]
     for path in ours:
-        inner = [name for name in imports(path) if name.startswith("streamlit.")]
+        # st.components.v2.component is public, and has its types under its own name alone
+        public = ("streamlit.components.v2", "streamlit.components.v2.component")
+        inner = [name for name in imports(path) if name.startswith("streamlit.") and name not in public]
         reached = re.findall(r"\bst\.(?:runtime|web|proto|_[a-z]\w*)\b", path.read_text(encoding="utf-8"))
         assert path.parent == Path(streamlit_patches.__file__).parent or not (inner or reached), (path, inner, reached)
