@@ -211,6 +211,32 @@ def test_a_tick_leaves_a_turn_outside_its_part_to_the_request_that_is_about_to_b
     assert requests.ask(again, None, None, state) and again.fragment_id == "f"
 
 
+def answer(number):
+    return WidgetState(id=f"$$ID-1-{CONNECTION}", json_value=f'{{"painted": {number}}}')
+
+
+def test_what_the_browser_says_before_it_has_got_what_back_undid_turns_nothing():
+    requests, state, line = SessionRequests(), drawn(), object()
+    requests.ask(ClientState(is_history_navigation=True, page_script_hash="lab"), None, line, state)
+    for number in (1, 2):
+        late = part(answer(number - 1), knob(3))  # 3 is what Back has undone
+        requests.ask(late, None, line, state)
+        assert late.fragment_id == "f" and [widget.id for widget in late.widget_states.widgets] == [
+            late.widget_states.widgets[0].id
+        ]
+        requests.in_flight.begin(line)
+        requests.in_flight.send(number, line)
+    requests.ask(part(answer(2)), None, line, state)
+    requests.in_flight.begin(line)
+    requests.in_flight.send(3, line)
+    requests.ask(part(answer(3)), None, line, state)
+    turned = part(answer(4), knob(3))
+    assert requests.ask(turned, None, line, state) and turned.fragment_id == "", "from then on it is the reader's turn"
+    pressed = part(answer(5), PLAY)
+    requests.ask(ClientState(is_history_navigation=True, page_script_hash="lab"), None, line, state)
+    assert requests.ask(pressed, None, line, state) and pressed.fragment_id == "", "a press is never behind"
+
+
 def reads_two(value):
     low, high = value
     return low, high

@@ -69,6 +69,8 @@ class SessionRequests:
         self.last_request = self.last_whole_request = 0
         """Number of the last request, and of the last one for the whole page."""
         self.in_flight = InFlight()
+        self._behind = 0
+        """Pictures that are still to be answered before the browser has surely got what Back has undone; its values are older until then."""
         self._answers: dict[str, bytes] = {}
         self.heard: dict[str, int] = {}
         """How often each button was sent, by its key."""
@@ -86,6 +88,9 @@ class SessionRequests:
                 self._see_to_the_rest_of_the_page(request, state)
         if self.current_page.moved:
             self.in_flight.give_up()
+            self._behind = 0
+        if request is not None and request.is_history_navigation:
+            self._behind = 2  # the one perhaps on its way, and one that was drawn since
         if request is not None and self._is_only_an_answer(request):
             return False
         if request is not None and request.is_auto_rerun and self.in_flight.waits(line):
@@ -129,13 +134,18 @@ class SessionRequests:
         """Whatever was pressed or turned outside the part that is asked for wants the whole page. A timer's request leaves it alone: its own is
         about to be sent."""
         widgets = request.widget_states.widgets
-        fresh = [widget for widget in widgets if self._reported.get(widget.id) != widget.SerializeToString()]
-        turned = {widget.id for widget in fresh if is_turned_outside(request.fragment_id, widget, state)}
-        if turned and request.is_auto_rerun:
-            kept = [widget for widget in widgets if widget.id not in turned]
+        fresh = [
+            widget for widget in widgets if self._behind or self._reported.get(widget.id) != widget.SerializeToString()
+        ]
+        turned = [widget for widget in fresh if is_turned_outside(request.fragment_id, widget, state)]
+        pressed = [widget for widget in turned if widget.WhichOneof("value") in TRIGGERS]
+        if request.is_auto_rerun or self._behind:
+            left = {widget.id for widget in turned if request.is_auto_rerun or widget not in pressed}
+            kept = [widget for widget in widgets if widget.id not in left]
             del widgets[:]
             widgets.extend(kept)
-        elif turned:
+            turned = [] if request.is_auto_rerun else pressed
+        if turned:
             request.fragment_id = ""
 
     def _is_only_an_answer(self, request: ClientState) -> bool:
@@ -145,8 +155,8 @@ class SessionRequests:
             widget.id: widget.SerializeToString() for widget in request.widget_states.widgets if is_answer(widget)
         }
         for widget in request.widget_states.widgets:
-            if is_answer(widget):
-                self.in_flight.arrive(painted(widget))
+            if is_answer(widget) and self.in_flight.arrive(painted(widget)):
+                self._behind = max(0, self._behind - 1)
         is_new, self._answers = answers != self._answers, answers
         if not is_new or request.is_auto_rerun or not request.fragment_id or presses(request.widget_states):
             return False
