@@ -24,7 +24,7 @@ SMALLEST = {
     "routers": "--rounds 1",
     "scenes": "--seeds 1",
     "slow_line": "--times 1 --seconds 1",
-    "time_machine": "--times 1",
+    "time_machine": "--times 6",
     "trainer": "--rounds 1",
 }
 """Benchmark -> the arguments of a run that only shows that it still runs."""
