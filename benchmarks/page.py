@@ -122,7 +122,7 @@ def _measured(page: Page, times: int, seconds: float, home: str) -> list[Row]:
         query = urlsplit(page.url).query
         page.goto("about:blank")
         with ThreadPoolExecutor() as thread:  # this one is Playwright's
-            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query, seconds))).result()
+            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query, seconds))).result() or float("nan")
     return [
         Row("first routing on the page (recorded)", paint, "s", paint / 1.2),
         Row("first live step after starting the server", live, "s", live / 4),
