@@ -2,7 +2,12 @@
 {
   const host = document.getElementById("first_picture"), text = document.getElementById("first_picture_data").textContent;
   const { version, source, data } = JSON.parse(text);
-  const saved = Object.keys(localStorage).find((key) => key.startsWith("stActiveTheme")), name = saved ? localStorage.getItem(saved) : "";
+  let name = "";
+  try {
+    name = localStorage.getItem(Object.keys(localStorage).find((key) => key.startsWith("stActiveTheme"))) ?? "";
+  } catch {
+    // a browser that blocks cookies has no storage either: then the system's theme it is
+  }
   const dark = /dark/i.test(name) || (!/light/i.test(name) && matchMedia("(prefers-color-scheme: dark)").matches);
   host.dataset.theme = dark ? "dark" : "light";
   const view = import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
