@@ -38,3 +38,16 @@ def test_other_pages_do_not_have_it(address):
         page.goto(f"{address}/gates", wait_until="commit")
         page.locator('[data-testid="stApp"]').wait_for(timeout=60_000)
         assert page.locator("#first_picture").count() == 0
+
+
+def test_it_comes_and_goes_where_the_browser_blocks_storage(address):
+    """As Chromium does it with cookies blocked: already to name the storage is an error."""
+    blocked = """Object.defineProperty(window, "localStorage", { get() {
+      if (new Error().stack.includes("/static/js/")) return { getItem: () => null, setItem() {}, removeItem() {} };
+      throw new DOMException("blocked", "SecurityError");
+    } });"""
+    with browser_page() as page:
+        page.add_init_script(blocked)
+        page.goto(address, wait_until="commit")
+        expect(page.locator("#first_picture .tok")).to_have_count(256)
+        expect(page.locator("#first_picture")).to_have_count(0, timeout=60_000)
