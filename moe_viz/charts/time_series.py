@@ -283,6 +283,8 @@ def _rows(
         values = history[name].to_numpy()[where] if name in known else np.full(len(where), np.nan, np.float32)
         there = np.isfinite(values) if name in thinning.SPARSE else np.isfinite(values) & grid
         table[label] = np.where(there, values, np.nan)[drawn]
+    if not len(where):  # with a time axis, as when there are rows: nothing below moves when the first one comes
+        return {"step": np.zeros(1, int), **{label: np.full(1, np.nan, np.float32) for label in columns.values()}}
     return table
 
 

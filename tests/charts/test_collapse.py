@@ -28,7 +28,8 @@ def test_marks_stand_at_their_steps_and_leave_the_spec_alone():
 def test_more_marks_than_rows_keep_the_newest():
     chart = with_marks(dropped_over_time(history(1), [0]), [(0, "1"), (1, "2")])
     assert chart.data["label"].tolist() == ["2"]
-    assert with_marks(dropped_over_time(history(0), [0]), [(0, "1")]).data.empty
+    at_start = with_marks(dropped_over_time(history(0), [0]), [(0, "1")]).data
+    assert at_start[["step", "mark", "label"]].to_numpy().tolist() == [[0, 0, "1"]] and at_start["Layer 1"].isna().all()
 
 
 def test_ledger_bars_show_the_three_shares():

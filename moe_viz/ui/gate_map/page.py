@@ -223,8 +223,6 @@ def _summary(gate_map: GateMap, table: pd.DataFrame) -> str:
 def _strips(run: PlaneRun, shown: Update) -> None:
     """Load, accuracy and loss on one time axis."""
     history = shown.history
-    if history.empty:
-        return
     n_experts = shown.snapshot.config["n_experts"]
     accuracy = {"task_metric": _("accuracy on held-out points")}
     stack = {

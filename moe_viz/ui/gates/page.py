@@ -136,12 +136,11 @@ def _panels(comparison: Comparison) -> None:
                     st.markdown(f":orange-badge[:material/visibility: {_('looks at future tokens')}]")
                 if update.snapshot.state in ("diverged", "failed"):
                     st.error(in_words(update.snapshot.message))
-            if not update.history.empty:
-                draw_chart(
-                    charts.load_over_time(update.history, comparison.layer, n_experts, _, batch=MEAN),
-                    f"load_{router}",
-                    _("Share of the routes asked of each expert, over the steps."),
-                )
+            draw_chart(
+                charts.load_over_time(update.history, comparison.layer, n_experts, _, batch=MEAN),
+                f"load_{router}",
+                _("Share of the routes asked of each expert, over the steps."),
+            )
             draw_chart(
                 side_by_side.experts_per_token(update.snapshot.traces[comparison.layer], _),
                 f"experts_per_token_{router}",

@@ -25,16 +25,14 @@ FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 
 
 def strips(shown: Update, layer: int) -> None:
-    """Load, loss and drops of the run, one under another on one time axis."""
+    """Load, loss and drops of the run, one under another on one time axis. At step 0 they are empty, so that nothing moves with the first."""
     history, n_experts = shown.history, shown.snapshot.config["n_experts"]
-    if history.empty:
-        return
     task = TASK_OPTIONS[shown.snapshot.config["task"]]
     metric = _(METRIC_NAMES[task.metric])
     unit = LOSS_UNITS[task.metric]
     together = METRIC_UNITS.get(task.metric) == unit
     losses = {"loss": _("training loss")} | ({"task_metric": metric} if together else {})
-    layers = [n for n in range(len(shown.snapshot.traces)) if f"drop_rate.{n}" in history]
+    layers = range(len(shown.snapshot.traces))
     stack = {
         "load": (
             charts.load_over_time(history, layer, n_experts, _),
@@ -90,8 +88,6 @@ def tabs(run: SessionRun, shown: Update, layer: int) -> None:
 
 def _balance(run: SessionRun, shown: Update, layer: int) -> None:
     """Is the load even, and how sure is the router?"""
-    if shown.history.empty:
-        return
     n_experts = shown.snapshot.config["n_experts"]
     left, right = st.columns(2)
     with left:

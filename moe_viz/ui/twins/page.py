@@ -210,10 +210,9 @@ def _pictures(twins: Twins) -> list[charts.VegaChart]:
                 title=name,
             )
             n_experts = update.snapshot.config["n_experts"]
-            if not update.history.empty:
-                chart = charts.load_over_time(update.history, twins.layer, n_experts, _)
-                drawn.append(chart)
-                draw_chart(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
+            chart = charts.load_over_time(update.history, twins.layer, n_experts, _)
+            drawn.append(chart)
+            draw_chart(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
     with st.container(horizontal=True, key="twin_options"):
         st.toggle(_("Light up the tokens that are routed differently"), value=True, key="twin_lit")
         st.toggle(_("Show as tables"), key="twin_as_table")

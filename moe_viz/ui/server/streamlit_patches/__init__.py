@@ -2,7 +2,7 @@
 
 `options`: its options; `context`: what only it knows of its server and of the run in progress. `requests` and `guard` let no click be lost or
 undone by what a page does by itself, and answer no message that no page of ours sends: races and open ends of Streamlit 1.67, closed where
-requests come in and are run.
+requests come in and are run. `files` keeps what a button offers until the click on it has come.
 
 *A tick of the page just left.* Between a click on another page and that page's arrival, a fragment's timer asks for a run of the *old* page; the
 server has still to forget that page's fragments, so it accepts, declares the old page current again, and the browser empties the new one.
@@ -18,6 +18,8 @@ view that has just answered is turned, but the page with the knob on it, and the
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.
 *A line slower than the page.* Timers ask whether or not the browser has got the last picture (see `in_flight`): no tick is run while one is on
 its way; what a press draws goes at once.
+
+*A file that is gone.* Each run of a page offers its files anew and forgets what it offered before, at which a click on its way may aim.
 
 There is no setting for any of them (without `fastReruns`, clicks on the other pages get lost instead).
 May import: `components` (the name of its connection), `ui.server.in_flight`. Must not know: a page, or what the rest of `ui` does.

@@ -13,10 +13,12 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 from moe_viz import logs
+from moe_viz.ui.server.streamlit_patches.files import remove_orphaned_files
 from moe_viz.ui.server.streamlit_patches.requests import picture, requests_of, runner_of, stopped
 
 log = logging.getLogger(__name__)
@@ -129,6 +131,7 @@ def _guard() -> None:
             if not stopped(runner_of(state)):  # or it would forget the presses that the next run has not looked at yet
                 finish(state, *args, **kwargs)
 
+    MediaFileManager.remove_orphaned_files = remove_orphaned_files
     AppSession.handle_backmsg = handle_backmsg
     AppSession.request_rerun = request_rerun
     AppSession.flush_browser_queue = flush_browser_queue
