@@ -14,7 +14,7 @@ import pandas as pd
 
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
 from moe_viz.charts.style import MEAN, PROBE, heading
-from moe_viz.charts.time_series import VegaChart
+from moe_viz.charts.time_series import VegaChart, legend_columns
 from moe_viz.records.collapse import balance_push
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
@@ -40,7 +40,7 @@ def ledger_bars(table: pd.DataFrame, translate: Translate = str) -> VegaChart:
     data = table.assign(expert=table["expert"] + 1).rename(columns=names)
     series = list(names.values())
     x = {"field": "expert", "type": "ordinal", "axis": {"title": translate(N_("expert")), "labelAngle": 0}}
-    legend = {"orient": "top", "title": None, "offset": 2, "labelLimit": 300}
+    legend = {"orient": "top", "title": None, "offset": 2, "labelLimit": 300, "columns": legend_columns(series)}
     colors = list(SERIES[:3])
     bars = {
         "transform": [{"fold": series, "as": ["of", "share"]}],

@@ -319,7 +319,7 @@ def _lines(
             "title": None,
             "offset": 2,
             "symbolType": "stroke",
-            "columns": _columns(names),
+            "columns": legend_columns(names),
             "labelLimit": 400,
         }
     )
@@ -347,7 +347,7 @@ def _lines(
     return VegaChart(_strip(layers, title, translate, batch, room), _rows(history, columns, limit))
 
 
-def _columns(names: Sequence[str]) -> dict[str, str]:
+def legend_columns(names: Sequence[str]) -> dict[str, str]:
     """As many legend entries beside one another as fit; the chart knows its width only on the page."""
     return {"expr": f"max(1, floor(width / {26 + 6.3 * max(map(len, names), default=1):g}))"}
 

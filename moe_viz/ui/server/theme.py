@@ -110,6 +110,11 @@ window.moeVizTables = setInterval(() => {
 """On a phone a wide table scrolls sideways, and a notice may be longer than its line; Streamlit leaves both out of reach of the keyboard."""
 
 
+def _css_text(text: str) -> str:
+    """As a string of CSS, which does not know JavaScript's escapes of letters."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def apply() -> None:
     """Add the rules to the page; first see to it that the page stands inside the app."""
     if streamlit_patches.no_automatic_pages():
@@ -117,7 +122,7 @@ def apply() -> None:
         # multipage app and runs the page alone, until something has called st.navigation.
         st.rerun()
     if language() != "en":
-        st.html(UPLOADER.format(upload=json.dumps(_("Choose a file")), drop=json.dumps(_("or drop it here"))))
+        st.html(UPLOADER.format(upload=_css_text(_("Choose a file")), drop=_css_text(_("or drop it here"))))
     st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
     with st.container(key="script"):
         st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)
