@@ -74,13 +74,13 @@ def drops_by_capacity(
 
 def settled(choices: np.ndarray, steps: Sequence[int], translate: Translate = str) -> VegaChart:
     """Fluctuation as a curve: share of tokens whose expert has not changed since that step. choices [S, T] first choices at `steps`."""
-    axis = {"title": translate(N_("step")), "format": ",d", "grid": False}
+    axis = {"title": translate(N_("step")), "format": "d", "grid": False}
     line = {
         "mark": {"type": "line", "interpolate": "step-after", "color": SERIES[1]},
         "encoding": {
             "x": {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis},
             "y": _share("settled"),
-            "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("settled", translate(N_("settled")), ".1%")],
+            "tooltip": [_tip("step", translate(N_("Step")), "d"), _tip("settled", translate(N_("settled")), ".1%")],
         },
     }
     title = translate(N_("Tokens that have stayed with one expert since"))
@@ -98,7 +98,7 @@ def _bars(
 ) -> VegaChart:
     many = x in ("position", "frequency")
     encoding: dict[str, Any] = {
-        "x": {"field": x, "type": "quantitative" if many else "ordinal", "axis": {"title": None, "labelAngle": 0, "grid": False, "tickMinStep": 1, "format": ",d"} if many else {"title": None, "labelAngle": 0}},
+        "x": {"field": x, "type": "quantitative" if many else "ordinal", "axis": {"title": None, "labelAngle": 0, "grid": False, "tickMinStep": 1, "format": "d"} if many else {"title": None, "labelAngle": 0}},
         "y": _share(y, y_title),
         "tooltip": [{"field": name, "title": name, **({"format": ".1%"} if name == y else {})} for name in table.columns],
     }  # fmt: skip

@@ -40,7 +40,7 @@ def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaCh
             "y": {"field": "share", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": "%", "tickCount": 3, "title": None, "minExtent": 40, "maxExtent": 40}},
             "tooltip": [
                 {"field": "experts", "type": "nominal", "title": translate(N_("Experts per token"))},
-                {"field": "tokens", "type": "quantitative", "format": ",d", "title": translate(N_("tokens"))},
+                {"field": "tokens", "type": "quantitative", "format": "d", "title": translate(N_("tokens"))},
                 {"field": "share", "type": "quantitative", "format": ".1%", "title": translate(N_("share of tokens"))},
             ],
         },

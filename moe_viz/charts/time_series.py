@@ -99,7 +99,7 @@ def load_over_time(
             "y2": {"field": "to"},
             "color": {"field": "number", "type": "ordinal", "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}, "legend": _key_of_experts(n_experts, translate)},
             "tooltip": [
-                _tip("step", translate(N_("Step")), ",d"),
+                _tip("step", translate(N_("Step")), "d"),
                 _tip("number", translate(N_("Expert"))),
                 _tip("share", translate(N_("Load")), ".1%"),
             ],
@@ -329,7 +329,7 @@ def _lines(
         "encoding": {
             "y": {"field": "value", "type": "quantitative", "scale": scale, "axis": {**Y_AXIS, "format": form}},
             "color": {"field": "series", "type": "nominal", "scale": {"domain": names, "range": colors}, "legend": legend},
-            "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("series", " "), _tip("value", title, ".1%" if form == "%" else ".4~g")],
+            "tooltip": [_tip("step", translate(N_("Step")), "d"), _tip("series", " "), _tip("value", title, ".1%" if form == "%" else ".4~g")],
         },
     }  # fmt: skip
     if any(dashes):
@@ -359,7 +359,7 @@ def time_axis(translate: Translate) -> dict[str, Any]:
     axis = {
         "title": None,
         "labelExpr": f"datum.index === 0 ? '{first}' : datum.label",
-        "format": ",d",
+        "format": "d",
         "tickMinStep": 1,
         "grid": False,
         "labelFlush": True,

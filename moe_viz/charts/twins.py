@@ -23,11 +23,11 @@ HEIGHT = 150
 def gap_over_time(table: pd.DataFrame, title: str, translate: Translate = str) -> VegaChart:
     """Mean gap with its 95 % interval (`records.twins.gap`) around the line of no difference. One pair has no interval: the line alone."""
     tips = [
-        _tip("step", translate(N_("Step")), ",d"),
+        _tip("step", translate(N_("Step")), "d"),
         _tip("mean", translate(N_("mean gap")), ".4~g"),
         _tip("low", translate(N_("from")), ".4~g"),
         _tip("high", translate(N_("to")), ".4~g"),
-        _tip("pairs", translate(N_("pairs")), ",d"),
+        _tip("pairs", translate(N_("pairs")), "d"),
     ]
     y = {"type": "quantitative", "scale": {"zero": True}, "axis": {**Y_AXIS, "tickCount": 4, "format": ".3~g"}}
     band = {
@@ -59,7 +59,7 @@ def alike_over_time(steps: Sequence[int], alike: np.ndarray, translate: Translat
         "encoding": {
             "x": time_axis(translate),
             "y": {**y, "axis": {**Y_AXIS, "format": "%"}},
-            "tooltip": [_tip("step", translate(N_("Step")), ",d"), _tip("alike", translate(N_("alike")), ".1%")],
+            "tooltip": [_tip("step", translate(N_("Step")), "d"), _tip("alike", translate(N_("alike")), ".1%")],
         },
     }
     title = translate(N_("Tokens that both runs send to the same first expert"))

@@ -26,7 +26,7 @@ class Row:
 
 
 ROWS = (
-    Row("step", N_("Step"), ",d"),
+    Row("step", N_("Step"), "d"),
     Row("loss", N_("Training loss"), ".3f", "min"),
     Row("task_metric", N_("Task metric"), ".3f"),
     Row("max_load", N_("Largest load"), ".1%", "min"),

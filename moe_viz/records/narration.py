@@ -291,7 +291,7 @@ def _spoken(values: dict[str, Any]) -> dict[str, str]:
         elif name in ("times", "grew") and value is not None:
             spoken[name] = f"{value:.1f} ×"
         elif isinstance(value, int) and not isinstance(value, bool):
-            spoken[name] = number(value, ",d")
+            spoken[name] = number(value, "d")
         else:
             spoken[name] = "–" if value is None else str(value)
     return spoken

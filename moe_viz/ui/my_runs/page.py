@@ -346,7 +346,7 @@ def words(config: dict[str, Any]) -> str:
 
 def facts(run: KeptRun, own: bool) -> list[str]:
     """Step, when it was last saved, size, and what is special about it."""
-    step = _("step {step}").format(step=number(run.step, ",d")) if run.step is not None else ""
+    step = _("step {step}").format(step=number(run.step, "d")) if run.step is not None else ""
     parts = [step, ago(time.time() - run.seen), _("{n} MB").format(n=f"{run.bytes / 1e6:.1f}")]
     parts += [":material/keep: " + _("pinned")] * run.pinned + [_("trains now")] * run.playing
     return [fact for fact in parts + [_("opened by its link")] * (not own) if fact]

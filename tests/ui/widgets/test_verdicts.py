@@ -36,4 +36,4 @@ def test_a_sentence_without_a_share_says_its_layer_only():
 
 def test_no_line_ends_inside_a_number():
     said = shown("Step {step}: {times} its share, {share}, Top-k, 2 of 3", 1, share=0.19, times=2.14, step=1204)
-    assert "Step 1\u202f204: 2.1\u202f× its share, 19\u202f%, Top-k, 2 of 3" in said
+    assert "Step 1204: 2.1\u202f× its share, 19\u202f%, Top-k, 2 of 3" in said
