@@ -26,7 +26,7 @@ from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_char
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
-from moe_viz.ui.widgets.messages import explain_problems, tell
+from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.words import in_words
@@ -41,7 +41,7 @@ def draw() -> None:
     draw_sidebar(run)
     st.markdown("#### " + _("Collapse and rescue"))
     acts(run)
-    explain_problems(run.problems)
+    explain_link(run)
     live(run)
     explanation()
     address.write(address_of(run))

@@ -18,7 +18,7 @@ from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import decode, encode, run_of
 from moe_viz.ui.session.run import SessionRun, difference
-from moe_viz.ui.session.run_cookie import is_id
+from moe_viz.ui.session.run_cookie import is_id, remembered
 from moe_viz.ui.session.watched import lease
 
 STATE = "scene_run"
@@ -53,6 +53,17 @@ class SceneRun(SessionRun):
     """Acts that were played on the run before this page: each with the epoch and the step at which it began."""
     _seen: tuple[int, int] | None = None
     kept: ClassVar[bool] = False
+
+    def begin(self, engine: Engine, owner: str) -> None:
+        super().begin(engine, owner)
+        if self.run_id is not None:
+            remembered().know_group(self.run_id)
+
+    def become_own_copy(self) -> None:
+        """Begin the story anew on a run that nobody else has; that of the link stays to the others."""
+        with self.lock:
+            self.forget()
+            self.latest = None
 
     def read(self, engine: Engine) -> Update:
         """The newest picture, and every row since the last look, by which the newest act is measured."""
@@ -184,7 +195,10 @@ def from_address(params: Mapping[str, str]) -> SceneRun:
     run_id, acts = run_of(params), _acts(scene, params.get("acts", ""))
     if run_id is not None and is_id(run_id) and acts:
         lease(run_id)
-        return SceneRun(config, run_id, scene=scene, buffers=buffers, seed=config.seed, recalled=acts)
+        run = SceneRun(config, run_id, scene=scene, buffers=buffers, seed=config.seed, recalled=acts)
+        run.shared = run_id not in remembered().groups
+        remembered().know_group(run_id)
+        return run
     run = SceneRun(config, problems=problems, scene=scene, buffers=buffers, seed=config.seed, opening=scene.healthy)
     run.forget()
     return run

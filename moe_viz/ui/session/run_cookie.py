@@ -18,7 +18,7 @@ STATE, COOKIE = "remembered_runs", "moe_viz_runs"
 MOST = 60
 """A cookie holds 4 kB."""
 ENTRY = re.compile(r"([!~]?)([A-Za-z0-9_-]{16,64})")
-"""An id; "!" before it: opened by a link, so others have it too; "~": the first of runs in lock-step, which My runs does not list."""
+"""An id; "!" before it: opened by a link, so others have it too; "~": one that My runs does not list, such as the first of runs in lock-step."""
 _mount = component("moe_viz_remember", js=bundle("remember"))
 
 
@@ -30,7 +30,7 @@ class Remembered:
     add: dict[str, bool] = field(default_factory=dict)
     drop: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
-    """First runs of the groups that this browser has begun, or has been told that others have them, too."""
+    """First runs of the groups, and runs that My runs does not list, that this browser has begun or has been told that others have, too."""
 
     def keep(self, run_id: str, own: bool) -> None:
         """Remember a run; one of ours stays ours."""

@@ -76,7 +76,7 @@ def _explain_sharing(run: SessionRun | RunGroup) -> None:
         text = _(
             "**You opened this run by its link.** Everyone who has the link sees the same run and can turn its knobs."
         )
-        copy = _("Make a copy of my own")
+        copy = _("Make a copy of my own") if run.kept else _("Begin a run of my own")
     with st.container(key="shared_run", horizontal=True, vertical_alignment="center"):
         st.markdown(text, width="stretch")
         st.button(copy, key="copy_run", on_click=run.become_own_copy)

@@ -40,6 +40,7 @@ def browser(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "lease", lambda run_id: run_id)
     monkeypatch.setattr("moe_viz.ui.session.run_group.lease", lambda run_id: run_id)
     monkeypatch.setattr("moe_viz.ui.session.run_group.remembered", lambda: found.known)
+    monkeypatch.setattr(story, "remembered", lambda: found.known)
     monkeypatch.setattr(watched, "engine", lambda: host)
     monkeypatch.setattr(watched, "owner", lambda: "me")
     monkeypatch.setattr(address, "read", lambda: dict(found.address))
@@ -256,6 +257,21 @@ def test_a_group_opened_by_a_link_says_that_others_have_it_and_ones_own_does_not
     other.become_own_copy()
     assert other.poll() is not None and not other.shared and not set(other.run_ids) & set(own)
     assert browser.host.read_group(own), "those of the link stay to the others"
+
+
+def test_a_story_opened_by_a_link_says_that_others_have_it_and_ones_own_does_not(browser):
+    found = story.scene_run()
+    found.poll()
+    link = story.address_of(found)
+    assert not found.shared and not story.from_address(link).shared, "a reload is not a link of somebody else's"
+    browser.known = Remembered({})
+    other = story.from_address(link)
+    assert other.shared and other.run_id == found.run_id and other.run_id not in browser.known.runs
+    assert not story.from_address(link).shared, "said once"
+    other.become_own_copy()
+    assert other.poll() is not None and not other.shared and other.run_id != found.run_id
+    assert [entry.act for entry in other.log] == [SCENES["clusters"].healthy]
+    assert browser.host.read(found.run_id), "that of the link stays to the others"
 
 
 def test_groups_are_in_the_cookie_but_not_among_my_runs():
