@@ -25,6 +25,16 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 BROUGHT_ALONG = {"starlette": "streamlit", "click": "streamlit", "pydantic-core": "pydantic"}
 """Imported, and a dependency of a dependency: its version is that one's affair."""
 
+REQUIREMENTS = {
+    "requirements.txt": None,
+    "requirements-dev.txt": "dev",
+    "requirements-cluster.txt": "cluster",
+    "requirements-peers.txt": "parity",
+}
+"""File of exact versions -> the extra of pyproject.toml with their ranges."""
+PEERS = {"megatron": "megatron-core"}
+"""Modules whose distribution has another name and may not be here to be asked."""
+
 
 def pinned(file: str) -> dict[str, Requirement]:
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
@@ -157,7 +167,7 @@ def test_it_opens_the_lab_and_trains(installed):
 
 def third_party(places: list[str]) -> set[str]:
     """Names of the distributions that the files import."""
-    names = packages_distributions()
+    names = {module: [name] for module, name in PEERS.items()} | packages_distributions()
     found = set()
     for file in (
         file for place in places for file in ([ROOT / place] if place.endswith(".py") else (ROOT / place).rglob("*.py"))
@@ -165,6 +175,8 @@ def third_party(places: list[str]) -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("importorskip", "import_module"):
+                modules += [name.value for name in node.args[:1] if isinstance(name, ast.Constant)]
             for top in {module.partition(".")[0] for module in modules} - {"moe_viz"} - set(sys.stdlib_module_names):
                 found.add(names.get(top, [top])[0].lower().replace("_", "-"))
     return found
@@ -178,15 +190,14 @@ def test_what_users_install_is_what_the_package_imports():
         assert owner in declared and any(Requirement(each).name == name for each in requires(owner) or ()), name
 
 
-@pytest.mark.parametrize(
-    "file, extra",
-    [
-        ("requirements.txt", None),
-        ("requirements-dev.txt", "dev"),
-        ("requirements-cluster.txt", "cluster"),
-        ("requirements-peers.txt", "parity"),
-    ],
-)
+def test_what_developers_install_is_what_tests_and_benchmarks_import():
+    """Whatever else brings it along today: yaml had come with transformers by chance."""
+    declared = {name for file in REQUIREMENTS for name in pinned(file)}
+    imported = third_party(["app.py", "pages", "moe_viz", "tests", "benchmarks"]) - {"tests", "benchmarks"}
+    assert imported - BROUGHT_ALONG.keys() - declared == set()
+
+
+@pytest.mark.parametrize("file, extra", REQUIREMENTS.items())
 def test_every_exact_version_lies_in_its_range(file, extra):
     pins = pinned(file)
     ranges = PROJECT["dependencies"] if extra is None else PROJECT["optional-dependencies"][extra]
