@@ -83,7 +83,7 @@ class Watch:
 
     def feed(self, rows: pd.DataFrame) -> None:
         """Rows with columns `epoch`, `step`, `dead_experts.<layer>`, `max_load.<layer>`, ...; those before the act are left out."""
-        new = rows[(rows["epoch"] == self.epoch) & (rows["step"] > self.start + self.steps)]
+        new = rows.loc[(rows["epoch"] == self.epoch) & (rows["step"] > self.start + self.steps)]
         for row in new.to_dict("records"):
             self._see(row)
 
@@ -115,6 +115,15 @@ class Watch:
         if self.act.goal == "collapsed":
             return is_rescued(dead, load, self.n_experts)
         return is_collapsed(dead, self.n_experts)
+
+    @property
+    def troubled(self) -> bool:
+        """There is something to rescue: an expert is dead, or has twice its fair share."""
+        return (
+            self.dead is not None
+            and self.max_load is not None
+            and not is_rescued(self.dead, self.max_load, self.n_experts)
+        )
 
     @property
     def young(self) -> bool:

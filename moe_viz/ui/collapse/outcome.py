@@ -21,7 +21,7 @@ def in_short(entry: Entry) -> str:
 
 
 def _now(watch: Watch) -> str:
-    if watch.dead is None or watch.young:
+    if watch.dead is None or watch.max_load is None or watch.young:
         return ""
     if watch.dead == 1:
         text = _("Now 1 of {n} experts is dead, the busiest takes {load} of the routes")

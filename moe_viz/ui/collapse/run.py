@@ -12,7 +12,6 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.lessons.scenes import SCENES, Act, Scene, Watch
-from moe_viz.records.metrics import is_rescued
 from moe_viz.spec import RunConfig, change
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
@@ -69,8 +68,8 @@ class SceneRun(SessionRun):
         """The newest picture, and every row since the last look, by which the newest act is measured."""
         if self.recalled:
             self._recall(engine)
-        newest = engine.read(self.run_id)
-        since = engine.read(self.run_id, self._seen)
+        newest = engine.read(self.open_id)
+        since = engine.read(self.open_id, self._seen)
         rows = _until(since.history, newest)
         if len(rows):
             self._seen = (int(rows["epoch"].iloc[-1]), int(rows["step"].iloc[-1]))
@@ -100,7 +99,7 @@ class SceneRun(SessionRun):
             self.log.clear()
         else:
             self.turn(**act.knobs)
-        if (update := self.ask(lambda engine: engine.read(self.run_id))) is not None:
+        if (update := self.ask(lambda engine: engine.read(self.open_id))) is not None:
             self.notices.extend(self.notices_of(update))
             self._note(act, update.epoch, update.snapshot.step)
         self.play(True)
@@ -133,27 +132,25 @@ class SceneRun(SessionRun):
 
     def _recall(self, engine: Engine) -> None:
         """Measure again what was measured before, from the run's own history."""
-        rows = engine.all_rows(self.run_id)
+        rows = engine.all_rows(self.open_id)
         ends = [(epoch, start) for _act, epoch, start in self.recalled[1:]]
         for (act, epoch, start), end in zip_longest(self.recalled, ends):
             self._note(act, epoch, start)
-            past = rows if end is None else rows[(rows["epoch"] < end[0]) | (rows["step"] <= end[1])]
+            past = rows if end is None else rows.loc[(rows["epoch"] < end[0]) | (rows["step"] <= end[1])]
             self.log[-1].watch.feed(past)
         self.recalled = []
 
     def _note(self, act: Act, epoch: int, step: int) -> None:
         before = self.log[-1].watch if self.log else None
         n_experts = self.config.n_experts
-        needed = (
-            before is not None and before.dead is not None and not is_rescued(before.dead, before.max_load, n_experts)
-        )
+        needed = before is not None and before.troubled
         self.log.append(Entry(Watch(act, epoch, 0 if act.restart else step, n_experts), needed))
 
 
 def _until(rows: pd.DataFrame, shown: Update) -> pd.DataFrame:
     """Of these rows those that are no newer than the picture: what is said of it must not run ahead of it."""
     epochs, now = rows["epoch"], shown.snapshot.step
-    return rows[(epochs < shown.epoch) | ((epochs == shown.epoch) & (rows["step"] <= now))]
+    return rows.loc[(epochs < shown.epoch) | ((epochs == shown.epoch) & (rows["step"] <= now))]
 
 
 def scene_run() -> SceneRun:

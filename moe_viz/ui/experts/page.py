@@ -114,20 +114,20 @@ def _head() -> None:
         return
     if study.watch(run, update.snapshot.step):
         st.rerun()
-    if study.frozen_router and study.pending and not study.learned.config.get("freeze_router"):
+    if study.frozen_router and study.pending and not study.look.config.get("freeze_router"):
         study.follow(run)
-        if not study.pending or abs(study.steps - study.shown_steps) >= PROGRESS * study.learned.step:
+        if not study.pending or abs(study.steps - study.shown_steps) >= PROGRESS * study.look.step:
             st.rerun()
 
 
 def _layer(run: SessionRun, study: Study) -> int:
-    n_layers = study.learned.n_layers
+    n_layers = study.look.n_layers
     if n_layers == 1:
         return 0
     st.session_state.setdefault(LAYER, min(run.layer, n_layers - 1))
     st.session_state[LAYER] = min(st.session_state[LAYER] or 0, n_layers - 1)
     return st.segmented_control(_("Layer"), range(n_layers), format_func=layer_name,
-                                key=LAYER, label_visibility="collapsed", required=True)  # fmt: skip
+                                key=LAYER, label_visibility="collapsed", required=True) or 0  # fmt: skip
 
 
 def _vocabulary(study: Study, layer: int) -> None:
@@ -206,8 +206,8 @@ def _switch_off(study: Study, layer: int) -> None:
 
 def _over_time(study: Study, layer: int) -> None:
     """When did routing settle?"""
-    change = study.learned.change
-    if change["step"].nunique() < 2:
+    change = study.look.change
+    if len(set(change["step"])) < 2:
         st.info(
             _(
                 "Only one moment of this run has been kept so far, so nothing can be compared. Let it train and press Update."
@@ -224,7 +224,7 @@ def _over_time(study: Study, layer: int) -> None:
 def _together(study: Study, layer: int) -> None:
     """Which experts are chosen together, and is it more than their loads explain?"""
     drawn: dict[Side, plotly_charts.PlotlyChart] = {}
-    if study.learned.traces[layer].expert.shape[1] < 2:
+    if study.look.traces[layer].expert.shape[1] < 2:
         st.info(_("Each token has a single expert here (k = 1): there are no pairs to look at."))
         return
     for side in columns(study):
@@ -276,7 +276,7 @@ def _geometry(study: Study, layer: int) -> None:
 
 def _bias(study: Study, layer: int) -> None:
     """How does loss-free balancing push?"""
-    bias = study.learned.bias
+    bias = study.look.bias
     if f"bias.{layer}.0" not in bias or len(bias) < 2:
         st.info(
             _(
@@ -284,6 +284,6 @@ def _bias(study: Study, layer: int) -> None:
             )
         )
         return
-    side, n_experts = sides(study)[0], study.learned.traces[layer].n_experts
+    side, n_experts = sides(study)[0], study.look.traces[layer].n_experts
     chart = draw_chart(study, side, f"bias.{layer}", lambda: charts.bias_lines(bias, layer, n_experts, theme(), _), _("Selection bias of each expert over the steps."))  # fmt: skip
     download_charts(study, {side: chart}, "bias", ("selection_bias",))

@@ -34,7 +34,7 @@ from moe_viz.ui.words import in_words, percent
 STATE, KEY = "plane_run", "gate_map"
 FIRST = ("shape", "router", "k", "n_experts", "balance_coef", "lift", "speed")
 """The controls of this page, in reading order; the gate decides which of them it has."""
-START = {"task": "plane", "n_experts": 6, "speed": 20}
+START: dict[str, Any] = {"task": "plane", "n_experts": 6, "speed": 20}
 SECONDS, SECONDS_PAUSED = 0.25, 2.0
 RESOLUTIONS = ((8, 64), (16, 48), (64, 32))
 """(up to so many experts, places along each side): all their probabilities travel to the page with every update."""
@@ -68,7 +68,7 @@ class PlaneRun(SessionRun):
             told += update.notices
             config = update.snapshot.config
             resolution = next(places for most, places in RESOLUTIONS if config["n_experts"] <= most)
-            self.map = engine.gate_map(self.run_id, min(self.layer, config["n_layers"] - 1), resolution)
+            self.map = engine.gate_map(self.open_id, min(self.layer, config["n_layers"] - 1), resolution)
             if self.map.step == update.snapshot.step:
                 break
         return replace(update, notices=told)
@@ -210,12 +210,12 @@ def _two_sources(gate_map: GateMap, shown: Update) -> None:
 
 
 def _summary(gate_map: GateMap, table: pd.DataFrame) -> str:
-    owners = table[table["share"] > 0].sort_values("share", ascending=False)
+    owners = table.loc[table["share"] > 0].sort_values("share", ascending=False)
     parts = [
-        _("no expert {share}").format(share=percent(row.share))
-        if pd.isna(row.expert)
-        else _("expert {n} {share}").format(n=row.expert + 1, share=percent(row.share))
-        for row in owners.itertuples()
+        _("no expert {share}").format(share=percent(row["share"]))
+        if pd.isna(row["expert"])
+        else _("expert {n} {share}").format(n=row["expert"] + 1, share=percent(row["share"]))
+        for row in owners.to_dict("records")
     ]
     return _("Map of the plane at step {step}: {parts}.").format(step=gate_map.step, parts=", ".join(parts))
 

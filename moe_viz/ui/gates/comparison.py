@@ -86,13 +86,13 @@ class Comparison(RunGroup):
 
     def _turn_all(self, engine: Engine, turned: list[dict[str, Any]]) -> list[Any]:
         """No step between the first run's knob and the last one's."""
-        engine.play(self.first_run_id, False)
+        engine.play(self.open_id, False)
         try:
             for run_id, knobs in zip(self.run_ids, turned, strict=True):
                 if knobs:
                     engine.set(run_id, **knobs)
         finally:
-            engine.play(self.first_run_id, self.playing)
+            engine.play(self.open_id, self.playing)
         return []
 
     def choose(self, routers: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -162,9 +163,8 @@ def example(name: str, options: dict[str, Any] | None = None) -> RunConfig:
     """The run behind `link`. Raises ValueError where the options fit no number of experts."""
     causal = ROUTER_OPTIONS[name].facts.causal
     task = next(task for task, about in TASK_OPTIONS.items() if about.causal == causal)
-    for n_experts in EXPERTS:
-        try:
+    *fewer, most = EXPERTS
+    for n_experts in fewer:
+        with suppress(ValueError):  # more experts may fit
             return RunConfig(task=task, router={"name": name, **(options or {})}, n_experts=n_experts)
-        except ValueError as error:
-            refused = error
-    raise refused
+    return RunConfig(task=task, router={"name": name, **(options or {})}, n_experts=most)

@@ -54,7 +54,7 @@ def draw() -> None:
     part = st.segmented_control(
         _("Part"),
         list(parts),
-        format_func=parts.get,
+        format_func=parts.__getitem__,
         key="part",
         label_visibility="collapsed",
         required=True,
@@ -65,7 +65,7 @@ def draw() -> None:
         draw_sidebar(comparison)
         explain_link(comparison)
         live(comparison)
-    write_address(comparison, part)
+    write_address(comparison, part or "compare")
 
 
 def draw_sidebar(comparison: Comparison) -> None:
@@ -116,7 +116,7 @@ def _tick() -> None:
 
 
 def _head(comparison: Comparison) -> None:
-    with head(max((update.snapshot.step for update in comparison.latest or ()), default=None), key="still_head"):
+    with head(max((update.snapshot.step for update in comparison.look or ()), default=None), key="still_head"):
         st.markdown(_("Same seed, same data, same start: only the gate differs."))
     comparison.layer = layer_picker("compared_layer", comparison.layer, comparison.base.n_layers)
 
@@ -126,7 +126,7 @@ def _panels(comparison: Comparison) -> None:
     n_experts = comparison.base.n_experts
     columns = st.columns(len(comparison.routers))
     for column, router, leaks, update in zip(
-        columns, comparison.routers, comparison.leaks, comparison.latest, strict=True
+        columns, comparison.routers, comparison.leaks, comparison.look, strict=True
     ):
         with column:
             with st.container(key=f"panel_{router}", gap="xsmall"):
@@ -166,7 +166,7 @@ def _named(options: type[RouterOptions], config: dict[str, Any], word: str) -> s
 
 def _overlays(comparison: Comparison) -> None:
     """All runs on one pair of axes, one picture per number."""
-    histories = dict(zip(labels(comparison.routers), (update.history for update in comparison.latest), strict=True))
+    histories = dict(zip(labels(comparison.routers), (update.history for update in comparison.look), strict=True))
     if any(history.empty for history in histories.values()):
         return
     task, layer = TASK_OPTIONS[comparison.base.task.name], comparison.layer
@@ -211,8 +211,8 @@ def _overlays(comparison: Comparison) -> None:
         ),
     }
     line = ""
-    if dropless([update.snapshot for update in comparison.latest], list(histories.values()), [layer]):
-        bounded = any(update.snapshot.traces[layer].capacity is not None for update in comparison.latest)
+    if dropless([update.snapshot for update in comparison.look], list(histories.values()), [layer]):
+        bounded = any(update.snapshot.traces[layer].capacity is not None for update in comparison.look)
         line = _("None of these gates drops a route.") if bounded else _(DROPLESS)
     else:
         dropped = overlay(f"drop_rate.{layer}", _("Dropped routes"), **share)
@@ -236,7 +236,7 @@ def _look() -> str:
         _("Curves"),
         list(names),
         default="auto",
-        format_func=names.get,
+        format_func=names.__getitem__,
         key="curves",
         label_visibility="collapsed",
         required=True,
@@ -263,7 +263,7 @@ def _as_differences(look: str, histories: dict[str, pd.DataFrame], column: str, 
 def _differences(comparison: Comparison) -> None:
     """The table: one row per number, one column per router; in brackets the difference from the first router."""
     metric = TASK_OPTIONS[comparison.base.task.name].metric
-    columns = [values(update.snapshot, comparison.layer) for update in comparison.latest]
+    columns = [values(update.snapshot, comparison.layer) for update in comparison.look]
     names = labels(comparison.routers)
     table = {
         _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title): [
@@ -285,7 +285,7 @@ def _differences(comparison: Comparison) -> None:
 
 def _blends(comparison: Comparison) -> None:
     """The dispatch and combine weights of routers that blend tokens instead of choosing."""
-    for router, update in zip(comparison.routers, comparison.latest, strict=True):
+    for router, update in zip(comparison.routers, comparison.look, strict=True):
         extras = update.snapshot.extras
         if "dispatch" not in extras:
             continue
@@ -314,20 +314,20 @@ def _numbers(comparison: Comparison) -> None:
             return
         frames = [
             update.history.assign(router=router)
-            for router, update in zip(comparison.routers, comparison.latest, strict=True)
+            for router, update in zip(comparison.routers, comparison.look, strict=True)
         ]
         table = pd.concat(frames)
         first = [name for name in ("router", "step", "loss", "task_metric") if name in table]
         chosen = [name for name in table if name.count(".") == 1 and name.endswith(f".{comparison.layer}")]
         loads = [name for name in table if name.startswith(f"load.{comparison.layer}.")]
         st.caption(_("Layers and experts count from 1: load.2.5 is layer 2, expert 5."))
-        show_table(history_table(table[[*first, *chosen, *loads]]), height=300, key="compared_history")
+        show_table(history_table(table.loc[:, [*first, *chosen, *loads]]), height=300, key="compared_history")
         bars = [
             side_by_side.experts_per_token(update.snapshot.traces[comparison.layer], _).table.assign(router=router)
-            for router, update in zip(comparison.routers, comparison.latest, strict=True)
+            for router, update in zip(comparison.routers, comparison.look, strict=True)
         ]
         show_table(pd.concat(bars), height=200, key="compared_counts")
-        for router, update in zip(comparison.routers, comparison.latest, strict=True):
+        for router, update in zip(comparison.routers, comparison.look, strict=True):
             for name in ("dispatch", "combine"):
                 if name in update.snapshot.extras:
                     st.caption(f"{show('router', router)}: {name}")
@@ -344,7 +344,7 @@ def _sequence(update: Update, layer: int) -> int:
 
 def _downloads(comparison: Comparison) -> None:
     """The pictures and the numbers of all runs; what differs from the first is told in each file."""
-    moments = [update.snapshot for update in comparison.latest]
+    moments = [update.snapshot for update in comparison.look]
     first = moments[0].config
     others = {
         router: {word: value for word, value in moment.config.items() if first.get(word) != value}
@@ -352,9 +352,9 @@ def _downloads(comparison: Comparison) -> None:
     }
     tables = {
         "history": every_row(
-            dict(zip(comparison.routers, comparison.run_ids, strict=True)), [u.history for u in comparison.latest]
+            dict(zip(comparison.routers, comparison.run_ids, strict=True)), [u.history for u in comparison.look]
         )
     }
     for router, moment in zip(comparison.routers, moments, strict=True):
         tables[f"routing-{router}"] = lambda moment=moment: routing_rows(moment.traces[comparison.layer])
-    download_buttons(tables, "gates", first, moments[0].step, recorded_metrics(comparison.latest[0].history), others)
+    download_buttons(tables, "gates", first, moments[0].step, recorded_metrics(comparison.look[0].history), others)

@@ -95,4 +95,4 @@ def _typed(run: SessionRun) -> None:
 
 def _continue(run: SessionRun) -> None:
     text = st.session_state["own_text"][:LONGEST]
-    run.continuation = run.ask(lambda engine: engine.continue_text(run.run_id, text, N_TOKENS, TEMPERATURE))
+    run.continuation = run.ask(lambda engine: engine.continue_text(run.open_id, text, N_TOKENS, TEMPERATURE))

@@ -79,7 +79,7 @@ def dissect_next_step(**wanted: Any) -> None:
     if run.playing:
         run.play(False)
     view.refused, view.layer = None, min(view.layer, run.config.n_layers - 1)
-    view.story = run.ask(lambda engine: engine.dissect(run.run_id, view.token, view.layer), view.refuse) or view.story
+    view.story = run.ask(lambda engine: engine.dissect(run.open_id, view.token, view.layer), view.refuse) or view.story
 
 
 def dissect_token_where(which: Callable[[StepStory], int | None]) -> None:
@@ -179,7 +179,8 @@ def _next(which: np.ndarray, token: int) -> int | None:
 def _other(story: StepStory) -> int:
     """The next token of the batch whose first expert is another one."""
     others = np.flatnonzero(story.first_expert != story.first_expert[story.token])
-    return _next(others, story.token) if len(others) else (story.token + 1) % story.n_tokens
+    token = _next(others, story.token)
+    return (story.token + 1) % story.n_tokens if token is None else token
 
 
 def panels() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import SupportsFloat
 
 import numpy as np
 import pandas as pd
@@ -38,9 +39,9 @@ MOST_COLUMNS = 8
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def n(value: float, digits: int = 4) -> str:
+def n(value: SupportsFloat, digits: int = 4) -> str:
     """A number to calculate with: four digits that count, a real minus, powers of ten as they are written by hand."""
-    text, _e, power = f"{value:.{digits}g}".partition("e")
+    text, _e, power = f"{float(value):.{digits}g}".partition("e")
     return number(float(text), f".{digits}g") + (f"·10{str(int(power)).translate(SUPERSCRIPTS)}" if power else "")
 
 
@@ -72,11 +73,11 @@ def calculation(text: str) -> None:
     st.markdown(f"`{text}`")
 
 
-def table(columns: dict[str, Sequence[str]]) -> None:
+def table(columns: Mapping[str, Sequence[str]]) -> None:
     st.table(pd.DataFrame(columns).set_index(next(iter(columns))))
 
 
-def per_expert(rows: dict[str, Sequence[str]]) -> None:
+def per_expert(rows: Mapping[str, Sequence[str]]) -> None:
     """One column per expert, one row per quantity; one row per expert where there are many."""
     frame = pd.DataFrame(rows, index=pd.Index(_experts(range(len(next(iter(rows.values()))))), name=_("expert")))
     if len(frame) <= MOST_COLUMNS:
@@ -85,7 +86,7 @@ def per_expert(rows: dict[str, Sequence[str]]) -> None:
         show_table(frame, height=240, hide_index=False)
 
 
-def _experts(which: Sequence[int]) -> list[str]:
+def _experts(which: Iterable[int]) -> list[str]:
     return [str(e + 1) for e in which]
 
 
@@ -254,7 +255,7 @@ def _gradient(s: StepStory) -> None:
             text = _("A little more weight on expert {e} would change the loss by dL/dw = {g} per unit{way}.")
             way = _(": more of it helps") if route.gradient < 0 else _(": less of it helps") if route.gradient > 0 else ""  # fmt: skip
             st.markdown(text.format(e=route.expert + 1, g=n(route.gradient), way=way))
-    if s.dlogits is None:
+    if s.dlogits is None or s.dlogits_task is None:
         st.markdown(_("No gradient of any loss reaches this router through scores."))
         return
     columns = {}

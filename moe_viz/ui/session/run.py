@@ -55,7 +55,7 @@ class SessionRun(Watched[Update]):
         self.shared = False
 
     def read(self, engine: Engine) -> Update:
-        return engine.read(self.run_id)
+        return engine.read(self.open_id)
 
     def notices_of(self, look: Update) -> list[Notice]:
         return list(look.notices)
@@ -88,7 +88,7 @@ class SessionRun(Watched[Update]):
             self.notices.append(plain(error, _))
             return
         if self.run_id is not None:
-            notices = self.ask(lambda engine: engine.set(self.run_id, **knobs), waits=[])
+            notices = self.ask(lambda engine: engine.set(self.open_id, **knobs), waits=[])
             if notices is None:
                 return
             self.notices.extend(notices)
@@ -103,7 +103,7 @@ class SessionRun(Watched[Update]):
 
     def become_own_copy(self) -> None:
         """Go on with a copy of this run, which nobody else has."""
-        copy = self.ask(lambda engine: engine.copy(self.run_id))
+        copy = self.ask(lambda engine: engine.copy(self.open_id))
         if copy is None:
             return
         lease(copy)

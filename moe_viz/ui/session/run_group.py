@@ -48,7 +48,7 @@ class RunGroup(Watched[list[Update]]):
 
     def _begin(self) -> bool:
         if begun := super()._begin():
-            remembered().know_group(self.first_run_id)
+            remembered().know_group(self.open_id)
         return begun
 
     def read(self, engine: Engine) -> list[Update]:

@@ -46,6 +46,13 @@ class Study:
     _kept: dict[Any, Any] = field(default_factory=dict)
 
     @property
+    def look(self) -> Analysis:
+        """The newest look at the run. Raises ValueError before the first."""
+        if self.learned is None:
+            raise ValueError("nothing has been looked at yet")
+        return self.learned
+
+    @property
     def pending(self) -> bool:
         """The twin is still on its way to the step looked at."""
         return self.learned is not None and self.frozen is None and not self.refusal
@@ -61,20 +68,20 @@ class Study:
 
         Not while something rests on the present look: the frozen twin, or experts switched off. Whether it has looked.
         """
-        if self.refusal or (self.learned is not None and not self._is_early(step)):
+        if self.refusal or (self.learned is not None and not self._is_early(self.learned, step)):
             return False
         self.update(run)
         return True
 
-    def _is_early(self, step: int) -> bool:
+    def _is_early(self, learned: Analysis, step: int) -> bool:
         rests = self.frozen_router or self.ablations
-        return self.learned.step < YOUNG and step >= max(10, 2 * self.learned.step) and not rests
+        return learned.step < YOUNG and step >= max(10, 2 * learned.step) and not rests
 
     def update(self, run: SessionRun) -> None:
         """Look at the run as it is now."""
         if run.lost:
             return
-        learned = run.ask(lambda engine: engine.analyse(run.run_id), self._refuse)
+        learned = run.ask(lambda engine: engine.analyse(run.open_id), self._refuse)
         if learned is None:
             return
         self.learned, self.frozen, self.refusal = learned, None, ""
@@ -90,26 +97,29 @@ class Study:
             run.ask(self._follow, self._lose_twin)
 
     def _follow(self, engine: Engine) -> None:
-        self._open_twin(engine)
-        self.steps = engine.train_to(self.twin, self.learned.step)
-        if self.steps > self.learned.step:  # the run has begun again since
-            engine.reset(self.twin)
-            self.steps = engine.train_to(self.twin, self.learned.step)
-        if self.steps == self.learned.step:
-            self.frozen = engine.analyse(self.twin)
+        learned = self.look
+        twin = self._open_twin(engine, learned)
+        self.steps = engine.train_to(twin, learned.step)
+        if self.steps > learned.step:  # the run has begun again since
+            engine.reset(twin)
+            self.steps = engine.train_to(twin, learned.step)
+        if self.steps == learned.step:
+            self.frozen = engine.analyse(twin)
 
     def _lose_twin(self, error: EngineError) -> None:
         self.twin, self.refusal = None, in_words(error)
 
-    def _open_twin(self, engine: Engine) -> None:
-        wanted = {word: value for word, value in self.learned.config.items() if word not in NOT_COMPARED}
+    def _open_twin(self, engine: Engine, learned: Analysis) -> str:
+        """The frozen run of the same settings, opened where there is none; its id."""
+        wanted = {word: value for word, value in learned.config.items() if word not in NOT_COMPARED}
         if self.twin is not None and self.twin_config == wanted:
-            return
+            return self.twin
         if self.twin is not None:
             engine.release(self.twin)
         config = RunConfig.from_flat({**wanted, "speed": "full", "freeze_router": True})
-        self.twin, self.twin_config = engine.open(config, playing=False, owner=owner()), wanted
-        lease(self.twin)
+        twin = engine.open(config, playing=False, owner=owner())
+        self.twin, self.twin_config = twin, wanted
+        return lease(twin)
 
     def leave(self) -> None:
         """Give the twin up."""
@@ -120,8 +130,10 @@ class Study:
     def ablate(self, run: SessionRun, layer: int, which: str, progress: Callable[[float], Any]) -> None:
         """Switch the experts of one layer off, one call each, so that other runs have their turn in between."""
         seen, of = (self.learned, run.run_id) if which == "learned" else (self.frozen, self.twin)
+        if seen is None or of is None:  # given up meanwhile
+            return
         n_experts = seen.traces[layer].n_experts
-        losses = []
+        losses: list[np.ndarray] = []
         for done, expert in enumerate([None, *range(n_experts)]):
             loss = run.ask(lambda engine, expert=expert: engine.switch_off(of, seen.step, layer, expert))
             if loss is None:

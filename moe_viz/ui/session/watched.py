@@ -66,6 +66,20 @@ class Watched(ABC, Generic[T]):
     def first_run_id(self) -> str | None:
         """Id of the run that a request to all of them names; None before they are open."""
 
+    @property
+    def open_id(self) -> str:
+        """That id. Raises UnknownRun where no run is open (any more), as the engine would for a run that it does not have."""
+        if (run_id := self.first_run_id) is None:
+            raise UnknownRun(GONE.template)
+        return run_id
+
+    @property
+    def look(self) -> T:
+        """The newest look. Raises ValueError before the first."""
+        if self.latest is None:
+            raise ValueError("nothing has been looked at yet")
+        return self.latest
+
     @abstractmethod
     def begin(self, engine: Engine, owner: str) -> None:
         """Open the runs."""
@@ -133,9 +147,9 @@ class Watched(ABC, Generic[T]):
         try:
             self.begin(engine(), owner())
             self.changed = True
-            lease(self.first_run_id)
+            lease(self.open_id)
             if self.kept:
-                remembered().keep(self.first_run_id, own=True)
+                remembered().keep(self.open_id, own=True)
         finally:
             self._opening = False
         return True
@@ -214,7 +228,7 @@ class Watched(ABC, Generic[T]):
 
     def play(self, playing: bool) -> None:
         self._set_playing(playing)
-        self.ask(lambda engine: engine.play(self.first_run_id, playing) or [], waits=[])
+        self.ask(lambda engine: engine.play(self.open_id, playing) or [], waits=[])
         self._set_playing(playing)
 
     def _set_playing(self, playing: bool) -> None:
@@ -223,12 +237,12 @@ class Watched(ABC, Generic[T]):
 
     def step_once(self) -> None:
         self.play(False)
-        self.ask(lambda engine: engine.step_once(self.first_run_id) or [], waits=[])
+        self.ask(lambda engine: engine.step_once(self.open_id) or [], waits=[])
 
     def reset(self) -> None:
         with self.lock:
             self.n_actions, self.refused = self.n_actions + 1, None
-        self.ask(lambda engine: engine.reset(self.first_run_id) or [], waits=[])
+        self.ask(lambda engine: engine.reset(self.open_id) or [], waits=[])
 
     def resume(self) -> None:
         """Start the training process again and continue from the last checkpoint."""
@@ -247,7 +261,7 @@ class Watched(ABC, Generic[T]):
     def leave(self) -> None:
         """Give the runs up: the next look opens new ones."""
         if self.first_run_id is not None:
-            engine().release(self.first_run_id)
+            engine().release(self.open_id)
         with self.lock:
             self.forget()
             self.latest, self.refused, self.waiting, self._last_error = None, None, None, None

@@ -15,11 +15,12 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.records import specialisation
 from moe_viz.records.moved_tokens import moved_by_domain, who_moved
 from moe_viz.records.numbers import number
+from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import change, plain
 from moe_viz.spec.knobs import is_live
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun, current
-from moe_viz.ui.time_machine.sources import Source, TimeMachine, lab_source, session_time_machine, start_branch
+from moe_viz.ui.time_machine.sources import Branch, Source, TimeMachine, lab_source, session_time_machine, start_branch
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.knobs import control
 from moe_viz.ui.widgets.tables import show_table
@@ -106,7 +107,7 @@ def compare() -> None:
         )
 
 
-def _in_percent(*names: str) -> dict[str, Callable[[pd.DataFrame], pd.Series]]:
+def _in_percent(*names: str) -> dict[str, Callable[[pd.DataFrame], Any]]:
     """Columns of shares as percentages, which a table can write with equally many digits each."""
     return {name: lambda table, name=name: 100 * table[name] for name in names}
 
@@ -169,7 +170,7 @@ def fork() -> None:
     if machine.problem is not None:
         st.error(in_words(machine.problem), icon=":material/error:")
     if machine.branch is not None:
-        _branch(run, machine)
+        _branch(run, machine, machine.branch)
 
 
 def _turn(run: SessionRun, machine: TimeMachine, word: str) -> None:
@@ -179,8 +180,7 @@ def _turn(run: SessionRun, machine: TimeMachine, word: str) -> None:
         machine.problem = EngineError(plain(error, _))
 
 
-def _branch(run: SessionRun, machine: TimeMachine) -> None:
-    branch = machine.branch
+def _branch(run: SessionRun, machine: TimeMachine, branch: Branch) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="branch"):
         what = _("no knob changed")
         if branch.word is not None:
@@ -195,11 +195,12 @@ def _branch(run: SessionRun, machine: TimeMachine) -> None:
 
 def _fork(run: SessionRun, machine: TimeMachine, word: str | None) -> None:
     source = lab_source(machine)
-    step = source.nearest(machine.at) if source.steps else run.latest.snapshot.step
-    start_branch(run, machine, step, word, None if word is None else machine.draft.flat()[word])
+    step = source.nearest(machine.at) if source.steps else run.look.snapshot.step
+    draft = machine.draft or run.config
+    start_branch(run, machine, step, word, None if word is None else draft.flat()[word])
 
 
-def _chance(trace: object) -> float:
+def _chance(trace: RoutingTrace) -> float:
     """k/E for this trace: what two unrelated choices would share."""
     chosen = specialisation.membership(trace)
     return float(chosen.sum(1).mean() / trace.n_experts) if trace.n_tokens else math.nan

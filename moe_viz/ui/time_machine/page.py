@@ -178,7 +178,7 @@ def _which(machine: TimeMachine, source: Source, branch: Source | None) -> None:
             _("Which run"),
             [False, True],
             default=machine.shows_branch,
-            format_func=names.get,
+            format_func=names.__getitem__,
             key="moment_run",
             label_visibility="collapsed",
             required=True,
@@ -276,7 +276,7 @@ def _made(layer: int, source: Source, branch: Source | None) -> Strips:
     beside = len(histories) > 1
     last = charts.newest_step(histories.values())
     stack = [("load", charts.load_over_time(history, layer, n_experts, _, last), load)]
-    if beside:
+    if branch is not None and beside:
         chart = charts.load_over_time(branch.update.history, layer, n_experts, _, last)
         chart.spec["title"]["text"] = _("Load per expert, branch")
         stack.append(("branch_load", chart, load))

@@ -207,7 +207,7 @@ def recorded_source() -> Source:
         recorded(),
         steps,
         [],
-        lambda step: history.nearest_keyframe(step).traces,
+        lambda step: kept.traces if (kept := history.nearest_keyframe(step)) else [],
         lambda layer: history.keyframes.first_choices(layer, history.epoch),
         lambda: history.rows(limit=None),
         is_recorded=True,
@@ -219,7 +219,9 @@ def start_branch(run: SessionRun, machine: TimeMachine, step: int, word: str | N
     machine.problem = None
     knobs = {word: value} if word else {}
     epoch = None if run.latest is None else run.latest.epoch
-    forked = run.ask(lambda engine: engine.fork(run.run_id, step, epoch, **knobs), partial(setattr, machine, "problem"))
+    forked = run.ask(
+        lambda engine: engine.fork(run.open_id, step, epoch, **knobs), partial(setattr, machine, "problem")
+    )
     if forked is None:
         return
     run_id, start = forked
@@ -240,7 +242,8 @@ def _read_branch(machine: TimeMachine, branch: Branch) -> None:
 
 def _live(machine: TimeMachine, run: SessionRun, update: Update) -> Source:
     """Raises EngineError where the engine does not answer."""
-    run_id, known = run.run_id, machine.sources.get(run.run_id)
+    run_id = run.open_id
+    known = machine.sources.get(run_id)
     if known is not None and known.update is update:
         return known
     now = update.epoch

@@ -34,11 +34,11 @@ def names(twins: Twins) -> tuple[str, str]:
 
 def losses(twins: Twins) -> list[VegaChart]:
     """The first pair on one scale, and how far its routing agrees. Returns the charts drawn."""
-    if any(update.history.empty for update in twins.latest[:2]):
+    if any(update.history.empty for update in twins.look[:2]):
         return []
     left, right = st.columns(2)
     with left:
-        histories = {name: update.history for name, update in zip(names(twins), twins.latest)}
+        histories = {name: update.history for name, update in zip(names(twins), twins.look)}
         chart = charts.compared(histories, "loss", _("Training loss of the first pair"), _, sparse=True)
         draw_chart(chart, "twin_loss", _("Loss of both twins over the steps; lower is better."))
         drawn = [chart]
@@ -57,7 +57,7 @@ def gaps(twins: Twins) -> list[VegaChart]:
     rows = [row for row in ROWS if row.name not in NO_GAP]
     metric = TASK_OPTIONS[twins.base.task.name].metric
     of_column = {(row.name if row.name in PER_RUN else f"{row.name}.{twins.layer}"): row for row in rows}
-    titles = {
+    titles: dict[str, str] = {
         column: _(METRIC_NAMES[metric]).capitalize() if row.name == "task_metric" else _(row.title)
         for column, row in of_column.items()
     }
@@ -73,7 +73,9 @@ def gaps(twins: Twins) -> list[VegaChart]:
     left, right = st.container(), st.container()  # the table needs the whole width: its last column is what it says
     with left:
         measured = [column for column in titles if column in set(table["column"])]
-        column = st.selectbox(_("Metric"), measured, format_func=titles.get, key="gap_metric", width=360)
+        column = st.selectbox(
+            _("Metric"), measured, format_func=lambda name: titles.get(name) or name, key="gap_metric", width=360
+        )
         chart = gap_over_time(
             maths.gap(twins.pairs, column), _("{metric}: second minus first").format(metric=titles[column]), _
         )
@@ -93,18 +95,18 @@ def gaps(twins: Twins) -> list[VegaChart]:
             "one": _("first"), "two": _("second"), "gap": _("gap"), "low": _("from"), "high": _("to"),
         }  # fmt: skip
         written = [
-            written_gap(of_column[line.column], *(getattr(line, name) for name in numbers))
-            for line in table.itertuples()
+            written_gap(of_column[line["column"]], *(line[name] for name in numbers))
+            for line in table.to_dict("records")
         ]
         texts = dict(zip(numbers, zip(*written, strict=True), strict=True))
-        shown = table.assign(column=table["column"].map(titles), verdict=verdicts, **texts)
+        shown = table.assign(column=[titles[name] for name in table["column"]], verdict=verdicts, **texts)
         show_table(
             shown,
             key="twin_gaps",
             column_config={
                 "column": _("metric"),
                 # said above the table already, unless a pair lacks the metric
-                "pairs": None if (table["pairs"] == twins.n_pairs).all() else _("pairs"),
+                "pairs": None if bool((table["pairs"] == twins.n_pairs).all()) else _("pairs"),
                 "verdict": _("95 % interval says"),
                 **{name: st.column_config.TextColumn(title, alignment="right") for name, title in numbers.items()},
             },

@@ -135,7 +135,7 @@ def _tick() -> None:
 
 
 def _head(twins: Twins) -> None:
-    one, two = (update.snapshot for update in twins.latest[:2])
+    one, two = (update.snapshot for update in twins.look[:2])
     with head(max(one.step, two.step)):
         st.markdown(_parting(twins))
     for name, snapshot in ((_("First twin"), one), (_("Second twin"), two)):
@@ -187,7 +187,7 @@ def _expert(index: int) -> str:
 def _pictures(twins: Twins) -> list[charts.VegaChart]:
     """Both twins of the first pair, on one scale; the tokens that they route differently stand out. Returns the charts drawn."""
     drawn = []
-    pair = twins.latest[:2]
+    pair = twins.look[:2]
     traces = [update.snapshot.traces[twins.layer] for update in pair]
     lit = None
     if st.session_state.get("twin_lit", True) and not twins.trouble and twins.parting is not None:
@@ -225,16 +225,16 @@ def _pictures(twins: Twins) -> list[charts.VegaChart]:
 
 def _downloads(twins: Twins) -> None:
     """Both twins' routing, and the histories of all pairs; what the second twin has different is told in each file."""
-    one, two = (update.snapshot for update in twins.latest[:2])
+    one, two = (update.snapshot for update in twins.look[:2])
     names = [f"{which}-of-pair-{n + 1}" for n in range(twins.n_pairs) for which in ("first", "second")]
     first = one.config
     others = {
         name: {word: value for word, value in update.snapshot.config.items() if first.get(word) != value}
-        for name, update in zip(names[1:], twins.latest[1:])
+        for name, update in zip(names[1:], twins.look[1:])
     }
     tables = {
         "routing-first": lambda: routing_rows(one.traces[twins.layer]),
         "routing-second": lambda: routing_rows(two.traces[twins.layer]),
-        "history": every_row(dict(zip(names, twins.run_ids)), [update.history for update in twins.latest]),
+        "history": every_row(dict(zip(names, twins.run_ids)), [update.history for update in twins.look]),
     }
-    download_buttons(tables, "twins", first, one.step, recorded_metrics(twins.latest[0].history), others)
+    download_buttons(tables, "twins", first, one.step, recorded_metrics(twins.look[0].history), others)

@@ -102,7 +102,7 @@ class Twins(RunGroup):
         self.run_ids = engine.open_group(self.configs, playing=False, owner=owner)
         self._compare(engine.read_group(self.run_ids[:2]))
         if not self.searching:
-            engine.play(self.first_run_id, self.playing)
+            engine.play(self.open_id, self.playing)
 
     def read(self, engine: Engine) -> list[Update]:
         """Search for the parting where there is still something to search for, then look at all."""
@@ -123,8 +123,8 @@ class Twins(RunGroup):
             for run_id, look in zip(self.run_ids, pair)
         )
         for step in sorted(one & two) if not self.identical else ():
-            moments = [engine.keyframe(run_id, step, look.epoch) for run_id, look in zip(self.run_ids, pair)]
-            self._look(*moments, step)
+            first, second = (engine.keyframe(run_id, step, look.epoch) for run_id, look in zip(self.run_ids, pair))
+            self._look(first, second, step)
             if self.parting is not None or self.trouble:
                 break
         if self.parting is None and not self.trouble:
@@ -156,10 +156,10 @@ class Twins(RunGroup):
     def _search(self, engine: Engine) -> None:
         end = time.monotonic() + SEARCH_S
         while self.searching and time.monotonic() < end:
-            engine.step_once(self.first_run_id)
+            engine.step_once(self.open_id)
             self._compare(engine.read_group(self.run_ids[:2]))
         if not self.searching:
-            engine.play(self.first_run_id, True)
+            engine.play(self.open_id, True)
 
     def _compare(self, pair: list[Update]) -> None:
         one, two = (update.snapshot for update in pair)

@@ -62,7 +62,7 @@ def specialise(run: SessionRun, shown: Update, layer: int) -> None:
         return
     if study.frozen_router:
         study.follow(run)
-    domains(study, min(layer, study.learned.n_layers - 1))
+    domains(study, min(layer, study.look.n_layers - 1))
     st.page_link("pages/experts.py", label=_("More about these experts"), icon=":material/groups:")
 
 
@@ -113,7 +113,7 @@ def turn_to(study: Study, word: str, on: bool) -> None:
 
 def sides(study: Study) -> list[Side]:
     """The runs to draw, side by side on one scale."""
-    drawn = [Side("learned", _("Learned router"), study.learned)]
+    drawn = [Side("learned", _("Learned router"), study.look)]
     if study.frozen_router and study.frozen is not None:
         drawn.append(Side("frozen", _("Frozen random router"), study.frozen))
     return drawn
@@ -158,12 +158,12 @@ def columns(study: Study) -> Iterator[Side]:
 def on_its_way(study: Study) -> None:
     """How far the frozen twin is, or why there is none."""
     with st.container(key="twin_progress"):
-        if study.learned.config.get("freeze_router"):
+        if study.look.config.get("freeze_router"):
             st.info(_("The router of this run is frozen itself."))
         elif study.refusal:
             st.warning(study.refusal)
         else:
-            goal, study.shown_steps = study.learned.step, study.steps
+            goal, study.shown_steps = study.look.step, study.steps
             text = _("Training it to the same step: {done} of {goal}").format(done=min(study.steps, goal), goal=goal)
             st.progress(min(study.steps / goal, 1.0) if goal else 1.0, text=text)
 
@@ -197,7 +197,7 @@ def draw_chart(study: Study, side: Side, name: str, make: Callable[[], PlotlyCha
 def download_charts(study: Study, charts: dict[Side, PlotlyChart], view: str, metrics: tuple[str, ...]) -> None:
     """The menu with the tables of both sides."""
     tables = {f"{view}-{side.which}": chart.table for side, chart in charts.items()}
-    download_buttons(tables, view, study.learned.config, study.learned.step, metrics)
+    download_buttons(tables, view, study.look.config, study.look.step, metrics)
 
 
 def theme() -> str:
@@ -251,10 +251,7 @@ def _sentence(study: Study, numbers_of: dict[str, dict[str, Any]], layer: int, s
                 token_identity.verdict(learned["information"], numbers_of["frozen"]["information"], learned["chance"])
             )
         )
-        if (
-            not ROUTER_OPTIONS[study.learned.config["router"]].facts.causal
-            and study.learned.config["task"] == "domains"
-        ):
+        if not ROUTER_OPTIONS[study.look.config["router"]].facts.causal and study.look.config["task"] == "domains":
             parts.append(_("(This gate looks at future tokens.)"))
     else:
         parts.append(
@@ -269,9 +266,7 @@ def _sentence(study: Study, numbers_of: dict[str, dict[str, Any]], layer: int, s
         parts.append(
             said_alone.format(
                 layer=layer + 1,
-                what=_(IDENTITY[study.learned.config["task"]])
-                if study.learned.config["task"] in IDENTITY
-                else _("token id"),
+                what=_(IDENTITY[study.look.config["task"]]) if study.look.config["task"] in IDENTITY else _("token id"),
                 share=percent(guess.by_token),
                 busiest=percent(guess.by_load),
             )
