@@ -5,8 +5,10 @@ from __future__ import annotations
 from streamlit import config, runtime
 from streamlit.net_util import get_internal_ip
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime.fragment import ThreadState
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
+from streamlit.runtime.stats import GaugeStat
 from streamlit.web.server.server_util import get_url
 
 
@@ -24,12 +26,13 @@ def open_pages() -> int | None:
     if not runtime.exists():
         return None
     families = runtime.get_instance().stats_mgr.get_stats(family_names=["active_sessions"])
-    return sum(stat.value for stats in families.values() for stat in stats)
+    return sum(stat.value for stats in families.values() for stat in stats if isinstance(stat, GaugeStat))
 
 
 def files_held(session: str) -> int:
     """Uploaded files that the server keeps for this session."""
-    return len(runtime.get_instance().uploaded_file_mgr.file_storage.get(session, ()))
+    manager = runtime.get_instance().uploaded_file_mgr
+    return len(manager.file_storage.get(session, ())) if isinstance(manager, MemoryUploadedFileManager) else 0
 
 
 def session_id() -> str | None:
@@ -54,8 +57,9 @@ def set_timer(seconds: float) -> None:
     """Give the fragment that is being drawn another timer in the browser, as `st.fragment(run_every=...)` does, but without drawing the page anew."""
     message = ForwardMsg()
     message.auto_rerun.interval, message.auto_rerun.fragment_id = seconds, ThreadState.get().fragment_id or ""
-    if message.auto_rerun.fragment_id:
-        get_script_run_ctx().enqueue(message)
+    context = get_script_run_ctx()
+    if context is not None and message.auto_rerun.fragment_id:
+        context.enqueue(message)
 
 
 def presses_heard() -> dict[str, int]:

@@ -53,7 +53,13 @@ def guard() -> None:
     with _guarding:
         if not getattr(AppSession, "_moe_viz_guarded", False):  # kept there, because this module may be imported anew
             _guard()
-            AppSession._moe_viz_guarded = True
+            _put(AppSession, _moe_viz_guarded=True)
+
+
+def _put(owner: type, **parts: Any) -> None:
+    """Put these in the place of what one of Streamlit's classes has under their names."""
+    for name, part in parts.items():
+        setattr(owner, name, part)
 
 
 def _guard() -> None:
@@ -74,7 +80,7 @@ def _guard() -> None:
         fragment = client_state.fragment_id if client_state is not None else ""
         if fragment and not session.has_fragment(fragment):
             return  # as Streamlit does; here, so that its presses do not wait for a run that never comes
-        requests = session._moe_viz_requests = requests_of(session._session_state)
+        requests = vars(session)["_moe_viz_requests"] = requests_of(session._session_state)
         if requests.ask(client_state, session._scriptrunner, _line(session), session._session_state):
             ask(session, client_state)
 
@@ -103,7 +109,7 @@ def _guard() -> None:
         asked = requests_of(session._session_state).later(waited, number)
         if asked is None or session._state == AppSessionState.SHUTDOWN_REQUESTED:
             return
-        if session.has_fragment(asked.fragment_id) and (
+        if session.has_fragment(asked.fragment_id or "") and (
             session._scriptrunner is None or not session._scriptrunner.request_rerun(asked)
         ):
             session._create_scriptrunner(asked)
@@ -132,10 +138,16 @@ def _guard() -> None:
                 finish(state, *args, **kwargs)
 
     MediaFileManager.remove_orphaned_files = remove_orphaned_files
-    AppSession.handle_backmsg = handle_backmsg
-    AppSession.request_rerun = request_rerun
-    AppSession.flush_browser_queue = flush_browser_queue
-    AppSession._create_scriptrunner = create_scriptrunner
-    SafeSessionState.__init__ = one_lock
-    SafeSessionState.on_script_will_rerun = on_script_will_rerun
-    SafeSessionState.on_script_finished = on_script_finished
+    _put(
+        AppSession,
+        handle_backmsg=handle_backmsg,
+        request_rerun=request_rerun,
+        flush_browser_queue=flush_browser_queue,
+        _create_scriptrunner=create_scriptrunner,
+    )
+    _put(
+        SafeSessionState,
+        __init__=one_lock,
+        on_script_will_rerun=on_script_will_rerun,
+        on_script_finished=on_script_finished,
+    )

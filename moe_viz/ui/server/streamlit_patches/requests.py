@@ -278,8 +278,9 @@ def stopped(runner: Any | None) -> bool:
 def _waiting(runner: Any | None) -> WidgetStates:
     """The widgets of the request that this script runner has still to begin."""
     requests = getattr(runner, "_requests", None)
-    waits = getattr(requests, "_state", None) == ScriptRequestType.RERUN
-    return (waits and requests._rerun_data.widget_states) or WidgetStates()
+    if requests is None or requests._state != ScriptRequestType.RERUN:
+        return WidgetStates()
+    return requests._rerun_data.widget_states or WidgetStates()
 
 
 def runner_of(state: SafeSessionState) -> Any | None:
