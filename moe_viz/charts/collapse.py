@@ -74,15 +74,15 @@ def push_scatter(trace: RoutingTrace, translate: Translate = str) -> VegaChart:
     n_experts = len(table)
     data = table.assign(expert=table["expert"] + 1, tip=table["probability"] + ARROW * table["push"])
     data["way"] = np.sign(data["push"])
-    f = {
+    f: dict[str, Any] = {
         "field": "load",
         "type": "quantitative",
         "scale": {"domain": [0, 1]},
         "axis": {"title": translate(N_("load f: share of routes")), "format": "%", "grid": False, "tickCount": 5},
     }
-    p = {"type": "quantitative", "scale": {"domain": [0, 1], "clamp": True}, "axis": {"title": translate(N_("mean probability P")), "format": "%", "grid": False, "tickCount": 5}}  # fmt: skip
+    p: dict[str, Any] = {"type": "quantitative", "scale": {"domain": [0, 1], "clamp": True}, "axis": {"title": translate(N_("mean probability P")), "format": "%", "grid": False, "tickCount": 5}}  # fmt: skip
     # two fixed windows, so that moments can be compared: around the fair share, or everything
-    far = max(table["load"].max(), table["probability"].max(), data["tip"].max()) > NEAR
+    far = float(data.loc[:, ["load", "probability", "tip"]].max().max()) > NEAR
     for axis in (f, p):
         axis["scale"]["domain"] = [0, 1 if far else NEAR]
     styles = [expert_style(i) for i in range(n_experts)]

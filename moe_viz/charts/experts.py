@@ -5,6 +5,7 @@ As in `plotly_charts.py`: every function returns the figure and the table it was
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 import numpy as np
@@ -33,7 +34,7 @@ def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Transl
     table = specialisation.vocabulary_specialisation(trace)
     figure = go.Figure()
     numbers = [f"{i + 1}" for i in range(trace.n_experts)]
-    mine = [table[table["expert"] == i] for i in range(trace.n_experts)]
+    mine = [table.loc[table["expert"] == i] for i in range(trace.n_experts)]
     shown = [" ".join(escape(readable(t, translate)) for t in part["token"].head(NAMED_TOKENS)) for part in mine]
     styles = [expert_style(i) for i in range(trace.n_experts)]
     figure.add_bar(
@@ -43,7 +44,7 @@ def vocabulary_bars(trace: RoutingTrace, theme: str = "light", translate: Transl
         marker={"color": [s.color for s in styles], "pattern": {"shape": [PLOTLY_PATTERNS[s.pattern] for s in styles]}},
     )  # fmt: skip
     figure.add_vline(1 / trace.n_experts, line={"color": NEUTRAL, "dash": "dash", "width": 1})
-    mean = table["share"].mean() if len(table) else np.nan
+    mean = float(np.mean(table["share"])) if len(table) else math.nan
     title = translate(N_("Each expert's own tokens: an id sends its favourite {share} of its occurrences")).format(
         share=_percent(mean)
     )
@@ -62,9 +63,10 @@ def change_curves(change: pd.DataFrame, theme: str = "light", translate: Transla
     ]
     figure = make_subplots(rows=1, cols=2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.04)
     dashes = [",".join(f"{n}px" for n in dash) or "solid" for dash in DASHES.values()]
-    for layer, rows in change.groupby("layer"):
-        line = {"color": SERIES[int(layer) % 2], "dash": dashes[int(layer) // 2 % 8], "width": 2}
-        name = translate(N_("layer {number}")).format(number=int(layer) + 1)
+    for layer in sorted(set(change["layer"].astype(int))):
+        rows = change.loc[change["layer"] == layer]
+        line = {"color": SERIES[layer % 2], "dash": dashes[layer // 2 % 8], "width": 2}
+        name = translate(N_("layer {number}")).format(number=layer + 1)
         for column, what in enumerate(("saturation", "settled"), 1):
             figure.add_scatter(x=rows["step"], y=rows[what], mode="lines", line=line, name=name, showlegend=column == 1, row=1, col=column,
                                hovertemplate=translate(N_("step %{x}: %{y:.0%}")) + f"<extra>{escape(name)}</extra>")  # fmt: skip
@@ -87,12 +89,14 @@ def bias_lines(bias: pd.DataFrame, layer: int, n_experts: int, theme: str = "lig
     plotly_charts._dress(figure, translate(N_("Selection bias of each expert")), theme, height=340)
     figure.update_xaxes(title=translate(N_("step")))
     figure.update_layout(legend={"y": -0.25})
-    wide = bias[["step", *columns]].rename(columns={c: f"expert {i + 1}" for i, c in enumerate(columns)})
+    wide = bias.loc[:, ["step", *columns]].rename(columns={c: f"expert {i + 1}" for i, c in enumerate(columns)})
     return PlotlyChart(figure, wide)
 
 
 def router_likeness(geometry: Geometry, theme: str = "light", translate: Translate = str) -> PlotlyChart:
-    """Cosine between router rows on the scale -1 to 1. The geometry must have them."""
+    """Cosine between router rows on the scale -1 to 1. Raises ValueError where the geometry has none."""
+    if geometry.router_cosine is None:
+        raise ValueError("this router has no rows to compare")
     title = translate(N_("Router rows: cosine between the directions two experts answer to"))
     return plotly_charts.matrices({"": geometry.router_cosine}, title, theme, translate, domain=(-1, 1), signed=True)
 

@@ -13,8 +13,8 @@ COLORS = ("#d67a14", "#026c85", "#55a56d", "#6a6d4c", "#176afb", "#d61a06", "#c1
 """orange, petrol, green, olive, blue, vermilion, purple, grey"""
 PATTERNS = ("solid", "diagonal", "dots", "cross", "horizontal", "vertical", "grid", "backdiagonal")
 """Experts 1-8 are solid, 9-16 diagonal, ... up to 64; more start again."""
-PLOTLY_PATTERNS = dict(zip(PATTERNS, ("", "/", ".", "x", "-", "|", "+", "\\"), strict=True))
-DASHES = dict(
+PLOTLY_PATTERNS: dict[str, str] = dict(zip(PATTERNS, ("", "/", ".", "x", "-", "|", "+", "\\"), strict=True))
+DASHES: dict[str, list[int]] = dict(
     zip(PATTERNS, ([], [6, 3], [2, 2], [8, 2, 2, 2], [12, 3], [4, 4], [1, 3], [8, 2, 2, 2, 2, 2]), strict=True)
 )
 """Line dashes that stand for a pattern where a line cannot carry one."""

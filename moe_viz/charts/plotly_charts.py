@@ -55,13 +55,13 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     """
     table = specialisation.relative_load(traces)
     grid = table.pivot(index="layer", columns="expert", values="log2")
-    never = table[~table["routed"]]
-    beyond = int((table["log2"].abs() > DOUBLINGS).sum())
+    never = table.loc[~table["routed"]]
+    beyond = int(np.sum(np.abs(table["log2"]) > DOUBLINGS))
     ticks = np.arange(-DOUBLINGS, DOUBLINGS + 1)
     names = [f"{2.0**t:g}×" if t >= 0 else f"1/{2 ** int(-t)}×" for t in ticks]
     texts = [[_times(value) for value in row] for row in grid.to_numpy()]
     heat = go.Heatmap(
-        z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index, translate), text=texts,
+        z=grid.clip(-DOUBLINGS, DOUBLINGS), x=[f"{i + 1}" for i in grid.columns], y=_layer_names(grid.index.tolist(), translate), text=texts,
         texttemplate="%{text}" if grid.shape[1] <= 8 else None, textfont={"color": INK[theme]}, hovertemplate=translate(N_("%{y}, expert %{x}: %{text} the fair share")) + "<extra></extra>",
         zmin=-DOUBLINGS, zmax=DOUBLINGS, colorscale=list(DIVERGING[theme]), xgap=2, ygap=2,
         colorbar={"tickvals": ticks, "ticktext": names, "thickness": 12},
@@ -69,7 +69,7 @@ def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate
     figure = go.Figure(heat)
     if len(never):
         figure.add_scatter(
-            x=[f"{i + 1}" for i in never["expert"]], y=_layer_names(never["layer"], translate), mode="markers", name=translate(N_("never routed")),
+            x=[f"{i + 1}" for i in never["expert"]], y=_layer_names(list(never["layer"]), translate), mode="markers", name=translate(N_("never routed")),
             marker={"symbol": "x-thin", "size": 11 if grid.shape[1] <= 8 else 6, "line": {"width": 2, "color": NEUTRAL}}, hovertemplate=translate(N_("%{y}, expert %{x}: never routed")) + "<extra></extra>",
         )  # fmt: skip
     title = translate(N_("Load, in multiples of the fair share"))
@@ -121,7 +121,7 @@ def balance_scatter(trace: RoutingTrace, theme: str = "light", translate: Transl
         textfont={"color": [s.ink for s in styles], "size": 11}, marker={"color": [s.color for s in styles], "size": 21},
         hovertemplate=translate(N_("expert %{text}: load %{x:.1%}, mean probability %{y:.1%}, its part of the loss %{customdata:.3f}")) + "<extra></extra>",
     )  # fmt: skip
-    loss = table["term"].sum(min_count=1)
+    loss = table.loc[:, "term"].sum(min_count=1)
     title = translate(N_("What the balancing loss sees: {value} now, 1 when even")).format(value=number(loss, ".2f"))
     _dress(figure, title, theme, height=420)
     figure.update_xaxes(title=translate(N_("load f")), range=[-0.05 * ends, ends], tickformat=".0%", showgrid=False)
@@ -249,7 +249,8 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
             lines.append(part)
         else:
             lines[-1] = f"{lines[-1]} · {part}" if lines[-1] else part
-    below = (figure.layout.margin.b or 44) + 6 + 14 * len(lines)
+    layout: Any = figure.layout
+    below = (layout.margin.b or 44) + 6 + 14 * len(lines)
     figure.add_annotation(
         text="<br>".join(escape(line) for line in lines),
         align="right",
@@ -263,7 +264,7 @@ def stamped(chart: PlotlyChart, text: str) -> PlotlyChart:
         showarrow=False,
         font={"size": SMALL},
     )
-    figure.update_layout(margin_b=below, height=(figure.layout.height or 400) + 6 + 14 * len(lines))
+    figure.update_layout(margin_b=below, height=(layout.height or 400) + 6 + 14 * len(lines))
     figure.update_xaxes(title_standoff=4)
     return PlotlyChart(figure, chart.table)
 

@@ -30,7 +30,7 @@ def experts_per_token(trace: RoutingTrace, translate: Translate = str) -> VegaCh
     last = min(trace.n_experts, MOST_BARS)
     table = metrics.experts_per_token(trace)
     names = [str(n) for n in range(last)] + [f"{last}+" if last < trace.n_experts else str(last)]
-    table = table.groupby(table["experts"].clip(upper=last))[["tokens", "share"]].sum()
+    table = table.groupby(table["experts"].clip(upper=last)).agg({"tokens": "sum", "share": "sum"})
     table = table.reindex(range(last + 1), fill_value=0).reset_index(drop=True)
     table.insert(0, "experts", names)
     bars = {
@@ -94,8 +94,16 @@ def overlay(
     sparse: bool = False,
 ) -> VegaChart:
     """One history column of several runs (label -> history), multiplied by `scale`, as lines on one pair of axes."""
-    scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
+    scaled = _scaled(histories, column, scale)
     return compared(scaled, column, title, translate, domain=domain, form=form, sparse=sparse)
+
+
+def _scaled(histories: Mapping[str, pd.DataFrame], column: str, scale: float) -> dict[str, pd.DataFrame]:
+    """Each history with its column multiplied by `scale`; blank in a run that has no such column."""
+    return {
+        label: rows.assign(**{column: rows[column] * scale if column in rows else np.nan})
+        for label, rows in histories.items()
+    }
 
 
 NEAR, APART = 0.05, 0.15
@@ -138,7 +146,7 @@ def differences(
     Each curve has its run's name on it.
     """
     first, *others = histories
-    scaled = {label: rows.assign(**{column: rows.get(column, np.nan) * scale}) for label, rows in histories.items()}
+    scaled = _scaled(histories, column, scale)
     chart = compared(scaled, column, title, translate, form=form, sparse=True, fair=0.0)
     values = chart.data.drop(columns=first)
     values[others] = values[others].sub(chart.data[first], axis=0)

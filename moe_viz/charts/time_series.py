@@ -53,6 +53,13 @@ class VegaChart:
         return self.values if isinstance(self.values, pd.DataFrame) else pd.DataFrame(self.values)
 
     @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The data, column by column."""
+        if isinstance(self.values, pd.DataFrame):
+            return {name: self.values[name].to_numpy() for name in self.values}
+        return self.values
+
+    @property
     def table(self) -> pd.DataFrame:
         return self.data.drop(columns=list(AXIS), errors="ignore")
 
@@ -114,7 +121,7 @@ def load_over_time(
             "color": {"value": "#000000", "condition": {"test": f"indexof({_light(styles)}, datum.number) < 0", "value": "#ffffff"}},
         },
     }  # fmt: skip
-    even = {
+    even: dict[str, Any] = {
         "data": {"values": [{"at": at} for at in fair]},
         "mark": {"type": "rule", "strokeDash": [3, 3], "strokeWidth": 1, "color": "#ffffff", "opacity": 0.85},
         "encoding": {"y": {**y, "field": "at"}},
@@ -164,8 +171,8 @@ def entropies_over_time(history: pd.DataFrame, layer: int, n_experts: int, trans
     columns = {f"token_entropy.{layer}": unsure, f"load_entropy.{layer}": translate(N_("load entropy: how even"))}
     title = translate(N_("Entropies, in parts of log E"))
     chart = _lines(history, columns, title, translate, domain=(0, 1), form="%")
-    parts = {unsure: chart.values[unsure] / np.float32(max(np.log(n_experts), 1e-12))}
-    return VegaChart(chart.spec, chart.values | parts)
+    parts = {unsure: chart.columns[unsure] / np.float32(max(np.log(n_experts), 1e-12))}
+    return VegaChart(chart.spec, chart.columns | parts)
 
 
 def curve(
@@ -206,6 +213,7 @@ def compared(
     ]
     joined = pd.concat(frames, axis=1).sort_index().reset_index()
     joined.insert(0, "epoch", 0)
+    options: dict[str, Any] = {"batch": batch_of([column]), **more}
     return _lines(
         joined,
         {label: label for label in histories},
@@ -213,7 +221,7 @@ def compared(
         translate,
         limit=None,
         runs=True,
-        **{"batch": batch_of([column]), **more},
+        **options,
     )
 
 
@@ -234,11 +242,11 @@ def on_axis(chart: VegaChart, ends: tuple[int, int]) -> VegaChart:
     spec["layer"].append(
         {"transform": there, "mark": {"type": "rule", "opacity": 0, "tooltip": None}, "encoding": span}
     )
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for name, end in zip(AXIS, ends, strict=True):
         columns[name] = np.full(len(chart.data), np.nan)
         columns[name][:1] = end
-    return VegaChart(spec, {**{name: chart.data[name].to_numpy() for name in chart.data}, **columns})
+    return VegaChart(spec, chart.columns | columns)
 
 
 def without_time_axis(chart: VegaChart) -> VegaChart:
@@ -257,7 +265,7 @@ def thin(frame: pd.DataFrame, limit: int = MAX_POINTS) -> pd.DataFrame:
     steps = frame["step"].to_numpy()
     keep = thinning.on_grid(steps, thinning.stride_for(int(steps[-1]), limit - 1))
     keep[-1] = True
-    return frame[keep]
+    return frame.loc[keep]
 
 
 def _rows(
@@ -323,7 +331,7 @@ def _lines(
             "labelLimit": 400,
         }
     )
-    layer = {
+    layer: dict[str, Any] = {
         "transform": [{"fold": names, "as": ["series", "value"]}, *([{"filter": "isValid(datum.value)"}] if sparse else [])],
         "mark": {"type": "line", "strokeWidth": 2, "clip": True, **({"type": "area", "line": True, "fillOpacity": 0.25} if area else {})},
         "encoding": {
