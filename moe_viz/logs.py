@@ -93,8 +93,9 @@ class RateLimit(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         now, name = int(record.created // 60), str(record.msg)
         minute, count = self._seen.get(name, (now, 0))
-        if minute != now and count > self.MOST and hasattr(record, "fields"):
-            record.fields = record.fields | {"left_out_before": count - self.MOST}
+        fields = getattr(record, "fields", None)
+        if minute != now and count > self.MOST and fields is not None:
+            vars(record)["fields"] = fields | {"left_out_before": count - self.MOST}
         count = count + 1 if minute == now else 1
         self._seen[name] = (now, count)
         return count <= self.MOST

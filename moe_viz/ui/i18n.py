@@ -40,7 +40,9 @@ def language() -> str:
 def picker() -> None:
     """Draw the choice of language at the foot of the sidebar, on every page. A language named in the link outlives it: other pages have none."""
     st.session_state["lang"] = st.session_state[CHOSEN] = language()
-    st.sidebar.selectbox(_("Language"), list(LANGUAGES), format_func=LANGUAGES.get, key="lang", on_change=_choose)
+    st.sidebar.selectbox(
+        _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", on_change=_choose
+    )
 
 
 def _choose() -> None:

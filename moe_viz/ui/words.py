@@ -22,11 +22,11 @@ def in_words(message: EngineError | Sentence | str) -> str:
 
     Only a template with values is ours alone; everything else may hold what somebody typed, so nothing in it is interpreted.
     """
-    values = getattr(message, "values", None)
-    if values:
-        shown = {name: _in_words(value) for name, value in values.items()}
+    is_template = isinstance(message, EngineError | Sentence)
+    if is_template and message.values:
+        shown = {name: _in_words(value) for name, value in message.values.items()}
         return _(message.template).format(**shown)
-    text = getattr(message, "template", None) or str(message)
+    text = message.template if is_template else message
     return _(text) if is_ours(text) else escape_markdown(text, LONGEST_SENTENCE)
 
 

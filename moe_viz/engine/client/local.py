@@ -17,12 +17,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, ClassVar
 
 from moe_viz import logs, paths
 from moe_viz.engine.calls import R, Request, request
@@ -60,7 +59,7 @@ def _writable(place: Path) -> Path:
 class LocalEngine(Engine):
     """The engine on a process of this machine. Thread-safe. Starting does not wait: see `ready`."""
 
-    while_asking: Callable[[], AbstractContextManager[None]] = staticmethod(nullcontext)
+    while_asking: ClassVar[staticmethod[[], AbstractContextManager[None]]] = staticmethod(nullcontext)
     """Entered while a call waits for its answer, by the thread that waits: a page gives back there what it holds from the others."""
 
     def __init__(self, worker: WorkerSettings | None = None):

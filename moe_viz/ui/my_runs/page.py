@@ -224,7 +224,8 @@ def _menu(run: KeptRun, own: bool) -> None:
         _("Pin: keep it when room is made for others"),
         value=run.pinned,
         key=f"pin_{run.run_id}",
-        on_change=lambda: _do(lambda: engine().pin(run.run_id, st.session_state[f"pin_{run.run_id}"])),
+        on_change=_pin,
+        args=(run.run_id,),
     )
     st.caption(_("Its link. Whoever has it sees this very run and can turn its knobs:"))
     st.code(link(run), language=None)
@@ -302,6 +303,11 @@ def _rename(run_id: str) -> None:
         notices.say(notices.too_long(name, LONGEST_NAME))
 
 
+def _pin(run_id: str) -> None:
+    pinned = bool(st.session_state[f"pin_{run_id}"])
+    _do(lambda: engine().pin(run_id, pinned))
+
+
 def _do(act: Callable[[], None]) -> bool:
     """Whether the engine did it; otherwise a notice says why not."""
     try:
@@ -323,7 +329,7 @@ def _called(run: KeptRun) -> str:
 
 def title(config: dict[str, Any]) -> str:
     """What a run without a name is called: its task and its gate."""
-    task, router = TASK_OPTIONS.get(config.get("task")), ROUTER_OPTIONS.get(config.get("router"))
+    task, router = TASK_OPTIONS.get(str(config.get("task"))), ROUTER_OPTIONS.get(str(config.get("router")))
     return " · ".join(_(title) for title in (task and task.title, router and router.facts.title) if title)
 
 

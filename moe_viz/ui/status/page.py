@@ -78,11 +78,11 @@ def _figures(worker: dict[str, Any] | None) -> None:
     waiting = worker.get("waiting") if worker else None
     with st.container(horizontal=True, key="figures"):
         _figure(_("Open pages"), number(open_pages(), 0))
-        _figure(_("Runs that train"), number(worker and worker["active"], 0))
+        _figure(_("Runs that train"), number(worker["active"] if worker else None, 0))
         held = _("{n} of {most}").format(n=len(runs), most=worker["max_runs"]) if worker else None
         _figure(_("Runs in memory"), held)
         _figure(_("Waiting for a place"), number(waiting, 0))
-        _figure(_("Steps per second"), number(worker and worker["steps_per_second"]), spread)
+        _figure(_("Steps per second"), number(worker["steps_per_second"] if worker else None), spread)
 
 
 def _figure(label: str, value: str | None, below: str | None = None) -> None:

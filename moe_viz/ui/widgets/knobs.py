@@ -31,7 +31,7 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
     st.session_state[key] = value
     if choices(info) == [False, True]:
         st.toggle(label, **common)
-    elif word in ("task", "router") or choices(info) is not None:
+    elif options is not None and (word in ("task", "router") or choices(info) is not None):
         st.selectbox(label, options, format_func=lambda v: show(word, v), **common)
     elif options is not None and len(options) > 1:
         st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
@@ -45,8 +45,8 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
         kind = int if whole else float
         st.number_input(
             label,
-            min_value=kind(low),
-            max_value=kind(high),
+            min_value=None if low is None else kind(low),
+            max_value=None if high is None else kind(high),
             step=1 if whole else None,
             format=None if whole else "%g",
             **common,
@@ -64,7 +64,8 @@ def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) 
         return choices(info)
     if word == "k":
         low, high = bounds(info)
-        stops = list(range(int(low), min(int(high), config.n_experts) + 1))
+        most = config.n_experts if high is None else min(int(high), config.n_experts)
+        stops = list(range(int(low or 1), most + 1))
     if stops is None:
         return None
     if value in stops:

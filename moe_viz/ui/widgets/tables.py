@@ -30,13 +30,14 @@ def show_table(
 
     Streamlit writes a hyphen for a minus, so columns with numbers below 0 are written here; they sort as numbers all the same.
     """
-    signed = [name for name in frame.select_dtypes("number") if (frame[name] < 0).any()]
+    signed = [name for name in frame.select_dtypes("number") if bool((frame[name] < 0).any())]
     chosen = {name: "d" if pd.api.types.is_integer_dtype(frame[name]) else ".4g" for name in signed} | dict(forms or {})
     if chosen:
         shown = frame.reset_index(drop=True) if hide_index else frame
         written = {name: partial(_cell, form=form) for name, form in chosen.items()}
-        frame = shown.style.format(written, na_rep=MISSING)
-    st.dataframe(frame, hide_index=hide_index, **more)
+        st.dataframe(shown.style.format(written, na_rep=MISSING), hide_index=hide_index, **more)
+    else:
+        st.dataframe(frame, hide_index=hide_index, **more)
 
 
 def _cell(value: Any, form: str) -> str:
