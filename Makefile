@@ -1,11 +1,10 @@
 # Two commands are enough: `make run` opens the lab, `make test` runs every test. Each installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# Findings that were there before the check are listed in .basedpyright/baseline.json, which may only shrink (`make types-baseline`).
-TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --baselinemode discard
+TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint types-baseline format locale clean
+.PHONY: run dev test soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -75,10 +74,6 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(TYPES)
-
-# After findings were cured: write the shorter list.
-types-baseline: .venv/.dev
-	$(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python --writebaseline
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
