@@ -17,6 +17,7 @@ SMALLEST = {
     "crowd": "--clients 2 --seconds 3 --settle 1",
     "engine": "--seconds .2 --steps 300",
     "faults": "--times 1 --only disk",
+    "first_minute": "--seeds 1 --times 1",
     "frames": "--seconds 1",
     "layer": "--rounds 1",
     "memory": "--sessions 1 --seconds 2",

@@ -193,10 +193,11 @@ SHARED = {
     "i18n": set(),
     "escape": {"i18n"},
     "words": {"i18n", "escape"},
+    "what_is_seen": set(),
     "server/in_flight": set(),
     "server/streamlit_patches": {"server/in_flight"},
     "session": {"i18n", "escape", "words", "server/streamlit_patches"},
-    "server": {"i18n", "escape", "words", "session", "server/in_flight", "server/streamlit_patches"},
+    "server": {"i18n", "escape", "words", "what_is_seen", "session", "server/in_flight", "server/streamlit_patches"},
     "widgets": {"i18n", "escape", "words", "session", "server", "server/in_flight", "server/streamlit_patches"},
 }
 """What pages share -> the other parts of it that it may import. A page may import all of them, and no other page."""

@@ -9,11 +9,15 @@ pytestmark = pytest.mark.browser
 
 NARROW = {"width": 390, "height": 844}
 BOXES = """(names) => names.map((name) => { const r = moeVizFound(name).getBoundingClientRect(); return [r.left, r.top, r.width].map(Math.round); })"""
+WORDS = """(names) => names.map((name) => moeVizFound(name).textContent.replaceAll(/\\s+/g, ""))"""
 FIND = """window.moeVizFound = (name) => name.startsWith("first ")
   ? document.getElementById("first_picture").shadowRoot.querySelector(name.slice(6)) : document.querySelector(name);"""
 
 
-@pytest.mark.parametrize("size, scheme, query", [(None, "light", ""), (NARROW, "dark", "?lang=ru")])
+@pytest.mark.parametrize(
+    "size, scheme, query",
+    [(None, "light", ""), (NARROW, "dark", "?lang=ru"), ({"width": 1000, "height": 800}, "light", "?task=domains")],
+)
 def test_it_is_there_before_the_frontend_and_stands_where_the_page_draws_it(address, size, scheme, query):
     with browser_page(viewport=size, scheme=scheme) as page:
         page.add_init_script(FIND)
@@ -22,15 +26,19 @@ def test_it_is_there_before_the_frontend_and_stands_where_the_page_draws_it(addr
         page.goto(f"{address}/{query}", wait_until="commit")
         first = page.locator("#first_picture")
         expect(first.locator(".tok")).to_have_count(256)
-        expect(first.locator(".badge")).to_have_text("запись" if query else "recorded")
+        expect(first.locator(".badge")).to_have_text("запись" if "ru" in query else "recorded")
         assert page.locator('[data-testid="stApp"]').count() == 0, "nothing of the frontend has run"
-        before = page.evaluate(BOXES, ["first .head", "first .about", "first .mv"])
+        before = page.evaluate(BOXES, ["first .seen", "first .head", "first .about", "first .mv"])
+        words = page.evaluate(WORDS, ["first .seen", "first .head"])
 
         for route in held:
             route.continue_()
         expect(first).to_have_count(0, timeout=60_000)
         expect(page.locator(".st-key-routing .tok").first).to_be_visible()
-        assert page.evaluate(BOXES, [".st-key-head", ".st-key-about", ".st-key-routing"]) == before
+        now = [".st-key-seen", ".st-key-head", ".st-key-about", ".st-key-routing"]
+        assert page.evaluate(BOXES, now) == before
+        if "task" not in query:  # a visit without settings goes on to speak of the recording
+            assert page.evaluate(WORDS, [".st-key-what_is_seen", ".st-key-head"]) == words
 
 
 def test_other_pages_do_not_have_it(address):

@@ -44,7 +44,7 @@ def loss(page):
 
 
 def test_never_empty_then_alive_and_learning(address, page):
-    page.goto(address)
+    page.goto(f"{address}/?task=domains")
     page.locator(".tok").first.wait_for(timeout=SLOW)
     first = wait_for_step(page, 5)
     early = loss(page)
@@ -198,7 +198,7 @@ def test_worker_killed_is_said_and_resumed(page, tmp_path):
 
 def test_narrow_screen_shows_the_picture_without_sideways_scrolling(address):
     with browser_page(NARROW) as page:
-        page.goto(address)
+        page.goto(f"{address}/?task=domains")
         wait_for_step(page, 3)
         assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth + 1")
         expect(page.locator(".tok").first).to_be_visible(timeout=SLOW)

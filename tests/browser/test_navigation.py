@@ -35,7 +35,7 @@ def late_tick(page):
 def test_a_tick_of_the_page_just_left_does_not_bring_it_back(address):
     with browser_page() as page:
         late = late_tick(page)
-        page.goto(address)
+        page.goto(f"{address}/?task=domains")
         wait_for_step(page, 2)
         page.get_by_role("link", name="Gates").click()
         page.locator(".st-key-part").wait_for(timeout=60_000)

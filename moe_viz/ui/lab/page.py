@@ -9,9 +9,9 @@ from moe_viz.components.labels import translated
 from moe_viz.engine.protocol import Update
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
-from moe_viz.ui.lab import tabs
+from moe_viz.ui.lab import first_presses, first_visit, tabs
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.recorded import HEIGHT, SENTENCE, recorded
+from moe_viz.ui.session.recorded import CALM, HEIGHT, SENTENCE, recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.charts import for_charts
@@ -33,6 +33,7 @@ STOPPED = ("diverged", "failed")
 
 def draw() -> None:
     """The lab: a real Mixture-of-Experts trains while its knobs are turned."""
+    first_visit.arrive()
     run = arrive()
     theme.apply()
     draw_sidebar(run)
@@ -51,37 +52,39 @@ def _tick() -> None:
     refresh.begin_tick(run.tick_s(SECONDS, SECONDS_PAUSED))
     first, run.seen = not run.seen, True
     update = None if first else run.poll()
-    is_live = update is not None
-    shown = update or run.latest or recorded()
+    own = None if first_visit.is_calm(run) else update or run.latest
+    shown = own or recorded()
     tell(run)
     if shown.snapshot.state in STOPPED and shown.snapshot.message:
         st.error(in_words(shown.snapshot.message), icon=":material/error:")
     with refresh.drawing:
-        _draw(run, shown, is_live)
+        _draw(run, shown, own is not None, own is not None and update is not None)
 
 
-def _draw(run: SessionRun, shown: Update, is_live: bool) -> None:
-    layer = _head(run, shown, is_live)
-    _hero(run, shown, layer, is_live)
-    if not (is_live or run.latest):
+def _draw(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> None:
+    """is_own: `shown` is of the reader's run, not the recording;  is_live: as of now."""
+    first_presses.draw(run, shown.snapshot.config)
+    layer = _head(run, shown, is_own, is_live)
+    _hero(run, shown, layer, is_own)
+    if not is_own:
         return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
     charted = for_charts(run, shown)
     tabs.strips(charted, layer)
     tabs.tabs(run, charted, layer)
 
 
-def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
+def _head(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> int:
     """The sentence that says what is happening, the step, and which layer is shown. Returns the layer."""
     moment = shown.snapshot
     n_layers = len(moment.traces)
     run.layer = shown_layer("layer", run.layer, n_layers)
-    is_own = is_live or run.latest is not None
     told = stories("lab", run.run_id, shown) if is_own else []
-    with head(moment.step if is_own else None):
+    is_calm = not is_own and first_visit.is_calm(run)
+    with head(moment.step if is_own or is_calm else None):
         if is_own:
             sentence(told[run.layer], n_layers)
         else:
-            st.markdown(_(SENTENCE))
+            st.markdown(_(CALM).format(n=moment.step) if is_calm else _(SENTENCE))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
         run.layer = layer_picker("layer", run.layer, n_layers, layer_names(told, run.layer))
         with st.container(key="shown_k", width="content"):
@@ -97,8 +100,8 @@ def _head(run: SessionRun, shown: Update, is_live: bool) -> int:
     return run.layer
 
 
-def _hero(run: SessionRun, shown: Update, layer: int, is_live: bool) -> None:
-    moment, is_own = shown.snapshot, is_live or run.latest is not None
+def _hero(run: SessionRun, shown: Update, layer: int, is_own: bool) -> None:
+    moment = shown.snapshot
     routing_view(
         moment.traces,
         layer=layer,

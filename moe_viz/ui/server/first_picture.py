@@ -14,15 +14,16 @@ from moe_viz import launch, paths
 from moe_viz.components import routing
 from moe_viz.components.labels import translated
 from moe_viz.ui.i18n import catalogue
-from moe_viz.ui.session.recorded import HEIGHT, SENTENCE, recorded
+from moe_viz.ui.session.recorded import CALM, HEIGHT, SENTENCE, recorded
+from moe_viz.ui.what_is_seen import what_is_seen
 from moe_viz.ui.words import about, loss_now
 
 FOLDER = paths.ASSETS / "first_picture"
 
 
 @cache
-def html(language: str) -> str:
-    """What stands at the begin of the lab's body, in one language."""
+def html(language: str, calm: bool) -> str:
+    """What stands at the begin of the lab's body, in one language. calm: the page, too, goes on to speak of this recording."""
     translate, moment = catalogue(language).gettext, recorded().snapshot
     data = routing.picture(
         moment.traces, layer=0, recorded=True, labels=translated(translate), group_name=translate, height=HEIGHT
@@ -31,8 +32,9 @@ def html(language: str) -> str:
     values = {
         "light": _theme(launch.LIGHT),
         "dark": _theme(launch.DARK),
-        "sentence": escape(translate(SENTENCE)),
-        "starting": escape(translate("starting…")),
+        "seen": escape(what_is_seen(moment.config, translate)),
+        "sentence": escape(translate(CALM).format(n=moment.step) if calm else translate(SENTENCE)),
+        "step": escape(translate("step {step}").format(step=moment.step) if calm else translate("starting…")),
         "about": escape(about(moment.config, translate)),
         "loss": escape(loss_now(moment.metrics.get("loss"), translate)),
         "view": routing.HTML,

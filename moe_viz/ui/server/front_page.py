@@ -19,6 +19,8 @@ from moe_viz import paths
 from moe_viz.settings import settings
 from moe_viz.ui.i18n import LANGUAGES
 from moe_viz.ui.server import first_picture, streamlit_patches
+from moe_viz.ui.session.permalink import is_bare
+from moe_viz.ui.session.run_cookie import COOKIE, read
 
 ICON = paths.ASSETS / "icon.svg"
 """Of the browser's tab: ours, because Streamlit's named icons are asked from a service outside for this place."""
@@ -57,13 +59,13 @@ def html(prefix: str = "") -> str:
 
 
 @cache
-def lab_html(prefix: str, language: str) -> str:
+def lab_html(prefix: str, language: str, calm: bool) -> str:
     """The lab's page: it has the recorded picture at once. Where a passphrase is asked first, nothing stands before that."""
     page = html(prefix)
     if settings().passphrase:
         return page
     head, body, rest = page.partition("<body>")
-    return f"{head}{body}\n{first_picture.html(language)}{rest}"
+    return f"{head}{body}\n{first_picture.html(language, calm)}{rest}"
 
 
 def routes(prefix: str = "") -> list[Route]:
@@ -75,7 +77,8 @@ def routes(prefix: str = "") -> list[Route]:
 
     async def lab(request: Request) -> HTMLResponse:
         language = request.query_params.get("lang", "en")
-        found = await asyncio.to_thread(lab_html, prefix, language if language in LANGUAGES else "en")
+        calm = is_bare(request.query_params) and not read(request.cookies.get(COOKIE, ""))
+        found = await asyncio.to_thread(lab_html, prefix, language if language in LANGUAGES else "en", calm)
         return HTMLResponse(found, headers={"Cache-Control": "no-cache"})
 
     places = [f"{prefix}/", *([prefix] if prefix else []), f"{prefix}/lab"]

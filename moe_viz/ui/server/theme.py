@@ -14,6 +14,8 @@ CSS = """
 .stMain, .stSidebar { font-variant-numeric: tabular-nums; }
 .st-key-story p { font-size: 1.15rem; line-height: 1.4; margin: 0; }
 .st-key-head .st-key-story { min-height: 3.22rem; justify-content: center; }
+.st-key-seen, .st-key-seen_alone { min-height: 3rem; flex-wrap: nowrap; }
+.st-key-what_is_seen p { line-height: 1.4; margin: 0; }
 .st-key-still_head, .st-key-chosen, .st-key-specialise_controls { margin-top: 0.4rem; }
 .st-key-still_head { margin-bottom: 0.7rem; }
 .st-key-link_problems, .st-key-shared_run { margin-top: 0.6rem; }
@@ -29,6 +31,7 @@ CSS = """
 .stTopNavLink:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
 [data-testid^="stTopNav"] a:focus-visible { outline: 3px solid currentColor !important; outline-offset: -3px; }
 .stMultiSelect button[aria-label^="Remove"], .stMultiSelect [data-baseweb="tag"] [role="presentation"] { min-width: 24px; min-height: 24px; }
+.st-key-strips .stVegaLiteChart { min-height: 129px; }
 .st-key-live_step p { font-size: 1.15rem; margin: 0; white-space: nowrap; }
 [data-testid="stCaptionContainer"] { opacity: 0.75; }
 .st-key-about { min-height: 2rem; }
@@ -40,7 +43,12 @@ CSS = """
   .st-key-about > :has(> .st-key-pace) { flex: 1 1 0; min-width: 0; }
 }
 @media (min-width: 769px) { .st-key-notices { margin-block: 0.2rem -1.3rem; } }
-@media (max-width: 1100px) { .st-key-head .st-key-story { min-height: 4.83rem; } }
+@media (max-width: 1100px) {
+  .st-key-head .st-key-story { min-height: 4.83rem; }
+  .st-key-seen { min-height: 6.3rem; flex-wrap: wrap; align-content: flex-start; }
+  .st-key-seen > * { flex: 1 1 100% !important; }
+  .st-key-first_presses { padding-top: 0.4rem; }
+}
 @media (max-width: 768px) {
   .stMainBlockContainer { padding-top: 4.6rem; }
   .st-key-within_reach .stSelectbox { flex: 1 1 9rem; }
@@ -50,6 +58,10 @@ CSS = """
   .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-head { align-items: flex-start; }
+  .st-key-seen { min-height: 7.7rem; }
+  .st-key-first_presses { flex-wrap: nowrap; overflow-x: auto; }
+  .st-key-first_presses button { padding-inline: 0.5rem; }
+  .st-key-first_presses button p { white-space: nowrap; }
   .st-key-notices { height: 2.6rem !important; }
   .st-key-notices p { max-height: 2.6rem; -webkit-line-clamp: 2; }
   .st-key-about { min-height: 4.6rem; align-content: flex-start; }
@@ -64,7 +76,7 @@ CSS = """
 @media (min-width: 769px) { [data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: none; } }
 [data-testid="stLayoutWrapper"]:has(> .st-key-connection) { position: absolute; }
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
-[data-testid="stLayoutWrapper"]:has(> .st-key-script), .st-key-script { display: none; }
+[data-testid="stLayoutWrapper"]:has(> :is(.st-key-script, .st-key-lead)), .st-key-script, .st-key-lead { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }
 button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
 </style>

@@ -32,6 +32,8 @@ PLACE = ("at", "pin_a", "pin_b", "view", "layer", "shuffled", "frozen")
 MADE = "made"
 """The word for the version of moe_viz that wrote a link."""
 NOT_KNOBS = ("v", MADE, "lang", "page", RUN, *OWN, *PLACE)
+SAYS_NOTHING = frozenset({"lang"})
+"""Words of an address that ask for no run and no settings."""
 MOST_RUNS = 10
 LONGEST = 100
 """Characters of a bad value that are shown back."""
@@ -87,6 +89,11 @@ def number_of(params: Mapping[str, str], word: str) -> int | None:
     """The whole number, from 0, that a word of `PLACE` says; None where it says none."""
     text = params.get(word, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def is_bare(params: Mapping[str, str]) -> bool:
+    """Whether an address asks for no run and no settings of its own."""
+    return params.keys() <= SAYS_NOTHING
 
 
 def is_of_others(params: Mapping[str, str]) -> bool:

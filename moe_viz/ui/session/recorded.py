@@ -15,6 +15,10 @@ from moe_viz.spec.knobs import N_
 FOLDER = paths.ASSETS / "traces" / "lab"
 SENTENCE = N_("This is a recorded run, while your own model starts.")
 """What the lab's page says instead of telling about a run of the reader's own."""
+CALM = N_(
+    "A recorded run that has learned for {n} steps. Yours has begun; it takes over when it has come as far, or at your first press."
+)
+"""The same on a first visit, which opens with something that has learned already."""
 HEIGHT = 400
 """Pixels of the lab's picture, side by side."""
 

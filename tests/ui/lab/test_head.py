@@ -14,7 +14,7 @@ def page():
     from moe_viz.ui.lab.page import _head
     from moe_viz.ui.session.run import SessionRun
 
-    _head(SessionRun(RunConfig(task="domains"), run_id="r"), st.session_state["shown"], True)
+    _head(SessionRun(RunConfig(task="domains"), run_id="r"), st.session_state["shown"], True, True)
 
 
 def captions(playing):

@@ -1,0 +1,50 @@
+"""The first minute: what is seen is said, a first visit opens calm, and one press makes a network collapse and come back."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.lab import browser_page, live_step, wait_for_step
+from tests.browser.test_lab import SLOW, wait_for_text
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_first_visit_opens_with_what_was_learned_and_one_press_makes_a_collapse_and_another_a_rescue(address):
+    with browser_page() as page:
+        page.goto(address)
+        page.locator(".st-key-routing .tok").first.wait_for(timeout=SLOW)
+        said = page.locator(".st-key-what_is_seen")
+        expect(said).to_have_text(re.compile("Each letter is sent to 2 of 8 small networks, the experts"), timeout=SLOW)
+        assert live_step(page) == 300, "all of the page speaks of the recording"
+        expect(page.locator(".st-key-routing .badge")).to_have_text("recorded")
+
+        page.locator(".st-key-first_collapse button").click()
+        expect(said).to_contain_text("Watch the rows of squares", timeout=SLOW)
+        wait_for_text(page, "story", "collapsed")
+        expect(page.locator(".st-key-routing .badge")).to_be_hidden()
+        assert "k=1" in page.url
+        page.locator(".st-key-rescue_it button").click()
+        wait_for_text(page, "story", "recovered|all 8 experts are at work|all 8 are at work")
+
+        page.locator(".st-key-as_it_was button").click()
+        wait_for_text(page, "shown_k", "k = 2")
+        page.locator(".st-key-first_own button").click()
+        field = page.locator(".st-key-own_text textarea")
+        expect(field).to_be_focused(timeout=SLOW)
+        expect(field).to_be_in_viewport()
+
+        page.locator(".st-key-k input[type=range]").press("ArrowLeft")
+        expect(page.locator(".st-key-first_presses")).to_have_count(0, timeout=SLOW)
+        expect(said).to_have_text(re.compile("Each letter is sent to one of 8"), timeout=SLOW)
+
+
+def test_ones_own_run_takes_over_when_it_has_come_as_far(address):
+    with browser_page() as page:
+        page.goto(address)
+        page.locator(".st-key-routing .tok").first.wait_for(timeout=SLOW)
+        expect(page.locator(".st-key-story")).to_contain_text("A recorded run that has learned for 300 steps")
+        assert wait_for_step(page, 301, 180) >= 301
+        expect(page.locator(".st-key-routing .badge")).to_be_hidden()
+        expect(page.locator(".st-key-what_is_seen")).to_have_text(re.compile("Each letter is sent to 2 of 8"))
