@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from moe_viz.engine.protocol import EngineError
+from moe_viz.engine.protocol import EngineError, Update
 from moe_viz.records.numbers import number
 from moe_viz.records.step_story import StepStory, is_right, questions, read_number, to_frame
 from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec.knobs import N_
+from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _
 from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.page_state import of_run
+from moe_viz.ui.session.page_state import of_run, visit_number
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import refresh
 from moe_viz.ui.widgets.download import download_buttons
@@ -28,6 +30,7 @@ from moe_viz.ui.words import in_words
 
 STATE = "one_step"
 SECONDS = 2.0
+GONE_ON = N_("Your run had gone on or been changed since; no step was made. This is the one that it makes next now.")
 
 
 def draw() -> None:
@@ -52,6 +55,13 @@ class OneStep:
     refused: EngineError | None = None
     is_next: bool = True
     """The run still stands before the step of the story."""
+    visit: int | None = None
+    """The visit of this page in which it was told (see `page_state.visit_number`)."""
+
+    def is_of(self, update: Update) -> bool:
+        """Whether the step of the story is the one that the run makes next: as many steps before it, the same knobs."""
+        shown = update.snapshot
+        return self.story is not None and (shown.step, shown.config) == (self.story.step, self.story.config)
 
     def refuse(self, error: EngineError) -> None:
         """The batch may have become smaller than the token's number."""
@@ -78,6 +88,7 @@ def dissect_next_step(**wanted: Any) -> None:
         return
     if run.playing:
         run.play(False)
+    view.visit = visit_number()
     view.refused, view.layer = None, min(view.layer, run.config.n_layers - 1)
     view.story = run.ask(lambda engine: engine.dissect(run.open_id, view.token, view.layer), view.refuse) or view.story
 
@@ -91,8 +102,16 @@ def dissect_token_where(which: Callable[[StepStory], int | None]) -> None:
 
 
 def make_step() -> None:
-    """Let the run make one step, and look at the next."""
-    current().step_once()
+    """Let the run make the step that is shown, and look at the next. Where the run has gone on meanwhile (another page of it, a press that
+    this page has not heard of), no step is made: it would be one that nobody has seen."""
+    run, view = current(), one_step()
+    if run.playing:
+        run.play(False)
+    if (update := run.poll()) is not None:
+        if view.is_of(update):
+            run.step_once()
+        else:
+            run.notices.append(Sentence(GONE_ON))
     dissect_next_step()
 
 
@@ -109,15 +128,28 @@ def _head() -> None:
     if update is None or run.run_id is None:
         st.info(_("The training process is starting…"))
         return
-    if view.refused is None and view.story is None and not run.lost:
+    if must_dissect(run, view, update):
         dissect_next_step()
         st.rerun()
-    if view.story is not None and (update.snapshot.step <= view.story.step) != view.is_next:
+    if view.story is not None and view.is_of(update) != view.is_next:
         view.is_next = not view.is_next
         st.rerun()
     with head_line(update.snapshot.step, key="still_head"):
         gate = _(ROUTER_OPTIONS[run.config.router.name].facts.title)
         st.markdown(_("Your lab run: {gate}, {n} experts.").format(gate=gate, n=run.config.n_experts))
+
+
+def must_dissect(run: SessionRun, view: OneStep, update: Update) -> bool:
+    """Whether the step has to be taken apart without being asked for: there is none yet, the page has just been opened, or a knob was
+    turned while the run waits, so that its next step is another one than was shown."""
+    if run.lost:
+        return False
+    if view.visit != visit_number():
+        return True
+    if view.refused is not None:
+        return False
+    waits = not update.playing and view.story is not None and update.snapshot.step == view.story.step
+    return view.story is None or (waits and not view.is_of(update))
 
 
 def chooser(run: SessionRun) -> None:

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 import streamlit as st
 
+VISITS = "visits"
+
 
 class RunState(Protocol):
     """State that may hold runs of its own."""
@@ -31,3 +33,15 @@ def of_run(name: str, beginning: tuple[str | None, int], make: Callable[[S | Non
     state = make(None if kept is None else kept[1])
     st.session_state[name] = (beginning, state)
     return state
+
+
+def visit(page: str) -> None:
+    """The script draws this page now (`app.py` says so). From another page to it is one visit more; drawing it again is none."""
+    number, last = st.session_state.get(VISITS, (0, None))
+    if last != page:
+        st.session_state[VISITS] = number + 1, page
+
+
+def visit_number() -> int:
+    """Which visit this is, of all visits of pages in this session: a page that meets another number than last time has just been opened."""
+    return st.session_state.get(VISITS, (0, None))[0]

@@ -49,7 +49,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "current", lambda: run)
     monkeypatch.setattr(page, "one_step", lambda: view)
     run.poll()
-    run.view = view
+    run.view, run.host = view, host
     return run
 
 
@@ -71,6 +71,76 @@ def test_the_step_made_is_the_step_that_was_shown(run):
     assert not run.playing, "the run waits while its next step is looked at"
     page.make_step()
     assert run.poll().snapshot.step == shown.step + 1 == run.view.story.step
+
+
+def made(run, step):
+    """What the step after `step` steps was when the run made it: its loss by the history, and the parameters that it left."""
+    trainer = run.host._find(run.run_id).trainer
+    history = trainer.history.rows(epoch=trainer.epoch)
+    weight = trainer.model.moe_layers[0].router.gate.weight.detach()
+    return history.set_index("step")["loss"][step + 1], weight
+
+
+def test_shown_found_and_made_are_one_step(run):
+    run.play(True)
+    page.dissect_next_step()
+    page.dissect_token_where(dropped)
+    story = run.view.story
+    assert story.dropped[story.token]
+    page.make_step()
+    loss, weight = made(run, story.step)
+    row = story.router_row
+    assert loss == pytest.approx(story.batch_before, rel=1e-5)
+    assert float(weight[row.expert, row.component]) == pytest.approx(row.after, rel=1e-6)
+
+
+def test_a_step_that_nobody_has_seen_is_not_made(run):
+    page.dissect_next_step()
+    run.host.step_once(run.run_id)  # by another page of the same run
+    page.make_step()
+    assert run.host.read(run.run_id).snapshot.step == 1 == run.view.story.step
+    assert [str(notice) for notice in run.notices] == [page.GONE_ON]
+    page.make_step()
+    assert run.host.read(run.run_id).snapshot.step == 2 == run.view.story.step and len(run.notices) == 1
+
+
+def test_a_run_that_plays_when_the_step_is_to_be_made_does_not_play_on(run):
+    page.dissect_next_step()
+    run.host.play(run.run_id, True)
+    run.host._find(run.run_id).trainer.run(3)
+    run.poll()
+    page.make_step()
+    assert not run.host.read(run.run_id).playing and run.view.story.step == 3
+
+
+def test_a_knob_turned_while_the_run_waits_makes_the_next_step_another_one(run):
+    page.dissect_next_step()
+    assert not page.must_dissect(run, run.view, run.poll())
+    before = run.view.story
+    run.turn(balance_coef=0.5)
+    assert page.must_dissect(run, run.view, run.poll())
+    page.dissect_next_step()
+    assert not page.must_dissect(run, run.view, run.poll()) and run.view.story.total > before.total
+    page.make_step()
+    assert made(run, before.step)[0] == pytest.approx(before.batch_before, rel=1e-5)
+
+
+def test_opening_the_page_again_pauses_on_the_step_it_shows(run, monkeypatch):
+    page.dissect_next_step()
+    monkeypatch.setattr(page, "visit_number", lambda: 2)
+    run.play(True)
+    run.host._find(run.run_id).trainer.run(5)
+    assert page.must_dissect(run, run.view, run.poll())
+    page.dissect_next_step()
+    assert not page.must_dissect(run, run.view, run.poll())
+    assert not run.playing and run.view.is_of(run.poll()) and run.view.story.step >= 5
+
+
+def test_while_the_page_stays_open_a_run_that_is_played_goes_on(run):
+    page.dissect_next_step()
+    run.play(True)
+    run.host._find(run.run_id).trainer.run(5)
+    assert not page.must_dissect(run, run.view, run.poll()) and not run.view.is_of(run.poll())
 
 
 def texts(story, hide):

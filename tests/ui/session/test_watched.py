@@ -224,6 +224,15 @@ def test_what_a_page_keeps_beside_a_run_goes_with_it_and_with_its_beginning(monk
     assert page_state.of_run("pins", ("b", 1), lambda old: Pins()) is not again and Pins.left == 2, "of another run"
 
 
+def test_a_page_that_is_opened_again_is_another_visit_and_one_that_is_drawn_again_is_not(monkeypatch):
+    monkeypatch.setattr(page_state.st, "session_state", {})
+    numbers = []
+    for path in ("", "one_step", "one_step", "", "one_step"):
+        page_state.visit(path)
+        numbers.append(page_state.visit_number())
+    assert numbers == [1, 2, 2, 3, 4]
+
+
 def test_what_is_said_of_an_act_is_of_the_step_that_is_shown(engine, monkeypatch):
     """The run goes on between two questions."""
     run, host, read = KINDS["collapse"](), engine.host, engine.host.read
