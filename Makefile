@@ -49,10 +49,10 @@ parity: .venv/.peers
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
-# Each at its smallest size: only whether it still runs.
-smoke: .venv/.cluster
+# Each at its smallest size: only whether it still runs and still has figures; with Ray and the peers, which some measure, too.
+smoke: .venv/.cluster .venv/.peers
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m benchmarks --smoke
+	PYTHONPATH=.venv/peers $(BIN)/python -m benchmarks --smoke
 
 # README's pictures, anew, of a lab that trains.
 pictures: .venv/.dev

@@ -1,9 +1,10 @@
 """Run every benchmark, one process each, so that none inherits another's memory or threads.
 
-`python -m benchmarks --smoke` runs each at its smallest size: its figures mean nothing then, only that it still runs.
+`python -m benchmarks --smoke` runs each at its smallest size: its figures mean little then, only that it still runs and still has some.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ HERE = Path(__file__).parent
 NOT_BENCHMARKS = {"__init__", "__main__", "table"}
 SMALLEST = {
     "checkpoints": "--rounds 1",
-    "cluster": "--part throughput --seconds 1",
+    "cluster": "--seconds 1 --kills 1",
     "crowd": "--clients 2 --seconds 3 --settle 1",
     "engine": "--seconds .2 --steps 300",
     "faults": "--times 1 --only disk",
@@ -35,12 +36,23 @@ def names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_BENCHMARKS)
 
 
-def run(name: str, arguments: str) -> bool:
-    """Whether one benchmark ran to its end."""
-    start = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments.split()])
-    print(f"{name}: {'ran' if done.returncode == 0 else 'FAILED'}, {time.monotonic() - start:.0f} s\n", flush=True)
-    return done.returncode == 0
+def command_of(name: str, arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.{name}", *arguments.split()]
+
+
+def run(command: list[str], has_figures: bool) -> str:
+    """Run one benchmark and pass on what it prints; what is wrong with it, "" where nothing is. has_figures: it must have printed some."""
+    said = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said += line
+            print(line, end="", flush=True)
+    if process.returncode:
+        return f"it ended with {process.returncode}"
+    if wrong := re.search(r"(?<![\w-])[+-]?(nan|inf)(?![\w-])", said):
+        return f"it printed {wrong.group()}"
+    return "it printed no figure" if has_figures and not re.search(r"\d", said) else ""
 
 
 def main() -> str | None:
@@ -48,7 +60,12 @@ def main() -> str | None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="each at its smallest size, only to see that it runs")
     smoke = parser.parse_args().smoke
-    failed = [name for name in names() if not run(name, SMALLEST[name] if smoke else "")]
+    failed = []
+    for name in names():
+        start = time.monotonic()
+        problem = run(command_of(name, SMALLEST[name] if smoke else ""), has_figures=smoke)
+        failed += [f"{name} ({problem})"] if problem else []
+        print(f"{name}: {f'FAILED, {problem}' if problem else 'ran'}, {time.monotonic() - start:.0f} s\n", flush=True)
     return f"benchmarks failed: {', '.join(failed)}" if failed else None
 
 

@@ -60,7 +60,7 @@ def periodic(task: str, rounds: int) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=40, help="checkpoints of each run")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -48,7 +48,8 @@ def trained(engine: LocalEngine, runs: list[str], seconds: float) -> float:
 
 def throughput(seconds: float) -> None:
     """Aggregate steps per second of 1, 4 and 12 runs, and what an answer takes while they train."""
-    rates, answers = [], []
+    rates: list[Row] = []
+    answers: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         engines = {"local": engine_of(folder, "local", "local"), "ray": engine_of(folder, "ray", "ray")}
         try:
@@ -72,13 +73,13 @@ def throughput(seconds: float) -> None:
                     start = time.monotonic()
                     engine.read(runs[name][0])
                     asked.append(time.monotonic() - start)
-                answers.append(Row(f"read of a paused run, {name}", 1000 * statistics.median(asked), "ms", 0))
+                answers[name] = 1000 * statistics.median(asked)
         finally:
             for engine in engines.values():
                 engine.close()
-    local = answers[0].value
     show("Steps per second of all runs under Ray / under the local engine (at least 0.7)", rates)
-    show("Answers / of the local engine", [Row(row.name, row.value, row.unit, row.value / local) for row in answers])
+    reads = [Row(f"read of a paused run, {name}", ms, "ms", ms / answers["local"]) for name, ms in answers.items()]
+    show("Answers / of the local engine", reads)
 
 
 def followed(engine: LocalEngine, runs: list[str], seconds: float) -> list[tuple[float, dict[str, int]]]:
@@ -126,7 +127,7 @@ def losses(kills: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=["throughput", "losses"], help="only this table")
     parser.add_argument("--seconds", type=float, default=4.0, help="of one measurement")
     parser.add_argument("--kills", type=int, default=3, help="how often a node is killed")

@@ -37,7 +37,8 @@ class Watched:
     reader: Reader
     step: int | None = None
     fresh: int = 0
-    first: tuple[float, int] | None = None
+    first: tuple[float, int] = (0.0, 0)
+    """When `begin` was, and the step then."""
     latencies: list[float] = field(default_factory=list)
     bytes: int = 0
 
@@ -60,6 +61,10 @@ class Watched:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.first[0]
+
+    @property
+    def steps(self) -> int:
+        return (self.step or 0) - self.first[1]
 
 
 def live_step(reader: Reader) -> int | None:
@@ -142,7 +147,7 @@ async def measure(address: str, web: psutil.Process, arguments: argparse.Namespa
         show(f"Memory after {arguments.soak} minutes / before", rows)
         processes.begin()
         report(await observe(active, processes, arguments.seconds), arguments)
-    slowest = min(active, key=lambda w: w.step - w.first[1])
+    slowest = min(active, key=lambda w: w.steps)
     print(f"\nthe slowest page says: {slowest.reader.texts()[:6]}")
     errors = [error for reader in [w.reader for w in active] + idle for error in reader.errors]
     lost = sum(not reader.connected for reader in [w.reader for w in active] + idle)
@@ -161,7 +166,7 @@ async def observe(active: list[Watched], processes: Processes, seconds: float) -
     updates = sum(len(w.latencies) for w in active)
     return {
         "updates": [w.fresh / w.seconds for w in active],
-        "steps": [(w.step - w.first[1]) / w.seconds for w in active],
+        "steps": [w.steps / w.seconds for w in active],
         "p50": latencies[len(latencies) // 2],
         "p95": latencies[int(0.95 * len(latencies))],
         "cores": {"web process": web, "training": worker, "these readers": readers},
@@ -196,7 +201,7 @@ def report(found: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=30, help="sessions that train")
     parser.add_argument("--open", type=int, default=0, help="sessions open in all; the others have paused their runs")
     parser.add_argument("--seconds", type=float, default=60, help="length of the measurement")

@@ -139,7 +139,7 @@ PARTS = {"throughput": throughput, "answers": answers, "soak": soak}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=list(PARTS), help="only this table")
     parser.add_argument("--seconds", type=float, default=3.0, help="CPU or wall seconds of one measurement")
     parser.add_argument("--steps", type=int, default=20_000, help="length of the soak")

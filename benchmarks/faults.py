@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="repetitions of each fault")
     parser.add_argument("--only", default="", help="the faults whose tests have this in their names")
     arguments = parser.parse_args()

@@ -13,7 +13,8 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -26,7 +27,7 @@ SIZES = {(1024, 64, 128, 8, 2): 2.0, (4096, 128, 256, 8, 2): 1.4, (256, 32, 64, 
 """(T, d, h, E, k) -> the ratio to the dense limit that we hold ourselves to."""
 
 BALANCE = 0.01
-Step = Callable[[], None]
+Step = Callable[[], object]
 
 
 def adamw(parameters) -> torch.optim.Optimizer:
@@ -116,9 +117,7 @@ def transformers_switch(t: int, d: int, h: int, e: int) -> Step:
 
 def lucidrains(t: int, d: int, h: int, e: int) -> Step:
     """mixture-of-experts: one-hot dispatch, ReLU experts stacked as ours."""
-    from mixture_of_experts import MoE
-
-    layer = MoE(d, num_experts=e, hidden_dim=h, second_policy_train="all")
+    layer = import_module("mixture_of_experts").MoE(d, num_experts=e, hidden_dim=h, second_policy_train="all")
 
     def forward(x):
         y, loss = layer(x[None])
@@ -129,9 +128,9 @@ def lucidrains(t: int, d: int, h: int, e: int) -> Step:
 
 def st_moe(t: int, d: int, h: int, e: int) -> Step:
     """st-moe-pytorch, with experts of the same hidden width (they are gated: half as much again to compute as ours)."""
-    from st_moe_pytorch import MoE
-
-    layer = MoE(d, num_experts=e, expert_hidden_mult=1.5 * h / d, threshold_train=0.0, balance_loss_coef=1.0)
+    layer = import_module("st_moe_pytorch").MoE(
+        d, num_experts=e, expert_hidden_mult=1.5 * h / d, threshold_train=0.0, balance_loss_coef=1.0
+    )
 
     def forward(x):
         found = layer(x[None])
@@ -142,8 +141,7 @@ def st_moe(t: int, d: int, h: int, e: int) -> Step:
 
 def deepspeed(t: int, d: int, h: int, e: int) -> Step:
     """DeepSpeed's top-2 gate with the one-hot dispatch of its MoE layer, on stacked ReLU experts."""
-    from deepspeed.moe.sharded_moe import top2gating
-
+    top2gating = import_module("deepspeed.moe.sharded_moe").top2gating
     gate, experts = nn.Linear(d, e, bias=False), Experts(e, d, h)
 
     def forward(x):
@@ -162,7 +160,7 @@ WITH_CAPACITY = {
 """Peer -> its module, its step; left out where the module is not installed."""
 
 
-def medians(steps: dict[str, Step], rounds: int, seconds: float = 0.02) -> dict[str, list[float]]:
+def medians(steps: Mapping[str, Step], rounds: int, seconds: float = 0.02) -> dict[str, list[float]]:
     """Milliseconds of CPU time per step, per round: every round runs all contenders in turn."""
     repeats = {}
     for name, step in steps.items():
@@ -181,7 +179,7 @@ def medians(steps: dict[str, Step], rounds: int, seconds: float = 0.02) -> dict[
     return times
 
 
-def rows(times: dict[str, list[float]], reference: str, limits: dict[str, float] | None = None) -> list[Row]:
+def rows(times: dict[str, list[float]], reference: str, limits: Mapping[str, float] | None = None) -> list[Row]:
     """Median of each round's own ratio to the reference, so that a slow moment hits both sides alike."""
     table = []
     for name, values in times.items():
@@ -234,7 +232,7 @@ PARTS = {"limit": against_limit, "peers": against_peers, "experts": many_experts
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=list(PARTS), help="only this table")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()

@@ -122,7 +122,8 @@ def _measured(page: Page, times: int, seconds: float, home: str) -> list[Row]:
         query = urlsplit(page.url).query
         page.goto("about:blank")
         with ThreadPoolExecutor() as thread:  # this one is Playwright's
-            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query, seconds))).result() or float("nan")
+            alone = thread.submit(lambda: asyncio.run(unwatched(web, address, query, seconds))).result()
+            kept = beside / alone if alone else None
     return [
         Row("first routing on the page (recorded)", paint, "s", paint / 1.2),
         Row("first live step after starting the server", live, "s", live / 4),
@@ -130,7 +131,7 @@ def _measured(page: Page, times: int, seconds: float, home: str) -> list[Row]:
         Row("charts remounted while ticking", remounts, "", float(remounts)),
         Row("knob to changed pixels, p50", statistics.median(waits), "s", statistics.median(waits) / 0.2),
         Row("web process with one reader", share, "core", share / 0.1),
-        Row("training with a page open, of its rate without", beside / alone, "", 0.95 / (beside / alone)),
+        Row("training with a page open, of its rate without", kept, "", 0.95 / kept if kept else None),
         Row(f"what stands below the head moves in {4 * seconds:.0f} s", shift, "px", shift),
         Row("memory of the web process", memory, "MiB", memory / 250),
     ]

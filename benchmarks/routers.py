@@ -34,7 +34,7 @@ STEPS = {
     "kmeans": ("kmeans", {"k": 1}),
     "random": ("random", {"k": 2}),
 }
-LIMITS = dict.fromkeys(("sinkhorn, k = 1", "sinkhorn, k = 2", "base", "expert_choice"), 2.0)
+LIMITS: dict[str, float] = dict.fromkeys(("sinkhorn, k = 1", "sinkhorn, k = 2", "base", "expert_choice"), 2.0)
 """Balance by construction must not cost more than this many steps of `topk` with k = 2."""
 
 
@@ -64,7 +64,7 @@ def solver(rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
     torch.manual_seed(0)

@@ -47,7 +47,7 @@ def report(scene: Scene, buffers: bool, seeds: int) -> list[str]:
     failed = []
     for act in (scene.healthy, scene.collapse, *scene.rescues):
         watches = [outcome[act.name] for outcome in outcomes]
-        after = [watch.reached for watch in watches if watch.kept]
+        after = [watch.reached for watch in watches if watch.kept and watch.reached is not None]
         typical = f"median {statistics.median(after):3.0f} steps" if after and act.goal != "healthy" else ""
         promise = "" if act.sure else "(shown because it often fails)"
         print(
@@ -59,7 +59,7 @@ def report(scene: Scene, buffers: bool, seeds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--scene", choices=list(SCENES), help="only this one")
     options = parser.parse_args()

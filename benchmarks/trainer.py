@@ -55,7 +55,8 @@ def timed(run: Callable[[int], None]) -> float:
 def ratio(config: RunConfig, turns: int) -> tuple[float, float, float]:
     """(trainer / bare, bare ms, snapshot ms)"""
     plain, trainer = bare(config), Trainer(config)
-    timed(plain), timed(trainer.run)
+    timed(plain)
+    timed(trainer.run)
     pairs = [(timed(trainer.run), timed(plain)) for _ in range(turns)]
     start = time.thread_time()
     for _ in range(5):
@@ -81,6 +82,6 @@ def main(turns: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="turns of both loops")
     main(parser.parse_args().rounds)

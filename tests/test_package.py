@@ -175,7 +175,10 @@ def third_party(places: list[str]) -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("importorskip", "import_module"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
+                "importorskip",
+                "import_module",
+            ):
                 modules += [name.value for name in node.args[:1] if isinstance(name, ast.Constant)]
             for top in {module.partition(".")[0] for module in modules} - {"moe_viz"} - set(sys.stdlib_module_names):
                 found.add(names.get(top, [top])[0].lower().replace("_", "-"))
