@@ -221,6 +221,15 @@ def test_sinkhorn_router_balances_in_training_only():
     assert torch.allclose(gate.weight, logits.amax(1).sigmoid())
 
 
+@pytest.mark.parametrize("temperature", [0.3, 4.0])
+def test_sinkhorn_balances_scores_divided_by_the_temperature(temperature):
+    logits = torch.randn(40, 4)
+    routing = logit_router("sinkhorn", 4, iterations=5, tolerance=0.0, temperature=temperature)(logits)
+    plan, *_ = sinkhorn_plan(logits / temperature, iterations=5)
+    assert torch.equal(routing.expert_idx, plan.argmax(-1))
+    torch.testing.assert_close(routing.weight, logits.softmax(-1).gather(1, plan.argmax(-1)[:, None]).squeeze(-1))
+
+
 def test_sinkhorn_noise_changes_the_choice_in_training_only():
     logits = torch.randn(64, 4)
     plain, noisy = (logit_router("sinkhorn", 4, noise=noise) for noise in (0.0, 5.0))

@@ -85,6 +85,11 @@ def test_switch_weight_is_the_probability():
     assert torch.equal(routing.expert_idx, logits.argmax(-1))
 
 
+def test_jitter_is_even_on_both_sides_of_one():
+    factor = logit_router("switch", 4, jitter=0.5)(torch.ones(500, 4)).logits
+    assert 0.5 <= factor.min() < 0.55 and 1.45 < factor.max() <= 1.5 and abs(factor.mean().item() - 1) < 0.05
+
+
 def test_only_the_router_sees_jittered_input():
     layer = MoELayer(make_router("switch", 4, 2, jitter=0.5), Experts(2, 4, 4))
     x = torch.randn(16, 4)
