@@ -24,15 +24,15 @@ MOST_S = 20.0
 CHANGED = "([key, before]) => { const now = document.querySelector('.st-key-' + key)?.innerText; return now && now !== before; }"
 
 
-def seconds_to_collapse(config: RunConfig) -> float:
-    """Seconds of training until half of some layer's experts are dead; infinite where they are not within `MOST_S`."""
+def seconds_to_collapse(config: RunConfig) -> float | None:
+    """Seconds of training until half of some layer's experts are dead; None where they are not within `MOST_S`."""
     trainer, start = Trainer(change(config, **collapse_knobs(config), device="cpu")), time.monotonic()
     while time.monotonic() - start < MOST_S:
         trainer.run(WINDOW)
         dead = trainer.snapshot().metrics["dead_experts"]
         if any(is_collapsed(int(n), config.n_experts) for n in dead):
             return time.monotonic() - start
-    return float("inf")
+    return None
 
 
 def press_to_change(page: Page, address: str, times: int) -> list[float]:
@@ -61,21 +61,22 @@ def measure(task: str, seeds: int, times: int) -> list[Row]:
         browser_page() as page,
     ):
         waits = press_to_change(page, address, times)
-    collapsed = sum(second <= MOST_S for second in took)
+    dead = [seconds for seconds in took if seconds is not None]
+    slowest = max(dead, default=None)
     return [
         Row(
             f"{task}: seeds of {seeds} with half of a layer dead within 20 s",
-            collapsed,
+            len(dead),
             "",
-            seeds / max(collapsed, 1e-9),
+            seeds / len(dead) if dead else None,
         ),
-        Row("the slowest of them", max(took), "s", max(took) / MOST_S),
+        Row("the slowest of them", slowest, "s", slowest / MOST_S if slowest is not None else None),
         Row("press to another sentence, p50", statistics.median(waits), "s", statistics.median(waits) / 0.5),
     ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--task", choices=list(TASK_OPTIONS), default="domains")
