@@ -36,7 +36,7 @@ def locked(monkeypatch):
         raise AssertionError("the engine was touched before the passphrase was given")
 
     monkeypatch.setattr("moe_viz.engine.client.engine", touched)
-    for name in ("session.watched", "my_runs.page"):
+    for name in ("session.watched", "my_runs.page", "my_runs.row"):
         monkeypatch.setattr(f"moe_viz.ui.{name}.engine", touched)
 
 

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
+from moe_viz.ui.my_runs import description, row
 from moe_viz.ui.my_runs import page as my_runs
 from moe_viz.ui.session import run as session
 from moe_viz.ui.session import run_cookie, watched
@@ -36,7 +37,7 @@ my_runs.importing()
 @pytest.fixture
 def engine(monkeypatch, tmp_path):
     host = ReadyHost(Trainer, RunStore(tmp_path / "runs"))
-    for module in (watched, my_runs):
+    for module in (watched, my_runs, row):
         monkeypatch.setattr(module, "engine", lambda: host)
     return host
 
@@ -160,11 +161,11 @@ def test_the_cookie_is_read_whatever_it_holds():
 
 
 def test_settings_in_words_are_short_and_name_what_differs():
-    plain = my_runs.words(RunConfig(task="clusters").flat())
+    plain = description.words(RunConfig(task="clusters").flat())
     assert "lr" not in plain and re.search(r"Experts 8", plain)
-    said = my_runs.words(RunConfig(task="clusters", lr=0.5, d_model=32, batch_tokens=64, n_layers=2).flat())
-    assert "32" in said and "64" in said and my_runs.words({"task": "gone"}) == ""
-    assert my_runs.ago(-5) == my_runs.ago(59) == "saved just now" and my_runs.ago(7200) == "saved 2 h ago"
+    said = description.words(RunConfig(task="clusters", lr=0.5, d_model=32, batch_tokens=64, n_layers=2).flat())
+    assert "32" in said and "64" in said and description.words({"task": "gone"}) == ""
+    assert description.ago(-5) == description.ago(59) == "saved just now" and description.ago(7200) == "saved 2 h ago"
 
 
 def test_an_over_long_name_is_cut_and_it_is_said(engine):
