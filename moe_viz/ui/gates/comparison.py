@@ -149,3 +149,9 @@ def write_address(comparison: Comparison, part: str) -> None:
 def labels(routers: list[str]) -> list[str]:
     """The routers' titles in the reader's language."""
     return [_(ROUTER_OPTIONS[router].facts.title) for router in routers]
+
+
+def first_sequence(update: Update, layer: int) -> int:
+    """Tokens of the first sequence or image of the probe batch."""
+    sequence = update.snapshot.traces[layer].sequence
+    return int((sequence == sequence[0]).sum())
