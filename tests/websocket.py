@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,20 +23,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from moe_viz.components.connection import NAME as CONNECTION
+from tests.page_elements import VALUE_FIELDS, PageElements, Place
 
 FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
-VALUE_FIELDS = {
-    "button": "trigger_value",
-    "selectbox": "string_value",
-    "radio": "string_value",
-    "text_input": "string_value",
-    "text_area": "string_value",
-    "checkbox": "bool_value",
-    "number_input": "double_value",
-    "button_group": "string_array_value",
-    "multiselect": "string_array_value",
-}
-TEXT_FIELDS = {"markdown": "body", "text": "body", "alert": "body", "toast": "body", "heading": "body"}
 
 
 @dataclass(slots=True)
@@ -53,16 +42,8 @@ class Update:
     size: int = 0
 
 
-@dataclass(slots=True)
-class _Place:
-    """What stands at one place of the page: the undecoded delta, and the run that last wrote it."""
-
-    message: ForwardMsg
-    run: str
-
-
 @dataclass
-class Reader:
+class Reader(PageElements):
     """One open page. `address` as of `tests.browser.lab.server`; `page`: its name in the address ("" is the lab); `query`: without "?".
 
     answers: say, with the next tick, which picture has arrived; without it, as over a line on which nothing has, `answer` says it.
@@ -84,10 +65,10 @@ class Reader:
     """Fragment -> the seconds between two ticks that the page asks for."""
 
     def __post_init__(self) -> None:
+        super().__init__()
         self._socket: ClientConnection | None = None
         self._receiver: asyncio.Task | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._places: dict[tuple[int, ...], _Place] = {}
         self._known: dict[str, ForwardMsg] = {}  # longer than their place: the server may refer to what has just gone
         self._values: dict[str, WidgetState] = {}
         self._views: dict[str, WidgetState] = {}
@@ -130,7 +111,7 @@ class Reader:
         self._session, self._script = "", ""
         self._values.clear()
         self._views.clear()
-        self._places.clear()
+        self.places.clear()
 
     @property
     def connected(self) -> bool:
@@ -166,14 +147,9 @@ class Reader:
 
     async def answer(self) -> None:
         """Say that the last picture has arrived, as the page does at once."""
-        where, view = next((w, e) for w, e in self._views_now() if e.component_name == CONNECTION)
+        where, view = next((w, e) for w, e in self.page_views() if e.component_name == CONNECTION)
         self._views[view.id] = WidgetState(id=view.id, json_value=json.dumps({"painted": self.pictures[-1]}))
-        await self.rerun(self._places[where].message.delta.fragment_id)
-
-    def _views_now(self) -> Iterator[tuple[tuple[int, ...], BidiComponent]]:
-        for where, place in self._places.items():
-            if place.message.delta.new_element.HasField("bidi_component"):
-                yield where, place.message.delta.new_element.bidi_component
+        await self.rerun(self.places[where].message.delta.fragment_id)
 
     async def press(self, key: str) -> None:
         """Press the button with this key, once it is there: the rest of a run comes message by message."""
@@ -182,7 +158,7 @@ class Reader:
 
     async def set(self, key: str, value: Any) -> None:
         """Turn the widget with this key: text, number, bool, or list of texts, as shown on the page. Raises KeyError where there is none."""
-        place = self._widget(key)
+        place = self.widget(key)
         kind = place.message.delta.new_element.WhichOneof("type")
         element = getattr(place.message.delta.new_element, kind)
         state = WidgetState(id=element.id)
@@ -198,21 +174,6 @@ class Reader:
             return await self.rerun(place.message.delta.fragment_id, triggers=(state,))
         self._values[element.id] = state
         await self.rerun(place.message.delta.fragment_id)
-
-    def has(self, key: str) -> bool:
-        """Whether the widget with this key is on the page."""
-        try:
-            return bool(self._widget(key))
-        except KeyError:
-            return False
-
-    def _widget(self, key: str) -> _Place:
-        for place in self._places.values():
-            element = place.message.delta.new_element
-            kind = element.WhichOneof("type") if place.message.delta.HasField("new_element") else None
-            if (kind in VALUE_FIELDS or kind == "slider") and getattr(element, kind).id.endswith(f"-{key}"):
-                return place
-        raise KeyError(f"no widget {key!r} on the page")
 
     def _tick(self, fragment: str) -> None:
         loop, seconds = asyncio.get_running_loop(), self.period or self.intervals[fragment]
@@ -248,7 +209,7 @@ class Reader:
             where = tuple(message.metadata.delta_path)
             if kind == "ref_hash":
                 message, message.metadata.delta_path[:] = _copied(self._known[message.ref_hash]), where
-            self._places[where] = _Place(message, self._run)
+            self.places[where] = Place(message, self._run)
             if message.metadata.cacheable:
                 self._known[message.hash] = message
             if message.delta.new_element.HasField("bidi_component"):
@@ -304,9 +265,9 @@ class Reader:
     def _finish(self, status: int) -> None:
         if status not in FINISHED:
             return
-        for where, place in list(self._places.items()):
+        for where, place in list(self.places.items()):
             if place.run != self._run and (not self._fragments or place.message.delta.fragment_id in self._fragments):
-                del self._places[where]
+                del self.places[where]
         if self._answer:
             done, self._answer = self._answer, None
             done.done = done.done or time.monotonic()
@@ -314,33 +275,6 @@ class Reader:
             self.updates.append(done)
             if self.on_update:
                 self.on_update(done)
-
-    # ---- what stands on the page ----
-
-    def text(self, key: str) -> str | None:
-        """The texts inside the container with this key, in reading order, joined by spaces; None where there is no such container."""
-        for where, place in self._places.items():
-            block = place.message.delta.add_block
-            if place.message.delta.HasField("add_block") and block.id.endswith(f"-{key}"):
-                inside = sorted(w for w in self._places if w[: len(where)] == where)
-                return " ".join(filter(None, (_text(self._places[w].message) for w in inside)))
-        return None
-
-    def texts(self) -> list[str]:
-        """All texts of the page, in reading order."""
-        return [said for where in sorted(self._places) if (said := _text(self._places[where].message))]
-
-    def elements(self, kind: str) -> list[Any]:
-        """All elements of one protobuf kind (`exception`, `vega_lite_chart`, ...), in reading order."""
-        found = (self._places[where].message.delta for where in sorted(self._places))
-        return [
-            getattr(d.new_element, kind) for d in found if d.HasField("new_element") and d.new_element.HasField(kind)
-        ]
-
-    @property
-    def errors(self) -> list[str]:
-        """Tracebacks on the page: there must never be one."""
-        return [f"{error.type}: {error.message}" for error in self.elements("exception")]
 
     async def until(self, happened: Callable[[Reader], Any], seconds: float = 60) -> Any:
         """Wait until `happened(self)` is true; its value. Raises TimeoutError with what the page says instead."""
@@ -358,9 +292,3 @@ def _copied(message: ForwardMsg) -> ForwardMsg:
     copy = ForwardMsg()
     copy.CopyFrom(message)
     return copy
-
-
-def _text(message: ForwardMsg) -> str:
-    element = message.delta.new_element
-    kind = element.WhichOneof("type") if message.delta.HasField("new_element") else None
-    return getattr(getattr(element, kind), TEXT_FIELDS[kind]) if kind in TEXT_FIELDS else ""

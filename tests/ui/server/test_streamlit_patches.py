@@ -132,7 +132,7 @@ def test_a_tick_that_is_behind_does_not_turn_back_what_the_script_has_set():
             await reader.until(lambda page: page.text("counts") == "0 2 8", 3)
             await reader.press("press")
             await reader.until(lambda page: page.text("counts") == "1 2 8", 3)
-            pressed = WidgetState(id=reader._widget("press").message.delta.new_element.button.id, trigger_value=True)
+            pressed = WidgetState(id=reader.widget("press").message.delta.new_element.button.id, trigger_value=True)
             await reader.rerun(fragment="gone", triggers=(pressed,))
             for knob in range(9, 29):  # some of these stop a tick, and take along what that has not heard
                 await asyncio.sleep(knob % 5 * 0.013)
