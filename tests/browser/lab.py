@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from moe_viz.launch import flags
@@ -157,6 +158,17 @@ def wait_for_pictures(page: Page, n: int) -> None:
     number = "() => globalThis.moeVizConnection?.data?.picture"
     page.wait_for_function(f"() => ({number})() !== undefined")
     page.wait_for_function(f"past => ({number})() >= past", arg=page.evaluate(number) + n, timeout=60_000)
+
+
+def accessibility_faults(page: Page, context: str | None = None, **options: Any) -> list[tuple[str, list[Any]]]:
+    """What axe finds serious or critical on the page, or in one part of it (`context`, a selector) once that is at rest: rule, and where.
+
+    Axe describes violations alone: also to describe every node that passes takes it most of its time.
+    """
+    wait_until_at_rest(page)
+    found = Axe().run(page, context=context, options={"resultTypes": ["violations"], **options}).response["violations"]
+    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+    return [(fault["id"], [(node["target"], node["html"]) for node in fault["nodes"]]) for fault in serious]
 
 
 def wait_until_at_rest(page: Page) -> None:

@@ -4,12 +4,11 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from moe_viz import __version__
 from moe_viz.spec import RunConfig
-from tests.browser.lab import NARROW, browser_page, wait_for_step, wait_until_at_rest
+from tests.browser.lab import NARROW, accessibility_faults, browser_page, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -30,12 +29,10 @@ PAGES = {
 def faults(page, **options):
     """Serious ones that stay: a part that is just being drawn anew is pale for a moment."""
     for _ in range(3):
-        wait_until_at_rest(page)
-        found = Axe().run(page, options=options or None).response["violations"]
-        serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        serious = accessibility_faults(page, **options)
         if not serious:
             break
-    return [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in serious]
+    return serious
 
 
 def taken(page, form):
