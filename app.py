@@ -13,7 +13,7 @@ if __name__ != "__main__":
     app = st.App(__file__, **lifecycle.started_by_streamlit())  # `streamlit run` looks for this very call
 else:
     st.set_page_config(page_title="moe_viz", page_icon=str(front_page.ICON), layout="wide")
-    address.follow_language()
+    address.follow()
     page = st.navigation(
         [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),

@@ -74,3 +74,29 @@ def nothing_can_drop(capacities: Sequence[int | None], drop_rates: Sequence[floa
     capacities: slots per expert of each layer, None = dropless;  drop_rates: all values that the panel would draw, NaN where none was measured.
     """
     return all(capacity is None for capacity in capacities) and not any(rate > 0 for rate in drop_rates)
+
+
+LENGTHS = frozenset({
+    "height", "fontSize", "labelFontSize", "titleFontSize", "subtitleFontSize", "subtitlePadding", "offset", "columnPadding", "labelLimit",
+    "minExtent", "maxExtent", "dx", "dy", "strokeWidth",
+})  # fmt: skip
+"""Properties of a Vega-Lite spec that are lengths in pixels."""
+ENLARGED = 1.85
+"""On a big screen: the smallest text, of eleven pixels, then has twenty."""
+
+
+def enlarged(spec: Any, by: float = ENLARGED) -> Any:
+    """The spec with every length and area `by` times as large, for a big screen. How many columns a key has follows from its width in letters."""
+    if isinstance(spec, list):
+        return [enlarged(part, by) for part in spec]
+    if not isinstance(spec, dict):
+        return spec
+    found = {name: enlarged(value, by) for name, value in spec.items()}
+    for name, value in found.items():
+        if name in LENGTHS and isinstance(value, int | float):
+            found[name] = value * by
+        elif name in ("symbolSize", "size") and isinstance(value, int | float):
+            found[name] = value * by * by
+        elif name == "columns" and isinstance(value, dict) and "expr" in value:
+            found[name] = {"expr": value["expr"].replace("width", f"(width / {by})")}
+    return found

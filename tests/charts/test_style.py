@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moe_viz.charts import collapse, palette, plotly_charts, side_by_side, time_series
-from moe_viz.charts.style import DROPLESS, SMALL, in_theme, nothing_can_drop
+from moe_viz.charts.style import DROPLESS, SMALL, enlarged, in_theme, nothing_can_drop
 from moe_viz.records.collapse import ledger
 from tests.charts.contrast import contrast
 from tests.charts.test_time_series import charts_of, history
@@ -90,3 +90,15 @@ def test_no_curve_runs_through_the_name_of_another(theme):
     *_curves, halo, names = in_theme(side_by_side.differences(runs, "loss", "Loss").spec, theme)["layer"]
     assert names == plain[-1] and halo["encoding"] == names["encoding"] and halo["transform"] == names["transform"]
     assert halo["mark"]["stroke"] == halo["mark"]["color"] == palette.PAPER[theme]
+
+
+def test_a_big_screens_chart_has_every_length_enlarged_and_its_data_untouched():
+    chart = time_series.dropped_over_time(history(), [0, 1])
+    spec = in_theme(chart.spec, "light")
+    large = enlarged(spec, 2)
+    assert large["height"] == 2 * spec["height"] and large["title"]["fontSize"] == 26
+    assert large["config"]["axis"]["labelFontSize"] == 22 and large["config"]["legend"]["labelFontSize"] == 22
+    legend = large["layer"][0]["encoding"]["color"]["legend"]
+    assert "(width / 2)" in legend["columns"]["expr"] and legend["labelLimit"] == 800
+    assert large["layer"][0]["encoding"]["y"]["scale"] == spec["layer"][0]["encoding"]["y"]["scale"]
+    assert spec["height"] == 90, "the original is as it was"

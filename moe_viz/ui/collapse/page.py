@@ -5,6 +5,8 @@ The cards turn knobs; the live part below says what came of it, step by step, an
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -21,7 +23,7 @@ from moe_viz.ui.collapse.run import SceneRun, address_of, arrive, scene_run
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import present, refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
@@ -38,12 +40,16 @@ def draw() -> None:
     """Collapse and rescue: a real run is driven into collapse and brought back, and the page says what was measured."""
     run = arrive()
     theme.apply()
+    present.bar(run)
     draw_sidebar(run)
-    st.markdown("#### " + _("Collapse and rescue"))
+    present.begin()
+    if not present.is_on():
+        st.markdown("#### " + _("Collapse and rescue"))
     acts(run)
     explain_link(run)
     live(run)
-    explanation()
+    if not present.is_on():
+        explanation()
     address.write(address_of(run))
 
 
@@ -88,6 +94,7 @@ def acts(run: SceneRun) -> None:
                 icon=":material/restart_alt:",
                 on_click=run.play_act,
                 args=(act,),
+                shortcut=str(number) if present.is_on() else None,
             )
     with third.container(border=True, key="act_rescue", height="stretch"):
         st.markdown("**3. " + _("Rescue") + "**")
@@ -99,7 +106,9 @@ def acts(run: SceneRun) -> None:
             return
         act = offered[picked]
         st.caption(_(act.text) + _leak(run, act))
-        st.button(_("Switch on now"), key="play_rescue", icon=":material/healing:", on_click=run.play_act, args=(act,))
+        shortcut = "3" if present.is_on() else None
+        look: dict[str, Any] = {"key": "play_rescue", "icon": ":material/healing:", "shortcut": shortcut}
+        st.button(_("Switch on now"), on_click=run.play_act, args=(act,), **look)
 
 
 def _leak(run: SceneRun, act: Act) -> str:

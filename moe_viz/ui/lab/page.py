@@ -13,7 +13,7 @@ from moe_viz.ui.lab import first_presses, first_visit, tabs
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import CALM, HEIGHT, SENTENCE, recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import present, refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.header import head, layer_picker
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -21,6 +21,8 @@ from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.widgets.verdicts import layer_names, sentence, shown_layer, stories
 from moe_viz.ui.words import about, in_words, loss_now
 
+PRESENTED = 360
+"""Pixels of the picture on a big screen: eight experts, and the strip of loads below them without scrolling."""
 SECONDS = 0.25
 """Between two updates of a playing run."""
 SECONDS_PAUSED = 2.0
@@ -36,7 +38,9 @@ def draw() -> None:
     first_visit.arrive()
     run = arrive()
     theme.apply()
+    present.bar(run, lambda: present.gate_and_k(run))
     draw_sidebar(run)
+    present.begin()
     explain_link(run)
     live(run)
     write_link()
@@ -63,14 +67,16 @@ def _tick() -> None:
 
 def _draw(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> None:
     """is_own: `shown` is of the reader's run, not the recording;  is_live: as of now."""
-    first_presses.draw(run, shown.snapshot.config)
+    if not present.is_on():
+        first_presses.draw(run, shown.snapshot.config)
     layer = _head(run, shown, is_own, is_live)
     _hero(run, shown, layer, is_own)
     if not is_own:
         return  # the recorded picture alone, and at once: charts would hold it up, and they belong to the reader's own run
     charted = for_charts(run, shown)
     tabs.strips(charted, layer)
-    tabs.tabs(run, charted, layer)
+    if not present.is_on():
+        tabs.tabs(run, charted, layer)
 
 
 def _head(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> int:
@@ -112,5 +118,5 @@ def _hero(run: SessionRun, shown: Update, layer: int, is_own: bool) -> None:
         labels=translated(_, residual=TASK_OPTIONS[moment.config["task"]].residual),
         group_name=_,
         theatre=is_own and not shown.playing,
-        height=HEIGHT,
+        height=PRESENTED if present.is_on() else HEIGHT,
     )

@@ -12,6 +12,9 @@ import streamlit as st
 from moe_viz.ui import i18n
 from moe_viz.ui.server import streamlit_patches
 
+PRESENT, PRESENTS = "present", "presents"
+"""The word of an address, and of the session's state, for a page that is shown on a big screen (`widgets.present`)."""
+
 
 def read() -> dict[str, str]:
     """The words of the address with which the page was asked for."""
@@ -26,11 +29,16 @@ def gone_to() -> dict[str, str] | None:
 
 def write(params: Mapping[str, str]) -> None:
     """Keep the address bar in step."""
+    if st.session_state.get(PRESENTS):
+        params = {**params, PRESENT: "1"}
     if read() != params:
         st.query_params.from_dict(params)
 
 
-def follow_language() -> None:
-    """Back and Forward change the language, too, before anything of the page is written."""
-    if (wanted := (gone_to() or {}).get("lang")) in i18n.LANGUAGES:
+def follow() -> None:
+    """Back and Forward change language and presentation, too, before anything of the page is written; a link brings the latter along."""
+    gone = gone_to()
+    if (wanted := (gone or {}).get("lang")) in i18n.LANGUAGES:
         st.session_state[i18n.CHOSEN] = wanted
+    if gone is not None or PRESENTS not in st.session_state:
+        st.session_state[PRESENTS] = read().get(PRESENT) == "1"

@@ -20,6 +20,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.changes import changes_since
 from moe_viz.spec.describe import Translate, allowed, read, write
 from moe_viz.ui.escape import clean
+from moe_viz.ui.session.address import PRESENT
 from moe_viz.ui.session.run_cookie import is_id
 
 VERSION = "1"
@@ -31,8 +32,8 @@ PLACE = ("at", "pin_a", "pin_b", "view", "layer", "shuffled", "frozen")
 """Words of where a reader stands on a page that looks at the lab's run. Steps; layers count from 1; yes or no is 1 or 0."""
 MADE = "made"
 """The word for the version of moe_viz that wrote a link."""
-NOT_KNOBS = ("v", MADE, "lang", "page", RUN, *OWN, *PLACE)
-SAYS_NOTHING = frozenset({"lang"})
+NOT_KNOBS = ("v", MADE, "lang", "page", PRESENT, RUN, *OWN, *PLACE)
+SAYS_NOTHING = frozenset({"lang", PRESENT})
 """Words of an address that ask for no run and no settings."""
 MOST_RUNS = 10
 LONGEST = 100

@@ -29,7 +29,7 @@ from moe_viz.ui.time_machine.sources import (
     lab_source,
     session_time_machine,
 )
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import present, refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_chart, dropless
 from moe_viz.ui.widgets.download import download_buttons, recorded_metrics
@@ -52,11 +52,28 @@ def draw() -> None:
     if follow_back():
         st.session_state[LAYER] = min(session_time_machine().layer, run.config.n_layers - 1)
     theme.apply()
+    present.bar(None, _one_moment)
+    present.begin()
     live()
-    compare()
-    with st.sidebar:
-        fork()
+    if not present.is_on():
+        compare()
+        with st.sidebar:
+            fork()
     _write_address(session_time_machine())
+
+
+def _one_moment() -> None:
+    """To the kept moment before, and to the one after."""
+    st.button(_("Earlier"), key="present_earlier", icon=":material/chevron_left:", shortcut="Left", on_click=_by, args=(-1,))  # fmt: skip
+    st.button(_("Later"), key="present_later", icon=":material/chevron_right:", shortcut="Right", on_click=_by, args=(1,))  # fmt: skip
+
+
+def _by(moments: int) -> None:
+    machine = session_time_machine()
+    branch = branch_source(machine)
+    steps = (branch if machine.shows_branch and branch is not None else lab_source(machine)).steps
+    if steps:
+        machine.by(moments, steps)
 
 
 def _write_address(machine: TimeMachine) -> None:

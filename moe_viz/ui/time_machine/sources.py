@@ -92,6 +92,13 @@ class TimeMachine:
         self.at, self.stamp = (None if asked[0] >= newest else asked[0]), asked[1]
         return True
 
+    def by(self, moments: int, steps: list[int]) -> None:
+        """So many kept moments on, or (below 0) back; at the end the machine follows the run."""
+        at = steps[-1] if self.at is None else self.at
+        now = min(range(len(steps)), key=lambda i: abs(steps[i] - at))
+        there = min(max(now + moments, 0), len(steps) - 1)
+        self.at = None if there == len(steps) - 1 else steps[there]
+
     @property
     def place(self) -> dict[str, int]:
         """Where it stands, as words of the address; what stands where it begins has none."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts.style import in_theme, nothing_can_drop
+from moe_viz.charts.style import enlarged, in_theme, nothing_can_drop
 from moe_viz.charts.time_series import VegaChart, without_time_axis
 from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
@@ -16,6 +16,7 @@ from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.widgets import present
 
 METRIC_NAMES = {
     "held_out_loss": N_("loss on held-out text"),
@@ -77,4 +78,5 @@ def draw_stack(stack: Mapping[str, tuple[VegaChart, str]], prefix: str = "", lin
 def draw_chart(chart: VegaChart, key: str, alt: str) -> None:
     """A chart that updates in place; `alt` says in words what it shows, for readers who do not see it."""
     theme = "dark" if st.context.theme.type == "dark" else "light"
-    st.vega_lite_chart(chart.arrow, in_theme(chart.spec, theme), key=key, alt=alt, height="content")
+    spec = in_theme(chart.spec, theme)
+    st.vega_lite_chart(chart.arrow, enlarged(spec) if present.is_on() else spec, key=key, alt=alt, height="content")

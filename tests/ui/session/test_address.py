@@ -242,6 +242,26 @@ def test_steps_that_this_start_of_the_run_has_not_come_to_are_not_pinned(browser
     assert found.place == {"pin_a": 7}
 
 
+def test_one_moment_on_or_back_stays_among_the_kept_ones_and_at_the_end_follows_the_run():
+    machine, steps = moments.TimeMachine(), [1, 5, 9]
+    seen = []
+    for moment in (-1, -1, -1, 1, 1, 1):
+        machine.by(moment, steps)
+        seen.append(machine.at)
+    assert seen == [5, 1, 1, 5, None, None]
+
+
+def test_presentation_comes_with_a_link_and_goes_with_back(browser, monkeypatch):
+    monkeypatch.setattr(address.st, "session_state", {})
+    browser.address = {"present": "1", "task": "clusters"}
+    address.follow()
+    assert address.st.session_state[address.PRESENTS]
+    address.follow()
+    browser.back({"v": "1", "task": "clusters"})
+    address.follow()
+    assert not address.st.session_state[address.PRESENTS]
+
+
 @pytest.mark.parametrize("page", ["gates", "twins"])
 def test_a_group_opened_by_a_link_says_that_others_have_it_and_ones_own_does_not(browser, page):
     found = gates.session_comparison() if page == "gates" else twins.session_twins()
