@@ -41,14 +41,21 @@ class Handle:
             raise RayError("The actor died.")
 
 
+def _only_there(node, soft):
+    """An actor that may go elsewhere (soft) would be counted where it is not."""
+    assert soft is False
+    return node
+
+
 class FakeRay:
     """A cluster of nodes with some cores each."""
 
     def __init__(self, cores):
         self.cores = dict(cores)
         self.handles = []
+        self.asked = []
         self.exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
-        strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: node)
+        strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=_only_there)
         self.util = SimpleNamespace(scheduling_strategies=strategies)
 
     def nodes(self):
@@ -58,7 +65,10 @@ class FakeRay:
         ]
 
     def remote(self, kind):
-        def options(scheduling_strategy, **_):
+        def options(*, num_cpus, num_gpus, max_restarts, max_task_retries, max_concurrency, scheduling_strategy):
+            self.asked.append({"cpus": num_cpus, "gpus": num_gpus, "restarts": (max_restarts, max_task_retries)})
+            self.asked[-1]["calls_at_once"] = max_concurrency
+
             def make(settings):
                 self.handles.append(Handle(kind(settings), scheduling_strategy))
                 return self.handles[-1]

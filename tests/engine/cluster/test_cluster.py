@@ -102,6 +102,34 @@ async def test_runs_go_where_the_fewest_train(folder):
 
 
 @in_loop
+async def test_an_actor_has_a_core_of_its_own_answers_many_calls_at_once_and_is_never_started_again_empty(folder):
+    async with cluster_of(folder, {"a": 1}) as (ray, _, _):
+        (asked,) = ray.asked
+        assert asked["calls_at_once"] >= 100  # a call that waits for a long step must not hold the heartbeat up
+        assert (asked["cpus"], asked["gpus"], asked["restarts"]) == (1, 0, (0, 0))
+
+
+@in_loop
+async def test_closing_keeps_the_last_steps_of_every_run(folder):
+    async with cluster_of(folder, {"a": 1}, Limits(checkpoint_s=60)) as (_, cluster, ask):
+        run = await ask("open", CONFIG)
+        reached = (await ask.until(run, 20)).snapshot.step
+        await ask("play", run, False)
+    assert copied(cluster, run) >= reached
+
+
+@in_loop
+async def test_a_run_for_which_its_machine_had_no_room_any_more_comes_back_from_its_copy(folder):
+    async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
+        run = await ask("open", CONFIG)
+        await ask.until(run, 5)
+        while copied(cluster, run) < 5:
+            await asyncio.sleep(0.02)
+        await cluster._routes[run].call(0, Request("delete", (run,)))
+        assert (await ask("read", run)).snapshot.step >= 5 and run in cluster._routes
+
+
+@in_loop
 async def test_nothing_is_kept_of_ids_that_were_asked_for(folder):
     async with cluster_of(folder, {"a": 1}) as (_, cluster, ask):
         for n in range(20):

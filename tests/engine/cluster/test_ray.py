@@ -1,6 +1,7 @@
 """The engine on a real Ray cluster of two nodes on this machine: the same results, losses of actors and nodes, and a clean end."""
 
 import importlib.util
+import inspect
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import WorkerLost
 from moe_viz.spec import RunConfig
 from tests.engine.cluster.fake_ray import FakeRay
+from tests.engine.cluster.test_connect import FakeModule
 
 CONFIG = RunConfig(task="clusters", speed=40)
 pytestmark = [
@@ -103,7 +105,7 @@ def test_killed_node(engine, two):
     wait(lambda: len(engine.status()["workers"]) == 2, "an actor on the new node", 120)
 
 
-def test_own_cluster_is_closed_to_others_and_leaves_nothing(tmp_path):
+def test_own_cluster_is_closed_to_others_and_leaves_nothing(tmp_path, capfd):
     engine = LocalEngine(
         WorkerSettings(store=str(tmp_path / "runs"), engine="ray", trainer="tests.engine.fake:SlowTrainer")
     )
@@ -125,6 +127,7 @@ def test_own_cluster_is_closed_to_others_and_leaves_nothing(tmp_path):
     finally:
         engine.close()
     wait(lambda: gone(family), "the end of all processes", 15)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def gone(family):
@@ -162,3 +165,6 @@ def test_the_stand_in_has_what_ray_has():
     assert issubclass(ray.exceptions.RayActorError, ray.exceptions.RayError)
     assert not issubclass(ray.exceptions.RayActorError, ray.exceptions.RayTaskError)
     assert callable(ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy)
+    here = inspect.signature(FakeModule.init).parameters.keys() - {"self"}
+    passed_on = {"log_to_driver", "configure_logging", "include_dashboard"}
+    assert here <= inspect.signature(ray.init).parameters.keys() | passed_on
