@@ -90,6 +90,14 @@ interface ConnectionPayload {
   labels: Words;
 }
 
+/** moe_viz/components/step_strip.py. What else a station has, its picture is drawn from. */
+interface StepStripPayload {
+  stations: { name: string; title: string; figure: string; [numbers: string]: unknown }[];
+  cards: { name: string; title: string; station: string | null }[];
+  colours: string[];
+  name: string;
+}
+
 /** What Streamlit hands to a component. */
 interface Component<Payload> {
   parentElement: HTMLElement | ShadowRoot;

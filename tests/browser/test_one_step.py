@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page
+from tests.browser.lab import NARROW, WIDE, browser_page, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -68,3 +68,42 @@ def test_it_checks_what_the_learner_worked_out(page, trainer):
         answer.fill(typed)
         answer.press("Enter")
         expect(page.locator(".st-key-panel_check")).to_contain_text(said, timeout=SLOW)
+
+
+def lit(page):
+    """The stations that say of themselves that they are being read."""
+    return page.locator(".st-key-step_strip [aria-current=step]").evaluate_all("all => all.map((n) => n.parentElement.dataset.station)")  # fmt: skip
+
+
+def wait_lit(page, *stations):
+    wait_until(page, lambda: lit(page) == list(stations))
+
+
+SEEN = """name => {
+    const card = document.querySelector(`.st-key-panel_${name}`).getBoundingClientRect();
+    const strip = document.querySelector('.st-key-step_strip').getBoundingClientRect();
+    return strip.bottom <= card.top + 1 && card.top < innerHeight && strip.top >= 0;
+}"""
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_strip_stays_in_sight_says_what_is_read_and_leads_to_each_card(address, viewport):
+    with browser_page(viewport, reduced_motion="reduce") as page:
+        page.goto(f"{address}/{LINK}")
+        stations = page.locator(".st-key-step_strip li button")
+        expect(stations).to_have_count(7, timeout=SLOW)
+        page.locator(".st-key-panel_row").wait_for(timeout=SLOW)
+        wait_lit(page, "token")
+        assert page.get_by_role("navigation", name="Stations of this step").count() == 1
+        for name, press in (("sum", "Enter"), ("gradient", "Enter"), ("scores", " ")):
+            page.locator(f"[data-station={name}] button").press(press)
+            wait_lit(page, name)
+            page.wait_for_function(SEEN, arg=name, timeout=SLOW)
+            assert page.evaluate("document.activeElement.className").find(f"st-key-panel_{name}") >= 0
+        page.mouse.move(viewport["width"] - 60, viewport["height"] - 60)
+        for way, read in ((10**6, ()), (-(10**6), ("token",))):
+            page.mouse.wheel(0, way)
+            wait_lit(page, *read)
+        page.locator(".st-key-panel_check input").last.focus()
+        wait_lit(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -49,7 +49,7 @@ def test_a_bundle_is_one_module_with_a_default_export_and_asks_for_nothing_else(
     assert not re.search(r"\bimport\b|\brequire\(|\binnerHTML\b|\bMath\.random\b|\beval\(|new Function", source)
 
 
-@pytest.mark.parametrize("name", ["connection", "gate_map", "picture", "routing"])
+@pytest.mark.parametrize("name", ["connection", "gate_map", "picture", "routing", "step_strip"])
 def test_the_stylesheets_travel_in_the_bundle(name):
     source = scripts.bundle(name)
     for sheet in ("shared/view.css", f"{name}/{name}.css"):

@@ -17,6 +17,7 @@ from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 from moe_viz.ui.i18n import _
 from moe_viz.ui.one_step.panels import HIDE, PANELS, panel_title
+from moe_viz.ui.one_step.strip import draw_strip
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.page_state import of_run, visit_number
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
@@ -227,6 +228,7 @@ def panels() -> None:
         text = _("**Step {step}**, layer {layer}: your run has gone on since. *Take the next step apart* shows the one that it makes next.")  # fmt: skip
     st.markdown(text.format(step=story.step + 1, layer=story.layer + 1))
     st.toggle(_("Hide the results, I want to work them out"), key=HIDE)
+    draw_strip(story)
     for place, (name, draw) in enumerate(PANELS.items(), 1):
         with st.container(border=True, key=f"panel_{name}"):
             st.markdown(f"**{place}. {panel_title(name)}**")
