@@ -88,13 +88,14 @@ def test_web_sources_never_name_torch():
         assert not [name for name in imports(path) if name.split(".")[0] == "torch"], path
 
 
+def web_modules():
+    """The names of all modules of the web side."""
+    files = (path for room in WEB for path in sources(room) if path.name != "__init__.py")
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]
+
+
 def test_importing_the_web_side_does_not_load_torch():
-    modules = [
-        ".".join(p.relative_to(ROOT).with_suffix("").parts)
-        for room in WEB
-        for p in sources(room)
-        if p.name != "__init__.py"
-    ]
+    modules = web_modules()
     modules += ["moe_viz.engine.client", "moe_viz.engine.protocol", "moe_viz.engine.worker.main"]
     code = f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\nheavy = {{'torch', 'sklearn', 'scipy', 'transformers'}} & sys.modules.keys()\nassert not heavy, heavy"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -129,14 +130,8 @@ def test_arrows_inside_the_engine_point_one_way():
 
 
 def test_the_web_process_knows_the_engine_only_by_its_client():
-    modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for room in WEB
-        for path in sources(room)
-        if path.name != "__init__.py"
-    ]
     code = (
-        f"import sys, importlib\nfor m in {[*modules, 'moe_viz.engine.client']!r}: importlib.import_module(m)\n"
+        f"import sys, importlib\nfor m in {[*web_modules(), 'moe_viz.engine.client']!r}: importlib.import_module(m)\n"
         "sides = ('worker', 'storage', 'cluster')\n"
         "extra = [m for m in sys.modules if m.startswith(tuple(f'moe_viz.engine.{side}' for side in sides))]\n"
         "assert not extra, extra"

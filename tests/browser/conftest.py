@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.lab import server
+from tests.browser.lab import browser_page, server
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +18,10 @@ def demo():
     """Where the pages with nothing but one canvas view answer, see demo_components.py."""
     with server("tests/browser/demo_components.py") as (address, _process):
         yield address
+
+
+@pytest.fixture
+def page():
+    """A fresh page of the one browser, wide and light."""
+    with browser_page() as page:
+        yield page

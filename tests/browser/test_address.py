@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.lab import browser_page, live_step, wait_for_step, wait_until
+from tests.browser.lab import live_step, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
 SLOW = 30_000
@@ -18,12 +18,6 @@ THERE = {
     "one_step": ".st-key-panel_row",
 }
 """What stands on a page as soon as it has its run."""
-
-
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
 
 
 def words(page):

@@ -16,12 +16,6 @@ EVERY_VIEW = ["", "kind=image&tokens=64", "kind=point&k=1", "view=gate_map", "vi
 ROOT = ".mv, .scrub"
 
 
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
-
-
 def show(page, demo, query=""):
     page.goto(f"{demo}/?{query}")
     page.locator(f"{ROOT} >> :is(.tok, canvas, input, .one) >> nth=0").or_(

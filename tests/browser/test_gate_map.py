@@ -10,7 +10,7 @@ from moe_viz.records.gate_map import regions
 from moe_viz.spec import RunConfig
 from moe_viz.spec.points import decode_points
 from moe_viz.training import Trainer
-from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
+from tests.browser.lab import live_step, wait_for_pictures, wait_for_step
 from tests.records.gate_map_field import field_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
@@ -19,12 +19,6 @@ MAP = ".st-key-gate_map"
 CANVAS = f"{MAP} .stage canvas"
 FLAT = {"task": "plane", "shape": "rings", "n_experts": 5, "seed": 3, "device": "cpu"}
 LINK = "&".join(f"{word}={value}" for word, value in FLAT.items())
-
-
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
 
 
 def pause(page):

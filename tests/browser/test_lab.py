@@ -14,12 +14,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 30_000
 
 
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
-
-
 def pick(page, key, text):
     """Choose an entry of a select box by its text."""
     page.locator(f".st-key-{key} [data-baseweb=select], .st-key-{key} input").first.click()

@@ -8,7 +8,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from moe_viz.ui.server.streamlit_patches.requests import is_answer, painted, picture
-from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
+from tests.browser.lab import live_step, wait_for_pictures, wait_for_step
 from tests.browser.line import Line
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(120)]
@@ -32,12 +32,6 @@ TRANSLATE = """() => {
 def line(address):
     with Line(address) as line:
         yield line
-
-
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
 
 
 def note(page):

@@ -16,12 +16,6 @@ SCRIPT = bundle("routing").partition("\n")[0].encode()
 """The first line of the view's script, as it stands in a message that carries it."""
 
 
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
-
-
 def show(page, demo, query=""):
     page.goto(f"{demo}/?{query}")
     page.locator(".mv .tok").first.wait_for(timeout=SLOW)

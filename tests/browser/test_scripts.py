@@ -7,16 +7,10 @@ from playwright.sync_api import expect
 
 from moe_viz.cli import main
 from moe_viz.records.script_file import read_script
-from tests.browser.lab import browser_page, wait_for_step
+from tests.browser.lab import wait_for_step
 from tests.browser.test_lab import SLOW, pick, wait_for_text
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
 
 
 def press(page, key):

@@ -14,12 +14,6 @@ SLOW = 40_000
 TRACK = ".st-key-track input[type=range]"
 
 
-@pytest.fixture
-def page():
-    with browser_page() as page:
-        yield page
-
-
 def at(page):
     """The step on the track."""
     return int(re.search(r"\d+", page.locator(".st-key-track output").inner_text(timeout=SLOW)).group())
