@@ -57,7 +57,7 @@ async function faces(families) {
     try {
       rules.push(...sheet.cssRules);
     } catch (error) {
-      if (error.name !== "SecurityError") throw error;  // a sheet of another site, which no view uses
+      if (!(error instanceof DOMException) || error.name !== "SecurityError") throw error;  // a sheet of another site, which no view uses
     }
   }
   const own = rules.filter((rule) => rule instanceof CSSFontFaceRule && rule.style.getPropertyValue("font-style") !== "italic"
