@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import NARROW, WIDE, browser_page, wait_until
+from tests.browser.lab import NARROW, WIDE, browser_page, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -107,3 +107,21 @@ def test_the_strip_stays_in_sight_says_what_is_read_and_leads_to_each_card(addre
         page.locator(".st-key-panel_check input").last.focus()
         wait_lit(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_coming_back_to_the_page_pauses_the_run_on_the_step_that_it_shows(address):
+    with browser_page() as page:
+        page.goto(f"{address}/{LINK.replace('speed=0', 'speed=20')}")
+        page.locator(".st-key-panel_row").wait_for(timeout=2 * SLOW)
+        waits = page.get_by_text("the run itself waits")
+        before = int(re.search(r"Step (\d+)", waits.inner_text(timeout=SLOW))[1])
+        page.get_by_role("link", name="Lab", exact=True).click()
+        page.locator(".st-key-routing").wait_for(timeout=SLOW)
+        page.locator(".st-key-play button").first.click()
+        wait_for_step(page, before + 3)
+        page.get_by_role("link", name="One step", exact=True).click()
+        page.locator(".st-key-panel_row").wait_for(timeout=SLOW)
+        step = int(re.search(r"Step (\d+)", waits.inner_text(timeout=SLOW))[1])
+        assert step > before + 3
+        expect(page.locator(".st-key-live_step")).to_contain_text(f"step {step - 1}", timeout=SLOW)
+        expect(page.get_by_role("button", name="Make this step").first).to_be_enabled()

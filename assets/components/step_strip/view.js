@@ -102,11 +102,11 @@ function shape({ tag, className, text, expert, ...at }, colour) {
   return node;
 }
 
-// Where the strip ends, as seen from the window's top, once it sticks there; only the bar above it covers the page where it does not.
+// Where the strip ends, as seen from the window's top, once it sticks there; where it does not, only the page's bar lies over the cards.
 function place(view) {
   const around = view.root.getRootNode().host?.closest('[data-testid="stLayoutWrapper"]');
-  const style = around && getComputedStyle(around), top = parseFloat(style?.top ?? "") || 0;
-  return { bottom: style?.position === "sticky" ? top + view.root.getBoundingClientRect().height : top };
+  const style = around && getComputedStyle(around), bar = document.querySelector(".stAppHeader")?.getBoundingClientRect().bottom ?? 0;
+  return { bottom: style?.position === "sticky" ? parseFloat(style.top) + view.root.getBoundingClientRect().height : bar };
 }
 
 function soon(view) {
