@@ -188,7 +188,7 @@ def test_a_chart_needs_a_function_and_one_call():
         re.findall(r"`([^`]+)`", walk("Add a chart"))
     )
     heading = import_module("moe_viz.charts.style").heading
-    VegaChart = import_module("moe_viz.charts.time_series").VegaChart
+    VegaChart = import_module("moe_viz.charts.vega").VegaChart
 
     def first_choices(trace):
         table = counts.pd.DataFrame({"expert": trace.expert[:, 0] + 1}).groupby("expert").size().rename("tokens")

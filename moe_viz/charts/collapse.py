@@ -1,6 +1,6 @@
 """Ticking pictures of a collapse and its cure: the gradient ledger, what the balancing loss pushes, and marks on the time axis.
 
-As in `time_series.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+As `vega.py` says, values travel as data beside a spec that does not depend on them, and the data is the table twin.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import pandas as pd
 
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
 from moe_viz.charts.style import MEAN, PROBE, heading
-from moe_viz.charts.time_series import VegaChart, legend_columns
+from moe_viz.charts.time_series import legend_columns
+from moe_viz.charts.vega import VegaChart
 from moe_viz.records.collapse import balance_push
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_

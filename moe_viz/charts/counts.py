@@ -1,6 +1,6 @@
 """Small pictures of one moment as Vega-Lite: who is dropped, how many experts a token has, how settled routing is. Safe to tick.
 
-As in `time_series.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+As `vega.py` says, values travel as data beside a spec that does not depend on them, and the data is the table twin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 
 from moe_viz.charts.palette import NEUTRAL, SERIES, expert_style
 from moe_viz.charts.style import PROBE, heading
-from moe_viz.charts.time_series import VegaChart
+from moe_viz.charts.vega import VegaChart
 from moe_viz.records import metrics, specialisation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_

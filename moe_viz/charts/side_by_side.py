@@ -1,6 +1,6 @@
 """Pictures of several runs beside one another: whatever differs between them, their axes do not.
 
-As in `time_series.py`, values travel as data beside a spec that depends only on what is shown, so these may tick.
+As `vega.py` says, values travel as data beside a spec that depends only on what is shown, so these may tick.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pandas as pd
 
 from moe_viz.charts.palette import SERIES
 from moe_viz.charts.style import OVER_CURVES, PROBE, SMALL, heading
-from moe_viz.charts.time_series import VegaChart, compared
+from moe_viz.charts.time_series import compared
+from moe_viz.charts.vega import VegaChart
 from moe_viz.records import metrics
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_

@@ -1,29 +1,24 @@
 """Time series that tick: history rows to Vega-Lite specs (plain dicts: they update in place where a Plotly figure would remount).
 
-A spec depends only on what is shown (layer, experts, labels), never on the values: those travel as data beside it, so that a tick changes the
-data alone. The data is also the chart's table twin and CSV. Colours of axes and text come from the page's theme; marks use the palette.
+Colours of axes and text come from the page's theme; marks use the palette.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from moe_viz.charts.palette import COLORS, DASHES, NEUTRAL, SERIES, expert_style
-from moe_viz.charts.style import MEAN_OF_ROUTES, batch_of, heading
+from moe_viz.charts.palette import DASHES, NEUTRAL, SERIES
+from moe_viz.charts.style import batch_of, heading
+from moe_viz.charts.vega import AXIS, VegaChart
 from moe_viz.records import thinning
 from moe_viz.spec.knobs import N_
 
 MAX_POINTS = 200
-MAX_CELLS = 1600
-"""Points times experts of a stack: the page computes each of them anew at every drawing, while the picture above waits."""
 STRIP = 90
 """Height of a strip in pixels."""
 LEGEND = 33
@@ -31,130 +26,7 @@ LEGEND = 33
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
 """One width for all, so that strips under one another share their time axis to the pixel."""
 
-AXIS = ("axis_from", "axis_to")
-"""Columns that carry the ends of a shared time axis."""
-
 Translate = Callable[[str], str]
-
-
-@dataclass(frozen=True)
-class VegaChart:
-    """A Vega-Lite spec without data, and its data: `st.vega_lite_chart(chart.arrow, chart.spec)`.
-
-    values: the data as a table, or as columns of equal length: these go straight to Arrow, ten times cheaper than by way of a table.
-    """
-
-    spec: dict[str, Any]
-    values: pd.DataFrame | dict[str, np.ndarray]
-
-    @cached_property
-    def data(self) -> pd.DataFrame:
-        """The table twin."""
-        return self.values if isinstance(self.values, pd.DataFrame) else pd.DataFrame(self.values)
-
-    @property
-    def columns(self) -> dict[str, np.ndarray]:
-        """The data, column by column."""
-        if isinstance(self.values, pd.DataFrame):
-            return {name: self.values[name].to_numpy() for name in self.values}
-        return self.values
-
-    @property
-    def table(self) -> pd.DataFrame:
-        return self.data.drop(columns=list(AXIS), errors="ignore")
-
-    @property
-    def arrow(self) -> pa.Table:
-        """The data as it goes to the page; NaN becomes null, which Vega-Lite leaves blank."""
-        if isinstance(self.values, pd.DataFrame):
-            return pa.Table.from_pandas(self.values)
-        return pa.table({name: pa.array(column, from_pandas=True) for name, column in self.values.items()})
-
-
-def load_over_time(
-    history: pd.DataFrame,
-    layer: int,
-    n_experts: int,
-    translate: Translate = str,
-    last: int | None = None,
-    batch: str = MEAN_OF_ROUTES,
-) -> VegaChart:
-    """Stacked shares of the routes asked of each expert of one layer. The dashed lines (beyond
-    eight experts: ticks at the left) are where the borders lie when all are even, 1/E each.
-    last: the newest step of all charts that are compared with this one, so that all draw the same steps;  batch: what stands below the title.
-    """
-    names = [f"expert {i + 1}" for i in range(n_experts)]
-    columns = {f"load.{layer}.{i}": name for i, name in enumerate(names)}
-    stacked = [
-        {"fold": names, "as": ["expert", "share"]},
-        {"calculate": "toNumber(slice(datum.expert, 7))", "as": "number"},
-        {"stack": "share", "groupby": ["step"], "sort": [{"field": "number"}], "as": ["from", "to"]},
-    ]
-    newest = [
-        {"joinaggregate": [{"op": "max", "field": "step", "as": "last"}]},
-        {"filter": "datum.step === datum.last && datum.to - datum.from >= 0.1"},
-        {"calculate": "(datum.from + datum.to) / 2", "as": "middle"},
-    ]
-    y = {"type": "quantitative", "scale": {"domain": [0, 1], "reverse": True}}
-    fair = [i / n_experts for i in range(1, n_experts)]
-    styles = [expert_style(i) for i in range(n_experts)]
-    bands = {
-        "transform": stacked,
-        "mark": {"type": "area", "interpolate": "step-after"},
-        "encoding": {
-            "y": {**y, "field": "from", "axis": {**Y_AXIS, "grid": False, "format": "%", "values": [0, 0.5, 1]}},
-            "y2": {"field": "to"},
-            "color": {"field": "number", "type": "ordinal", "scale": {"domain": [i + 1 for i in range(n_experts)], "range": [s.color for s in styles]}, "legend": _key_of_experts(n_experts, translate)},
-            "tooltip": [
-                _tip("step", translate(N_("Step")), "d"),
-                _tip("number", translate(N_("Expert"))),
-                _tip("share", translate(N_("Load")), ".1%"),
-            ],
-        },
-    }  # fmt: skip
-    numbers = {
-        "transform": stacked + newest,
-        "mark": {"type": "text", "align": "right", "dx": -4, "fontSize": 11, "fontWeight": "bold", "tooltip": None},
-        "encoding": {
-            "y": {**y, "field": "middle"},
-            "text": {"field": "number"},
-            "color": {"value": "#000000", "condition": {"test": f"indexof({_light(styles)}, datum.number) < 0", "value": "#ffffff"}},
-        },
-    }  # fmt: skip
-    even: dict[str, Any] = {
-        "data": {"values": [{"at": at} for at in fair]},
-        "mark": {"type": "rule", "strokeDash": [3, 3], "strokeWidth": 1, "color": "#ffffff", "opacity": 0.85},
-        "encoding": {"y": {**y, "field": "at"}},
-    }
-    if n_experts > len(COLORS):  # that many lines would hide the bands: ticks at the edge instead
-        even["mark"]["strokeDash"] = [1, 0]
-        even["encoding"] |= {"x": {"value": 0}, "x2": {"value": 6}}
-    title = translate(N_("Load per expert"))
-    layers = [bands, *([even] if fair else []), numbers]
-    spec = _strip(layers, title, translate, batch)
-    return VegaChart(spec, _rows(history, columns, max(50, min(MAX_POINTS, MAX_CELLS // n_experts)), last))
-
-
-def _key_of_experts(n_experts: int, translate: Translate) -> dict[str, Any] | None:
-    """Which colour is which expert: also for bands that are too narrow for a number. Beyond two rounds of colours it would be taller than the strip."""
-    if not 1 < n_experts <= 2 * len(COLORS):
-        return None
-    columns = {"expr": f"min({n_experts}, max(1, floor((width - 40) / 32)))"}
-    look: dict[str, Any] = {
-        "orient": "top",
-        "titleOrient": "left",
-        "symbolType": "square",
-        "symbolSize": 70,
-        "offset": 0,
-    }
-    return {
-        **look,
-        "title": translate(N_("expert")),
-        "columns": columns,
-        "columnPadding": 6,
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-    }
 
 
 def dropped_over_time(history: pd.DataFrame, layers: Sequence[int], translate: Translate = str) -> VegaChart:
@@ -209,7 +81,7 @@ def compared(
     """The same column of several runs (label -> history) on one scale: twins, or a branch beside its original."""
     last = newest_step(histories.values())
     frames = [
-        pd.DataFrame(_rows(rows, {column: label}, last=last)).set_index("step") for label, rows in histories.items()
+        pd.DataFrame(rows_of(rows, {column: label}, last=last)).set_index("step") for label, rows in histories.items()
     ]
     joined = pd.concat(frames, axis=1).sort_index().reset_index()
     joined.insert(0, "epoch", 0)
@@ -268,7 +140,7 @@ def thin(frame: pd.DataFrame, limit: int = MAX_POINTS) -> pd.DataFrame:
     return frame.loc[keep]
 
 
-def _rows(
+def rows_of(
     history: pd.DataFrame, columns: Mapping[str, str], limit: int | None = MAX_POINTS, last: int | None = None
 ) -> dict[str, np.ndarray]:
     """Step and the named columns of the newest epoch; a column that the history lacks is blank, infinities too.
@@ -337,7 +209,7 @@ def _lines(
         "encoding": {
             "y": {"field": "value", "type": "quantitative", "scale": scale, "axis": {**Y_AXIS, "format": form}},
             "color": {"field": "series", "type": "nominal", "scale": {"domain": names, "range": colors}, "legend": legend},
-            "tooltip": [_tip("step", translate(N_("Step")), "d"), _tip("series", " "), _tip("value", title, ".1%" if form == "%" else ".4~g")],
+            "tooltip": [tip("step", translate(N_("Step")), "d"), tip("series", " "), tip("value", title, ".1%" if form == "%" else ".4~g")],
         },
     }  # fmt: skip
     if any(dashes):
@@ -352,7 +224,7 @@ def _lines(
                 "encoding": {"y": {"field": "fair", "type": "quantitative"}},
             }
         )
-    return VegaChart(_strip(layers, title, translate, batch, room), _rows(history, columns, limit))
+    return VegaChart(strip(layers, title, translate, batch, room), rows_of(history, columns, limit))
 
 
 def legend_columns(names: Sequence[str]) -> dict[str, str]:
@@ -376,7 +248,7 @@ def time_axis(translate: Translate) -> dict[str, Any]:
     return {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}
 
 
-def _strip(layers: list[dict], title: str, translate: Translate, batch: str = "", room: bool = False) -> dict[str, Any]:
+def strip(layers: list[dict], title: str, translate: Translate, batch: str = "", room: bool = False) -> dict[str, Any]:
     """A slim strip; its time axis is the first layer's, whatever the others add."""
     x = time_axis(translate)
     for layer in layers:
@@ -391,14 +263,9 @@ def _strip(layers: list[dict], title: str, translate: Translate, batch: str = ""
     }
 
 
-def _tip(field: str, title: str, form: str | None = None) -> dict[str, Any]:
+def tip(field: str, title: str, form: str | None = None) -> dict[str, Any]:
     return {
         "field": field,
         "title": title,
         **({"format": form, "type": "quantitative"} if form else {"type": "nominal"}),
     }
-
-
-def _light(styles: Sequence[Any]) -> str:
-    """Vega list of the numbers of experts whose colour wants black ink."""
-    return str([i + 1 for i, style in enumerate(styles) if style.ink == "#000000"])

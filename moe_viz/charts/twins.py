@@ -1,6 +1,6 @@
 """The drift between twin runs as a curve: the mean gap over the pairs in its interval, and how many tokens are still routed alike.
 
-As in `time_series.py`, values travel as data beside a spec that does not depend on them, and the data is the table twin.
+As `vega.py` says, values travel as data beside a spec that does not depend on them, and the data is the table twin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import pandas as pd
 
 from moe_viz.charts.palette import NEUTRAL, SERIES
 from moe_viz.charts.style import PROBE, SMALL, heading
-from moe_viz.charts.time_series import LEGEND, STRIP, Y_AXIS, VegaChart, thin, time_axis
+from moe_viz.charts.time_series import LEGEND, STRIP, Y_AXIS, thin, time_axis
+from moe_viz.charts.vega import VegaChart
 from moe_viz.spec.knobs import N_
 
 Translate = Callable[[str], str]

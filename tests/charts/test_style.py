@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from moe_viz.charts import collapse, palette, plotly_charts, side_by_side, time_series
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import DROPLESS, SMALL, enlarged, in_theme, nothing_can_drop
 from moe_viz.records.collapse import ledger
 from tests.charts.contrast import contrast
@@ -42,7 +43,7 @@ def test_all_text_of_charts_reads_on_its_background(theme):
 
 
 def test_a_theme_changes_colours_alone():
-    spec = time_series.load_over_time(history(), 0, 4).spec
+    spec = load_over_time(history(), 0, 4).spec
     assert in_theme(spec, "dark")["layer"] == spec["layer"] and "labelColor" not in spec["config"]["axis"]
 
 
@@ -58,7 +59,7 @@ def test_titles_say_of_which_batch_the_numbers_are():
 
 def test_every_band_of_the_load_has_its_number_somewhere():
     for n_experts in (2, 8, 16):
-        chart = time_series.load_over_time(history(20, n_experts), 0, n_experts)
+        chart = load_over_time(history(20, n_experts), 0, n_experts)
         legend = chart.spec["layer"][0]["encoding"]["color"]["legend"]
         assert legend["title"] == "expert" and legend["columns"]["expr"].startswith(f"min({n_experts},")
     assert any(tip["field"] == "number" for tip in chart.spec["layer"][0]["encoding"]["tooltip"])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from moe_viz.charts import counts, time_series
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.palette import expert_style
 from tests.records.traces import seeded_trace, trace_of
 
@@ -25,13 +26,13 @@ def history(n=50, n_experts=4, seed=0, epoch=0):
 
 def charts_of(rows, trace, n_experts=4):
     return {
-        "load": time_series.load_over_time(rows, 0, n_experts),
+        "load": load_over_time(rows, 0, n_experts),
         "dropped": time_series.dropped_over_time(rows, [0]),
         "dropped in two layers": time_series.dropped_over_time(rows, [0, 1]),
         "loss": time_series.curve(rows, {"loss": "loss"}, "Loss", fair=1.0),
         "entropies": time_series.entropies_over_time(rows, 0, n_experts),
         "twins": time_series.compared({"this": rows, "twin": rows}, "loss", "Loss"),
-        "bare": time_series.without_time_axis(time_series.load_over_time(rows, 0, n_experts)),
+        "bare": time_series.without_time_axis(load_over_time(rows, 0, n_experts)),
         "per token": counts.experts_per_token(trace),
         "capacity": counts.drops_by_capacity(trace, [0.5, 1, 2], 1.0),
         "settled": counts.settled(np.stack([trace.expert[:, 0]] * 3), [0, 1, 2]),
@@ -71,7 +72,7 @@ def test_missing_is_blank_and_only_the_newest_start_is_shown():
 
 
 def test_load_has_the_experts_colours_and_the_fair_borders():
-    chart = time_series.load_over_time(history(), 0, 4)
+    chart = load_over_time(history(), 0, 4)
     bands, even, _ = chart.spec["layer"]
     assert bands["encoding"]["color"]["scale"]["range"] == [expert_style(i).color for i in range(4)]
     assert [row["at"] for row in even["data"]["values"]] == [0.25, 0.5, 0.75]
@@ -85,13 +86,13 @@ def test_entropies_share_one_scale():
 
 
 def test_texts_are_translated():
-    spec = time_series.load_over_time(history(), 0, 4, lambda text: f"«{text}»").spec
+    spec = load_over_time(history(), 0, 4, lambda text: f"«{text}»").spec
     assert spec["title"]["text"] == "«Load per expert»"
-    assert time_series.load_over_time(
+    assert load_over_time(
         history(), 0, 4, lambda text: "l'étape {number}"
     ).spec  # an apostrophe must not end the expression
     assert "l’étape" in json.dumps(
-        time_series.load_over_time(history(), 0, 4, lambda text: "l'étape {number}").spec, ensure_ascii=False
+        load_over_time(history(), 0, 4, lambda text: "l'étape {number}").spec, ensure_ascii=False
     )
 
 
@@ -124,9 +125,7 @@ def test_an_unchanged_branch_is_drawn_as_its_origin(n_experts, last):
     """Its rows begin later and are fewer; the steps drawn, and so its curve, are the origin's."""
     whole = history(last, n_experts)
     branch = whole.iloc[300 : last - 40]
-    one, two = (
-        time_series.load_over_time(rows, 0, n_experts, last=last).data.set_index("step") for rows in (whole, branch)
-    )
+    one, two = (load_over_time(rows, 0, n_experts, last=last).data.set_index("step") for rows in (whole, branch))
     both = one.loc[[step for step in one.index if 301 <= step < last - 40]]
     assert both.equals(two.loc[two.index < last - 40])
     drawn = time_series.compared({"original": whole, "branch": branch}, "loss", "Loss").data

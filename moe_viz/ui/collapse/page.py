@@ -12,6 +12,7 @@ import streamlit as st
 
 from moe_viz.charts import collapse as pictures
 from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import DROPLESS
 from moe_viz.engine.protocol import Update
 from moe_viz.lessons.scenes import BUFFERS, PATIENCE, SCENES, Act
@@ -192,7 +193,7 @@ def _strips(run: SceneRun, shown: Update) -> None:
     marks = [(entry.watch.start, str(n)) for n, entry in enumerate(run.log, 1) if entry.watch.epoch == shown.epoch]
     stack = {
         "load": (
-            charts.load_over_time(history, layer, shown.snapshot.config["n_experts"], _),
+            load_over_time(history, layer, shown.snapshot.config["n_experts"], _),
             _("Share of the routes asked of each expert, over the steps."),
         ),
         "loss": (

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.components.gate_map import asked_points, gate_map_view, translated
 from moe_viz.engine.protocol import Engine, Update
 from moe_viz.records.gate_map import GateMap, dead_owners, regions, to_frame
@@ -227,7 +228,7 @@ def _strips(run: PlaneRun, shown: Update) -> None:
     accuracy = {"task_metric": _("accuracy on held-out points")}
     stack = {
         "load": (
-            charts.load_over_time(history, min(run.layer, len(shown.snapshot.traces) - 1), n_experts, _),
+            load_over_time(history, min(run.layer, len(shown.snapshot.traces) - 1), n_experts, _),
             _("Share of the routes asked of each expert, over the steps."),
         ),
         "task_metric": (

@@ -10,7 +10,7 @@ import streamlit as st
 
 from moe_viz.charts import side_by_side
 from moe_viz.charts.style import DROPLESS
-from moe_viz.charts.time_series import VegaChart
+from moe_viz.charts.vega import VegaChart
 from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.gates.comparison import Comparison, labels
 from moe_viz.ui.i18n import _

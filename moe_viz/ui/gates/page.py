@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.charts import side_by_side
-from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import MEAN
 from moe_viz.engine.protocol import Update
 from moe_viz.spec import ROUTER_OPTIONS, RouterOptions
@@ -140,7 +140,7 @@ def _panels(comparison: Comparison) -> None:
                 if update.snapshot.state in ("diverged", "failed"):
                     st.error(in_words(update.snapshot.message))
             draw_chart(
-                charts.load_over_time(update.history, comparison.layer, n_experts, _, batch=MEAN),
+                load_over_time(update.history, comparison.layer, n_experts, _, batch=MEAN),
                 f"load_{router}",
                 _("Share of the routes asked of each expert, over the steps."),
             )

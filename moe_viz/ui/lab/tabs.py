@@ -6,6 +6,7 @@ import streamlit as st
 
 from moe_viz.charts import counts
 from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import DROPLESS
 from moe_viz.components import routing_table
 from moe_viz.engine.protocol import Update
@@ -35,7 +36,7 @@ def strips(shown: Update, layer: int) -> None:
     layers = range(len(shown.snapshot.traces))
     stack = {
         "load": (
-            charts.load_over_time(history, layer, n_experts, _),
+            load_over_time(history, layer, n_experts, _),
             _("Share of the routes asked of each expert, over the steps."),
         ),
         "loss": (

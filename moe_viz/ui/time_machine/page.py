@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import DROPLESS
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
@@ -292,9 +293,9 @@ def _made(layer: int, source: Source, branch: Source | None) -> Strips:
 
     beside = len(histories) > 1
     last = charts.newest_step(histories.values())
-    stack = [("load", charts.load_over_time(history, layer, n_experts, _, last), load)]
+    stack = [("load", load_over_time(history, layer, n_experts, _, last), load)]
     if branch is not None and beside:
-        chart = charts.load_over_time(branch.update.history, layer, n_experts, _, last)
+        chart = load_over_time(branch.update.history, layer, n_experts, _, last)
         chart.spec["title"]["text"] = _("Load per expert, branch")
         stack.append(("branch_load", chart, load))
     stack.append(("loss", one("loss", _("Training loss")), _("Loss over the steps; lower is better.")))

@@ -7,8 +7,8 @@ import math
 import streamlit as st
 
 from moe_viz.charts import time_series as charts
-from moe_viz.charts.time_series import VegaChart
 from moe_viz.charts.twins import alike_over_time, gap_over_time
+from moe_viz.charts.vega import VegaChart
 from moe_viz.records import twins as maths
 from moe_viz.records.differences import ROWS, written_gap
 from moe_viz.spec import TASK_OPTIONS

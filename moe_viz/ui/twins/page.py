@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from moe_viz.charts import time_series as charts
+from moe_viz.charts.load import load_over_time
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
@@ -210,7 +211,7 @@ def _pictures(twins: Twins) -> list[charts.VegaChart]:
                 title=name,
             )
             n_experts = update.snapshot.config["n_experts"]
-            chart = charts.load_over_time(update.history, twins.layer, n_experts, _)
+            chart = load_over_time(update.history, twins.layer, n_experts, _)
             drawn.append(chart)
             draw_chart(chart, f"twin_load_{key}", _("Share of the routes asked of each expert, over the steps."))
     with st.container(horizontal=True, key="twin_options"):

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from moe_viz.charts.style import enlarged, in_theme, nothing_can_drop
-from moe_viz.charts.time_series import VegaChart, without_time_axis
+from moe_viz.charts.time_series import without_time_axis
+from moe_viz.charts.vega import VegaChart
 from moe_viz.engine.protocol import Update
 from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import ROUTER_OPTIONS

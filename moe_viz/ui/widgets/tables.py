@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from moe_viz.charts.time_series import VegaChart
+from moe_viz.charts.vega import VegaChart
 from moe_viz.records.numbers import MISSING, number
 from moe_viz.ui.i18n import _
 
