@@ -9,6 +9,7 @@ import streamlit as st
 from moe_viz.charts import time_series as charts
 from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import DROPLESS
+from moe_viz.charts.vega import VegaChart
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.scrubber import LABELS, asked, scrubber
@@ -43,7 +44,7 @@ SECONDS = 1.0
 """Between two looks at a run that trains; the track answers at once all the same."""
 SECONDS_PAUSED = 1.0
 TRACK, LAYER = "track", "moment_layer"
-Strips = list[tuple[str, charts.VegaChart, str]]
+Strips = list[tuple[str, VegaChart, str]]
 """Key, chart, and what it shows in words."""
 
 
@@ -288,7 +289,7 @@ def _made(layer: int, source: Source, branch: Source | None) -> Strips:
     if branch is not None and not branch.update.history.empty:
         histories[_("branch")] = branch.update.history
 
-    def one(column: str, title: str, **more: object) -> charts.VegaChart:
+    def one(column: str, title: str, **more: object) -> VegaChart:
         return charts.compared(histories, column, title, _, sparse=True, **more)
 
     beside = len(histories) > 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from moe_viz.charts import time_series as charts
 from moe_viz.charts.load import load_over_time
+from moe_viz.charts.vega import VegaChart
 from moe_viz.components import routing_table, routing_view
 from moe_viz.components.labels import translated
 from moe_viz.components.pack import FIRST_EXPERT
@@ -185,7 +185,7 @@ def _expert(index: int) -> str:
     return _("none") if index < 0 else str(index + FIRST_EXPERT)
 
 
-def _pictures(twins: Twins) -> list[charts.VegaChart]:
+def _pictures(twins: Twins) -> list[VegaChart]:
     """Both twins of the first pair, on one scale; the tokens that they route differently stand out. Returns the charts drawn."""
     drawn = []
     pair = twins.look[:2]
