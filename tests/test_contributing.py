@@ -29,7 +29,7 @@ from tests.test_house import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SMALL = {"task": "clusters", "n_layers": 1, "d_model": 16, "d_hidden": 16, "batch_tokens": 64}
-MADE = ("assets/locale/de/LC_MESSAGES/moe_viz.po",)
+MADE = ("assets/locale/de/LC_MESSAGES/moe_viz.po", "assets/lessons/de/glossary.yaml")
 """Files that the text tells the reader to make."""
 
 

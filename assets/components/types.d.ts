@@ -98,6 +98,11 @@ interface StepStripPayload {
   name: string;
 }
 
+/** moe_viz/components/glossary.py. terms: id, name, definition. */
+interface GlossaryPayload {
+  terms: [string, string, string][];
+}
+
 /** What Streamlit hands to a component. */
 interface Component<Payload> {
   parentElement: HTMLElement | ShadowRoot;
@@ -109,6 +114,7 @@ interface Component<Payload> {
 declare var moeVizScripts: Map<string, Promise<any>>;
 declare var moeVizPictures: Map<string, string[]>;
 declare var moeVizConnection: any;
+declare var moeVizGlossary: any;
 
 interface HTMLElement {
   picture?: (ctx: any, width?: number, height?: number) => void;

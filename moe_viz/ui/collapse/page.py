@@ -24,7 +24,7 @@ from moe_viz.ui.collapse.run import SceneRun, address_of, arrive, scene_run
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
-from moe_viz.ui.widgets import present, refresh
+from moe_viz.ui.widgets import glossary, present, refresh
 from moe_viz.ui.widgets.charts import draw_chart, draw_stack, dropless, for_charts
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
@@ -34,6 +34,19 @@ from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.widgets.tables import lazy, show_table
 from moe_viz.ui.words import in_words
 
+WORDS = (
+    "collapse",
+    "dead_expert",
+    "router",
+    "score",
+    "gradient",
+    "balancing_loss",
+    "z_loss",
+    "load",
+    "fair_share",
+    "dropped",
+    "residual_path",
+)
 SECONDS = 0.25
 
 
@@ -51,6 +64,7 @@ def draw() -> None:
     live(run)
     if not present.is_on():
         explanation()
+    glossary.words(*WORDS, key="collapse")
     address.write(address_of(run))
 
 

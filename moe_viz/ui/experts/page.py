@@ -19,7 +19,7 @@ from moe_viz.ui.server.theme import apply as apply_theme
 from moe_viz.ui.session.permalink import number_of
 from moe_viz.ui.session.run import SessionRun, arrive, current, place_to_go, write_link
 from moe_viz.ui.session.study import Study, session_study
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import glossary, refresh
 from moe_viz.ui.widgets.header import layer_name
 from moe_viz.ui.widgets.messages import explain_link, tell
 from moe_viz.ui.widgets.sidebar import draw_sidebar
@@ -52,6 +52,7 @@ def draw() -> None:
     explain_link(run)
     _follow_address(run)
     experts(run)
+    glossary.words("specialisation", "domain", "expert", "router", "load", "importance", "held_out", key="experts")
     write_link(run, **_place(run))
 
 

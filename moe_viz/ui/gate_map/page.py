@@ -20,7 +20,7 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.permalink import NOT_KNOBS, Problem, decode
 from moe_viz.ui.session.run import SessionRun, follow, session_run, write_link
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import glossary, refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_stack, for_charts
 from moe_viz.ui.widgets.download import download_buttons, every_row, lab_link, recorded_metrics
@@ -51,6 +51,7 @@ def draw() -> None:
     draw_sidebar(run)
     explain_link(run)
     live(run)
+    glossary.words("gate", "expert", "router", "score", "dropped", "residual_path", key="gate_map")
     write_link(run)
 
 

@@ -26,7 +26,7 @@ from moe_viz.ui.gates.tables import differences_table, downloads, numbers
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import glossary, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.header import head, layer_picker, transport
 from moe_viz.ui.widgets.knobs import control
@@ -35,6 +35,19 @@ from moe_viz.ui.widgets.sidebar import within_reach
 from moe_viz.ui.words import in_words, show
 
 SHARED = ("task", "n_experts", "k", "capacity_factor", "balance_coef", "speed")
+WORDS = (
+    "router",
+    "gate",
+    "top_k",
+    "token_entropy",
+    "load_entropy",
+    "log_e",
+    "load",
+    "dropless",
+    "dropped",
+    "held_out",
+    "seed",
+)
 SECONDS = 1.0
 SECONDS_PAUSED = 2.0
 CSS = """
@@ -68,6 +81,7 @@ def draw() -> None:
         draw_sidebar(comparison)
         explain_link(comparison)
         live(comparison)
+        glossary.words(*WORDS, key="gates")
     write_address(comparison, part or "compare")
 
 

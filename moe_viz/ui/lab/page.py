@@ -13,7 +13,7 @@ from moe_viz.ui.lab import first_presses, first_visit, tabs
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.recorded import CALM, HEIGHT, SENTENCE, recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
-from moe_viz.ui.widgets import present, refresh
+from moe_viz.ui.widgets import glossary, present, refresh
 from moe_viz.ui.widgets.charts import for_charts
 from moe_viz.ui.widgets.header import head, layer_picker
 from moe_viz.ui.widgets.messages import explain_link, tell
@@ -29,6 +29,11 @@ SECONDS_PAUSED = 2.0
 """Often enough to keep the lease, and to notice a training process that died."""
 
 
+WORDS = (
+    "token", "expert", "router", "gate", "score", "route", "load", "fair_share", "dead_expert", "slot", "dropless", "dropped", "residual_path",
+    "probe_batch",
+)  # fmt: skip
+"""Of the field, that the picture and its legend say."""
 STOPPED = ("diverged", "failed")
 """States in which a run says why it stopped."""
 
@@ -94,9 +99,9 @@ def _head(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> int:
     with st.container(horizontal=True, vertical_alignment="center", key="about"):
         run.layer = layer_picker("layer", run.layer, n_layers, layer_names(told, run.layer))
         with st.container(key="shown_k", width="content"):
-            st.caption(about(moment.config, _))
+            st.caption(glossary.mark(about(moment.config, _)))
         with st.container(key="loss_now", width="content"):
-            st.caption(loss_now(moment.metrics.get("loss"), _))
+            st.caption(glossary.mark(loss_now(moment.metrics.get("loss"), _)))
         with st.container(key="pace", width="content"):
             if is_live and not shown.playing:
                 st.caption(_("paused"))  # the rate is that of the last seconds: beside "Play" it would contradict it
@@ -120,3 +125,4 @@ def _hero(run: SessionRun, shown: Update, layer: int, is_own: bool) -> None:
         theatre=is_own and not shown.playing,
         height=PRESENTED if present.is_on() else HEIGHT,
     )
+    glossary.words(*WORDS, key="routing")

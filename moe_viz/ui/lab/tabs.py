@@ -17,11 +17,19 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
 from moe_viz.ui.session.run import SessionRun
+from moe_viz.ui.widgets import glossary
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.specialisation import specialise
 from moe_viz.ui.widgets.tables import show_table
 
+WORDS = {
+    "balance": ("balancing_loss", "token_entropy", "load_entropy", "log_e"),
+    "capacity": ("capacity", "fair_share", "dropless", "dropped", "domain"),
+    "specialise": ("specialisation", "domain", "importance"),
+    "data": ("probe_batch", "route", "gate", "slot", "load"),
+}
+"""View -> the words of the field that its pictures and tables say."""
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0)
 
 
@@ -79,6 +87,8 @@ def tabs(run: SessionRun, shown: Update, layer: int) -> None:
         required=True,
     )
     views[picked or "balance"][1](run, shown, layer)
+    if picked in WORDS:
+        glossary.words(*WORDS[picked], key="view")
     moment = shown.snapshot
     tables = {
         "history": every_row({"lab": run.run_id}, [shown.history]),

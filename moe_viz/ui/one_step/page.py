@@ -21,7 +21,7 @@ from moe_viz.ui.one_step.strip import draw_strip
 from moe_viz.ui.server import theme
 from moe_viz.ui.session.page_state import of_run, visit_number
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
-from moe_viz.ui.widgets import refresh
+from moe_viz.ui.widgets import glossary, refresh
 from moe_viz.ui.widgets.download import download_buttons
 from moe_viz.ui.widgets.header import head as head_line
 from moe_viz.ui.widgets.header import layer_name
@@ -30,6 +30,20 @@ from moe_viz.ui.widgets.sidebar import draw_sidebar
 from moe_viz.ui.words import in_words
 
 STATE = "one_step"
+WORDS = (
+    "token",
+    "router",
+    "score",
+    "softmax",
+    "gate",
+    "top_k",
+    "capacity",
+    "slot",
+    "dropped",
+    "residual_path",
+    "loss",
+    "gradient",
+)
 SECONDS = 2.0
 GONE_ON = N_("Your run had gone on or been changed since; no step was made. This is the one that it makes next now.")
 
@@ -43,6 +57,7 @@ def draw() -> None:
     head(run)
     chooser(run)
     panels()
+    glossary.words(*WORDS, key="one_step")
     write_link()
 
 

@@ -31,7 +31,7 @@ from moe_viz.ui.time_machine.sources import (
     lab_source,
     session_time_machine,
 )
-from moe_viz.ui.widgets import present, refresh
+from moe_viz.ui.widgets import glossary, present, refresh
 from moe_viz.ui.widgets.buttons import action_button
 from moe_viz.ui.widgets.charts import draw_chart, dropless
 from moe_viz.ui.widgets.download import download_buttons, recorded_metrics
@@ -61,6 +61,7 @@ def draw() -> None:
         compare()
         with st.sidebar:
             fork()
+    glossary.words("run", "step", "probe_batch", "route", "load", "dropped", "loss", "checkpoint", key="time_machine")
     _write_address(session_time_machine())
 
 

@@ -19,7 +19,7 @@ from moe_viz.ui.server import theme
 from moe_viz.ui.session import address
 from moe_viz.ui.twins.gaps import gaps, losses, names
 from moe_viz.ui.twins.runs import MOST_PAIRS, Twins, address_of, arrive, lab_config, session_twins
-from moe_viz.ui.widgets import notices, refresh
+from moe_viz.ui.widgets import glossary, notices, refresh
 from moe_viz.ui.widgets.charts import draw_chart
 from moe_viz.ui.widgets.download import download_buttons, every_row, recorded_metrics
 from moe_viz.ui.widgets.header import head, layer_picker, transport
@@ -42,6 +42,7 @@ def draw() -> None:
     controls()
     explain_link(twins)
     live()
+    glossary.words("twin_run", "run", "seed", "step", "loss", "load", "dead_expert", key="twins")
     address.write(address_of(twins))
 
 

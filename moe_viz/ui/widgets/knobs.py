@@ -14,6 +14,7 @@ from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
 from moe_viz.spec.knobs import declared
 from moe_viz.ui.i18n import _
+from moe_viz.ui.widgets.glossary import explained
 from moe_viz.ui.words import show
 
 
@@ -23,7 +24,7 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
     info = config.fields()[word]
     value = config.flat()[word]
     extra = declared(info)
-    label, text = _(info.title or word), _(info.description or "")
+    label, text = _(info.title or word), explained(word, _(info.description or ""))
     if extra.get("unit") and word != "speed":
         label = f"{label} ({_(extra['unit'])})"
     options = _options(word, config, value, extra.get("stops"))

@@ -13,6 +13,7 @@ from moe_viz.records.metrics import WINDOW
 from moe_viz.records.narration import Story
 from moe_viz.records.verdict import Verdicts, in_trouble
 from moe_viz.ui.i18n import _
+from moe_viz.ui.widgets.glossary import mark
 
 STATE = "verdicts"
 SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
@@ -47,7 +48,7 @@ def sentence(story: Story, n_layers: int) -> None:
         parts.append(_("last {n} steps").format(n=WINDOW))
     where = ", ".join(parts)
     where = f"**{where[:1].upper()}{where[1:]}.** " if where else ""
-    st.markdown(f"{SIGNS[story.severity]} {where}{unbroken(story.text(_))}", help=unbroken(story.reason(_)))
+    st.markdown(f"{SIGNS[story.severity]} {where}{mark(unbroken(story.text(_)))}", help=unbroken(story.reason(_)))
 
 
 def unbroken(text: str) -> str:
