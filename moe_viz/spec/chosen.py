@@ -22,11 +22,13 @@ class Chosen:
     values: dict[tuple[str | None, str], Any] = field(default_factory=dict)
 
     def learn(self, before: RunConfig, asked: dict[str, Any]) -> None:
-        """The reader has turned these knobs of a run that had this config."""
+        """The reader has turned these knobs of a run that had this config. A gate that is left keeps what it has, however it came to it."""
         if asked.get("router", before.router.name) != before.router.name:
-            for word in CARRIED:
-                if hasattr(before.router, word):
+            for word in type(before.router).model_fields.keys() - {"name"}:
+                if word in CARRIED:
                     self.values.setdefault((None, word), getattr(before.router, word))
+                else:
+                    self.values[_key(before.router.name, word)] = getattr(before.router, word)
         for word in asked.keys() & type(before.router).model_fields.keys():
             self.values[_key(before.router.name, word)] = asked[word]
 
@@ -46,22 +48,27 @@ class Chosen:
         return asked
 
 
-def side_changes(
-    before: RunConfig, after: RunConfig, asked: dict[str, Any], show: Callable[[str, Any], str] | None = None
-) -> Sentence | None:
-    """What a switch of the gate or the task has changed beside what was asked; None where nothing. show: a word and its value, as a text.
+def turned_along(before: RunConfig, after: RunConfig, asked: dict[str, Any]) -> list[str]:
+    """The words that a switch of the gate or the task has changed beside those that were asked for.
 
     Where both gates mean different things by one word, nothing was changed: it is another knob.
     """
-    switched = "task" if before.task.name != after.task.name else "router"
-    if getattr(before, switched).name == getattr(after, switched).name:
-        return None
+    if before.task.name == after.task.name and before.router.name == after.router.name:
+        return []
     old, new, was, fields = before.flat(), after.flat(), before.fields(), after.fields()
-    words = [
-        word for word in fields if word in was and was[word].title == fields[word].title and old[word] != new[word]
-    ]
+    shared = [word for word in fields if word in was and was[word].title == fields[word].title]
+    return [word for word in shared if old[word] != new[word] and word not in (*asked, "router", "task")]
+
+
+def side_changes(
+    before: RunConfig, after: RunConfig, asked: dict[str, Any], show: Callable[[str, Any], str] | None = None
+) -> Sentence | None:
+    """What a switch of the gate or the task has changed beside what was asked; None where nothing. show: a word and its value, as a text."""
+    switched = "task" if before.task.name != after.task.name else "router"
+    old, new, fields = before.flat(), after.flat(), after.fields()
     show = show or (lambda _word, value: write(value))
-    changes = [(fields[word].title or word, show(word, old[word]), show(word, new[word])) for word in words if word not in (*asked, "router", "task")]  # fmt: skip
+    words = turned_along(before, after, asked)
+    changes = [(fields[word].title or word, show(word, old[word]), show(word, new[word])) for word in words]
     texts = {"task": N_("The new task also changes: {changes}."), "router": N_("The new gate also changes: {changes}.")}
     return Sentence(texts[switched], changes=Knobs(changes)) if changes else None
 

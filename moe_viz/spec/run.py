@@ -40,7 +40,7 @@ class RunConfig(Spec):
         level="basic",
         stops=[1, 2, 4, 8, 16, 32, 64],
         title=N_("Experts"),
-        help=N_("Number of experts in each layer. Changing it restarts the run."),
+        help=N_("Number of experts in each layer."),
     )
     balance_coef: float = Knob(
         0.01,

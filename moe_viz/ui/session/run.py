@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -10,7 +11,7 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Continuation, Engine, Update
 from moe_viz.spec import RunConfig, change, changed, needs_restart, plain
-from moe_viz.spec.chosen import Chosen, side_changes
+from moe_viz.spec.chosen import Chosen, side_changes, turned_along
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import Problem, decode, encode, is_of_others, run_of
@@ -19,6 +20,8 @@ from moe_viz.ui.session.watched import GONE, Notice, Watched, lease
 from moe_viz.ui.words import show
 
 STATE = "lab_run"
+FLASH_S = 3.0
+"""How long a knob that another one has turned along is marked."""
 Run = TypeVar("Run", bound="SessionRun")
 Read = Callable[[Mapping[str, str]], tuple[RunConfig, list[Problem]]]
 
@@ -39,6 +42,8 @@ class SessionRun(Watched[Update]):
     chosen: Chosen = field(default_factory=Chosen)
     charted: tuple[float, str | None, Update] | None = None
     """When the charts were last made, for which run, and from what (see `widgets.charts.for_charts`)."""
+    along: tuple[float, list[str], int] = (0.0, [], 0)
+    """When a switch last turned other knobs along, which, and how often that has been (see `turned_along`)."""
     kept: ClassVar[bool] = True
 
     @property
@@ -95,11 +100,17 @@ class SessionRun(Watched[Update]):
         self.chosen.learn(self.config, asked)
         if more := side_changes(self.config, wanted, asked, show):
             self.notices.append(more)
+            self.along = time.monotonic(), turned_along(self.config, wanted, asked), self.along[2] + 1
         if needs_restart(self.config, wanted):
             self.layer = min(self.layer, wanted.n_layers - 1)
         with self.lock:
             self.n_actions += 1
             self.config, self.refused = wanted, None
+
+    def turned_along(self) -> tuple[list[str], int]:
+        """The knobs that a switch of the gate has just turned along, none after a while; and how many such switches there have been."""
+        since, words, turns = self.along
+        return words if time.monotonic() - since < FLASH_S else [], turns
 
     def become_own_copy(self) -> None:
         """Go on with a copy of this run, which nobody else has."""

@@ -12,10 +12,13 @@ import streamlit as st
 
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
-from moe_viz.spec.knobs import declared
+from moe_viz.spec.knobs import N_, declared, is_live
 from moe_viz.ui.i18n import _
 from moe_viz.ui.widgets.glossary import explained
 from moe_viz.ui.words import show
+
+RESTARTS = N_("↻ restarts")
+"""Stands beside the name of a knob, so that eyes and screen readers know it before they touch it."""
 
 
 def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str | None = None) -> None:
@@ -24,9 +27,12 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
     info = config.fields()[word]
     value = config.flat()[word]
     extra = declared(info)
-    label, text = _(info.title or word), explained(word, _(info.description or ""))
+    label, text = _(info.title or word), _(info.description or "")
     if extra.get("unit") and word != "speed":
         label = f"{label} ({_(extra['unit'])})"
+    if not is_live(info):
+        label, text = f"{label} {_(RESTARTS)}", f"{text} {_('Changing it restarts the run.')}"
+    text = explained(word, text)
     options = _options(word, config, value, extra.get("stops"))
     common: dict[str, Any] = {"key": key, "help": text, "on_change": turn, "args": (word,)}
     st.session_state[key] = value

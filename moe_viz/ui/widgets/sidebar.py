@@ -1,4 +1,5 @@
-"""The sidebar: few knobs in view, every other one click away, all made from `spec`."""
+"""The sidebar: few knobs in view, in three groups (what is learned, how experts are chosen, what limits and evens out their load), every other
+one click away, all made from `spec`."""
 
 from __future__ import annotations
 
@@ -16,7 +17,21 @@ from moe_viz.ui.widgets.knobs import control, words
 from moe_viz.ui.widgets.tables import lazy
 
 FIRST = ("task", "router", "k", "n_experts", "capacity_factor", "balance_coef", "speed")
-"""The controls in view, in reading order."""
+"""The controls in view."""
+PACE = ("speed",)
+"""Those that turn nothing of the model."""
+PRESSURE = ("capacity_factor", "drop_policy", "balance_coef")
+"""Those that limit or even out what experts get."""
+FLASH = """
+<style>
+@media (prefers-reduced-motion: no-preference) {
+  :is(%(knobs)s) { animation: moe-viz-turned-%(turn)d 0.5s ease-in-out 3; border-radius: 0.4rem; }
+  @keyframes moe-viz-turned-%(turn)d { 50%% { background: color-mix(in srgb, currentColor 22%%, transparent);
+    box-shadow: 0 0 0 0.3rem color-mix(in srgb, currentColor 22%%, transparent); } }
+}
+</style>
+"""
+"""Named anew at each turn, so that it begins anew."""
 REACHED = ("router", "k")
 """Those above the picture on a phone."""
 
@@ -26,8 +41,13 @@ def draw_sidebar(run: SessionRun) -> None:
     reached = within_reach(run, run.config, lambda word, value: run.turn(**{word: value}))
     with st.sidebar:
         transport(run, restart=run.reset)
-        for word in [word for word in first(run.config) if word not in reached]:
-            control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        for key, title, group in in_view(run.config):
+            with st.container(key=f"group_{key}"):
+                if title:
+                    st.caption(f"**{title}**")
+                for word in [word for word in group if word not in reached]:
+                    control(word, run.config, lambda changed: run.turn(**{changed: st.session_state[changed]}))
+        flash(run)
         with lazy(_("More knobs"), "more_knobs", ":material/tune:") as is_open:
             if is_open:
                 _more(run)
@@ -112,13 +132,33 @@ def _regrain(run: SessionRun, wanted: RunConfig) -> None:
     run.turn(**{word: flat[word] for word in ("n_experts", "d_hidden", "k")})
 
 
-def first(config: RunConfig) -> list[str]:
-    """The words in view. Who keeps a slot is a question only where buffers can be full, so its knob stands there only then."""
+def in_view(config: RunConfig) -> list[tuple[str, str, list[str]]]:
+    """The knobs in view, as (key, title, words) of each group. Who keeps a slot is a question only where buffers can be full, so its knob
+    stands there only then."""
     fields = config.fields()
     wanted = [word for word in dict.fromkeys([*FIRST, *words(config, "basic")]) if word in fields]
     if "drop_policy" in fields and config.router.capacity_factor is not None:
         wanted.insert(wanted.index("capacity_factor") + 1, "drop_policy")
-    return wanted
+    data = [word for word in wanted if word == "task" or word in type(config.task).model_fields]
+    pressure = [word for word in wanted if word in PRESSURE]
+    gate = [word for word in wanted if word not in (*data, *pressure, *PACE)]
+    groups = [("pace", "", list(PACE)), ("data", _("Data"), data), ("gate", _("Gate"), gate)]
+    return [*groups, ("pressure", _("Pressure"), pressure)]
+
+
+def first(config: RunConfig) -> list[str]:
+    """All words in view, in reading order."""
+    return [word for _key, _title, group in in_view(config) for word in group]
+
+
+def flash(run: SessionRun) -> None:
+    """Have the knobs flash that the last switch of the gate has turned along; the fold, where one of them lies in it."""
+    along, turns = run.turned_along()
+    shown = {
+        f".st-key-{word}, .st-key-reach_{word}" if word in first(run.config) else ".st-key-more_knobs" for word in along
+    }
+    if shown:
+        st.html(FLASH % {"knobs": ", ".join(sorted(shown)), "turn": turns % 2})
 
 
 def _groups(config: RunConfig) -> list[tuple[str, list[str]]]:
