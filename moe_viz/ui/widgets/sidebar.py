@@ -142,7 +142,11 @@ def in_view(config: RunConfig) -> list[tuple[str, str, list[str]]]:
     data = [word for word in wanted if word == "task" or word in type(config.task).model_fields]
     pressure = [word for word in wanted if word in PRESSURE]
     gate = [word for word in wanted if word not in (*data, *pressure, *PACE)]
-    groups = [("pace", "", list(PACE)), ("data", _("Data"), data), ("gate", _("Gate"), gate)]
+    groups: list[tuple[str, str, list[str]]] = [
+        ("pace", "", list(PACE)),
+        ("data", _("Data"), data),
+        ("gate", _("Gate"), gate),
+    ]
     return [*groups, ("pressure", _("Pressure"), pressure)]
 
 
