@@ -290,3 +290,23 @@ def test_random_is_reproducible_and_evaluation_disturbs_nothing():
 def test_random_averages_at_evaluation_if_asked():
     routing = make_router("random", 4, 5, evaluation="average").eval()(torch.zeros(3, 4))
     assert torch.allclose(dense_weights(routing), torch.full((3, 5), 0.2))
+
+
+def test_draws_apart_from_a_first_pass_meet_other_experts():
+    router, x = make_router("random", 4, 6, k=2), torch.randn(200, 4)
+    first = router(x).route_expert.view(-1, 2)
+    router.apart_from = first
+    second = router(x).route_expert.view(-1, 2)
+    assert not (first[:, :, None] == second[:, None, :]).any()
+
+
+def test_a_centroid_that_no_token_likes_moves_to_one_that_is_badly_served():
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(20, 1) + 0.1 * torch.rand(40, 2)
+    router = make_router("kmeans", 2, 3, k=1)
+    router.after_step(router(x))
+    with torch.no_grad():
+        router.centroids.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]))
+        router.mass[2] = 0.0
+    for _ in range(100):
+        router.after_step(router(x))
+    assert (router.centroids > 0).any(-1).all(), "the third lay where no token is"
