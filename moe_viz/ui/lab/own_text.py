@@ -29,11 +29,10 @@ def own_text(run: SessionRun, layer: int) -> None:
             )
         )
         return
-    if not st.session_state.get("own_text"):  # the field was not on the page until now, or is empty
-        example = _("The cat sat on the mat. Кошка сидела на коврике. x = 42")
-        st.session_state["own_text"] = st.session_state.get(KEPT) or example
+    example = _("The cat sat on the mat. Кошка сидела на коврике. x = 42")
     typed = st.text_area(
         _("Type a sentence of at most {n} characters; the model routes it as it is now.").format(n=LONGEST),
+        value=st.session_state.setdefault(KEPT, example),  # a value that is set would be put over what is being typed
         key="own_text",
         height=80,
         on_change=_typed,
