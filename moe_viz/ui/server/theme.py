@@ -45,7 +45,7 @@ CSS = """
 @media (min-width: 769px) { .st-key-notices { margin-block: 0.2rem -1.3rem; } }
 @media (max-width: 1100px) {
   .st-key-head .st-key-story { min-height: 4.83rem; }
-  .st-key-seen { min-height: 6.3rem; flex-wrap: wrap; align-content: flex-start; }
+  .st-key-seen, .st-key-seen_alone { min-height: 6.3rem; flex-wrap: wrap; align-content: flex-start; }
   .st-key-seen > * { flex: 1 1 100% !important; }
   .st-key-first_presses { padding-top: 0.4rem; }
 }
@@ -58,7 +58,7 @@ CSS = """
   .st-key-head .st-key-story { min-height: 8rem; justify-content: flex-start; }
   .st-key-head .st-key-story p { font-size: 1rem; line-height: 1.32; }
   .st-key-head { align-items: flex-start; }
-  .st-key-seen { min-height: 7.7rem; }
+  .st-key-seen, .st-key-seen_alone { min-height: 7.7rem; }
   .st-key-first_presses { flex-wrap: nowrap; overflow-x: auto; }
   .st-key-first_presses button { padding-inline: 0.5rem; }
   .st-key-first_presses button p { white-space: nowrap; }
