@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import json
 from functools import cache
 
 import streamlit as st
@@ -40,6 +41,10 @@ def language() -> str:
 def picker() -> None:
     """Draw the choice of language at the foot of the sidebar, on every page. A language named in the link outlives it: other pages have none."""
     st.session_state["lang"] = st.session_state[CHOSEN] = language()
+    with st.container(key="page_language"):  # a choice made here reaches a page that has long been served
+        st.html(
+            f"<script>document.documentElement.lang = {json.dumps(language())}</script>", unsafe_allow_javascript=True
+        )
     st.sidebar.selectbox(
         _("Language"), list(LANGUAGES), format_func=LANGUAGES.__getitem__, key="lang", on_change=_choose
     )

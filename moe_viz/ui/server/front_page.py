@@ -41,12 +41,13 @@ def pages() -> list[str]:
     return sorted(path.stem for path in (paths.ROOT / "pages").glob("*.py"))
 
 
-def html(prefix: str = "") -> str:
-    """The page, for a server below this path prefix ("" or "/moe"). Raises ValueError where Streamlit's page is not as it was tried."""
+def html(prefix: str = "", language: str = "en") -> str:
+    """The page in one language, for a server below this path prefix ("" or "/moe"). Raises ValueError where Streamlit's page is not as it was tried."""
     icon = "data:image/svg+xml;base64," + base64.b64encode(ICON.read_bytes()).decode()
     where = WHERE % (json.dumps(pages()), json.dumps(prefix))
     history = f"<script>\n{HISTORY.read_text(encoding='utf-8')}</script>"
     changes = {
+        '<html lang="en">': f'<html lang="{language}">',
         'href="./favicon.png"': f'href="{icon}"',
         "<title>Streamlit</title>": f"<title>moe_viz</title>\n    {where}\n    {history}",
     }
@@ -61,24 +62,29 @@ def html(prefix: str = "") -> str:
 @cache
 def lab_html(prefix: str, language: str, calm: bool) -> str:
     """The lab's page: it has the recorded picture at once. Where a passphrase is asked first, nothing stands before that."""
-    page = html(prefix)
+    page = html(prefix, language)
     if settings().passphrase:
         return page
     head, body, rest = page.partition("<body>")
     return f"{head}{body}\n{first_picture.html(language, calm)}{rest}"
 
 
+def asked(request: Request) -> str:
+    """The language that an address asks for; English where it names none of ours."""
+    language = request.query_params.get("lang", "en")
+    return language if language in LANGUAGES else "en"
+
+
 def routes(prefix: str = "") -> list[Route]:
     """That page at the address of each of ours."""
-    content = html(prefix)
+    contents = {language: html(prefix, language) for language in LANGUAGES}
 
-    async def page(_request: Request) -> HTMLResponse:
-        return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
+    async def page(request: Request) -> HTMLResponse:
+        return HTMLResponse(contents[asked(request)], headers={"Cache-Control": "no-cache"})
 
     async def lab(request: Request) -> HTMLResponse:
-        language = request.query_params.get("lang", "en")
         calm = is_bare(request.query_params) and not read(request.cookies.get(COOKIE, ""))
-        found = await asyncio.to_thread(lab_html, prefix, language if language in LANGUAGES else "en", calm)
+        found = await asyncio.to_thread(lab_html, prefix, asked(request), calm)
         return HTMLResponse(found, headers={"Cache-Control": "no-cache"})
 
     places = [f"{prefix}/", *([prefix] if prefix else []), f"{prefix}/lab"]

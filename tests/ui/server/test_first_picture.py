@@ -61,3 +61,10 @@ def test_it_comes_with_no_other_page_and_not_before_a_passphrase(pages, monkeypa
     assert "first_picture" not in pages.get("/gates").text
     monkeypatch.setattr(front_page, "settings", lambda: settings().model_copy(update={"passphrase": "sesame"}))
     assert "first_picture" not in pages.get("/").text
+
+
+@pytest.mark.parametrize(
+    "address, language", [("/", "en"), ("/?lang=ru", "ru"), ("/gates?lang=ru", "ru"), ("/gates?lang=xx", "en")]
+)
+def test_every_page_declares_its_language(pages, address, language):
+    assert f'<html lang="{language}">' in pages.get(address).text
