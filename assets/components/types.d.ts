@@ -23,6 +23,7 @@ interface RoutingPayload {
   first_expert: number;
   tokens: string[];
   groups: string[];
+  languages: (string | null)[];
   group: number[];
   sequence: number[];
   position: number[];

@@ -25,6 +25,8 @@ from moe_viz.records.trace import RoutingTrace
 # the page has answered that it holds it, which makes an update six times smaller.
 VERSION, SOURCE = view_script("routing")
 HTML = '<div class="mv notranslate" translate="no" style="min-height: 29rem"></div>'
+LANGUAGES = {"English": "en", "Russian": "ru", "Python": "en", "Your text": ""}
+"""Group -> the language of its tokens, for voices and fonts; "": any. Numbers, images and points are read in that of the page."""
 _mount = component("moe_viz_routing", js=loader(), html=HTML)
 
 
@@ -91,6 +93,7 @@ def picture(
         raise ValueError(f"layer {layer} is not one of the {len(traces)} layers of the trace (0 to {len(traces) - 1})")
     data = pack(traces[layer], images=images, points=points, dead=dead)
     return data | {
+        "languages": [LANGUAGES.get(name) for name in data["groups"]],
         "groups": [group_name(name) for name in data["groups"]],
         "look": {"colours": COLORS, "patterns": PATTERNS},
         "labels": {**LABELS, **(labels or {})},

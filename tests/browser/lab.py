@@ -94,10 +94,13 @@ def _wait_until_healthy(address: str, process: subprocess.Popen, said: IO[bytes]
 
 @contextmanager
 def browser_page(
-    viewport: dict[str, int] | None = None, scheme: str = "light", reduced_motion: str = "no-preference"
+    viewport: dict[str, int] | None = None,
+    scheme: str = "light",
+    reduced_motion: str = "no-preference",
+    forced_colors: str = "none",
 ) -> Iterator[Page]:
     """A fresh browser page with nothing remembered from another one. JavaScript errors on it, and requests that leave this machine, fail
-    whoever uses it."""
+    whoever uses it. forced_colors: "active" for a contrast theme."""
     context = _context()
     page = context.new_page()
     errors: list[str] = []
@@ -105,7 +108,7 @@ def browser_page(
     page.on("request", lambda request: urlsplit(request.url).hostname in HERE or errors.append(f"asks {request.url}"))
     try:
         page.set_viewport_size(viewport or WIDE)
-        page.emulate_media(color_scheme=scheme, reduced_motion=reduced_motion)
+        page.emulate_media(color_scheme=scheme, reduced_motion=reduced_motion, forced_colors=forced_colors)
         yield page
     finally:
         page.close()

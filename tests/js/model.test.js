@@ -1,7 +1,7 @@
 // The routing record as the view reads it, against three tokens and two experts counted by hand (k = 2, one slot each).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode, describeExpert, describeRoute, glyph, nameOf, routesOf, tokenOf, tokensOf } from "../../assets/components/routing/model.js";
+import { decode, describeExpert, describeRoute, glyph, inSight, nameOf, routesOf, tokenOf, tokensOf } from "../../assets/components/routing/model.js";
 
 const WORDS = {
   expert: "Expert {n}", routes: "{n} of {total} routes, {share}", filled: "{n} of {capacity} slots filled", dropped_n: "{n} dropped", dead: "dead",
@@ -65,4 +65,27 @@ test("white space and control characters are seen", () => {
   assert.deepEqual(glyph("\r\n"), { text: "⏎", quiet: true });
   assert.deepEqual(glyph("a\tb\u0007"), { text: "a⇥b·", quiet: false });
   assert.equal(nameOf(decode(payload()), 1), "“␣”");
+});
+
+const written = (text, more = {}) => {
+  const tokens = [...text], n = tokens.length;
+  return decode(payload({
+    tokens, n_tokens: n, k: 1, group: tokens.map(() => 0), sequence: tokens.map(() => 0), position: tokens.map((_, t) => t), expert: tokens.map(() => 0),
+    weight: tokens.map(() => 500), kept: tokens.map(() => 1), slot: tokens.map(() => 0), probs: tokens.flatMap(() => [500, 500]), ...more,
+  }));
+};
+const seen = (m) => inSight(m, 0, m.T).map((t) => m.tokens[t]).join("");
+
+test("text is seen in the order of its own script, words and numbers of the other direction within it too", () => {
+  assert.equal(written("Hello, мир 42").way, null, "no cost where nothing goes from right to left");
+  assert.equal(seen(written("שלום")), "םולש");
+  assert.equal(seen(written("זה moe, 4.5!")), "!moe, 4.5 הז");
+  assert.equal(seen(written("see שלום רב now")), "see בר םולש now");
+});
+
+test("a text is one, however many rows the model reads it in: its first letter decides for all of them", () => {
+  const m = written("12 שלום ok go", { sequence: [..."0000000111111"].map(Number) });
+  assert.deepEqual(new Set(m.way.base), new Set([1]));
+  assert.equal(m.way.run[0], 0);
+  assert.equal(m.way.run[8], 0);
 });

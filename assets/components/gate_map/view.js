@@ -52,6 +52,7 @@ function make(root) {
   listen(view);
   const watch = new ResizeObserver(() => view.model && layout(view));
   watch.observe(body);
+  view.recolour = () => recolour(view);
   view.paper = onPaper(view, () => forPaper(view));
   view.stop = () => {
     watch.disconnect();
@@ -158,16 +159,20 @@ function receive(view, data) {
 
 // At rest and in the colours of paper. Returns the way back.
 function forPaper(view) {
-  const dress = () => {
-    view.theme = readTheme(view.root);
-    view.from = null;
-    words(view);
-    layout(view);
-    glide(view, false);
-    panel(view);
-  };
-  dress();
-  return dress;
+  recolour(view);
+  return () => recolour(view);
+}
+
+// The same picture, at rest, in the colours that the page has now.
+function recolour(view) {
+  if (!view.model) return;
+  view.theme = readTheme(view.root);
+  view.root.dataset.dark = view.theme.dark;
+  view.from = null;
+  words(view);
+  layout(view);
+  glide(view, false);
+  panel(view);
 }
 
 function layout(view) {

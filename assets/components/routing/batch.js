@@ -18,7 +18,7 @@ export function makeBatch(view) {
   const b = { node: scroll, content, list, canvas, spans: [], rects: [], shape: "", current: null, from: null, target: null };
 
   b.update = (m) => {
-    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && [m.images.id, m.images.arrived]]);
+    const shape = JSON.stringify([m.kind, m.groups, m.group, m.sequence, m.images && [m.images.id, m.images.arrived], m.way && [[...m.way.base], [...m.way.run]], m.languages]);
     b.stale = shape !== b.shape;
     if (b.stale) build(b, m);
     b.shape = shape;
@@ -41,7 +41,7 @@ function build(b, m) {
   b.spans = [];
   b.list.dataset.kind = m.kind;
   b.bitmaps = m.images ? m.images.pixels.map((pixels) => bitmap(m.images, pixels)) : [];
-  let line = null, sequence = -1, group = -1;
+  let line = null, run = null, sequence = -1, group = -1;
   for (let t = 0; t < m.T; t++) {
     if (m.sequence[t] !== sequence || !line) {
       const first = t, block = element("div", "sequence");
@@ -49,7 +49,10 @@ function build(b, m) {
       const label = m.groups[m.group[first]] || "";
       block.setAttribute("aria-label", label || say(m, "batch", { source: say(m, "source"), tokens: m.T, dropped: m.droppedTokens }));
       const caption = element("div", "group", m.kind === "text" && m.group[first] === group ? "" : label);
-      line = element("div", "line");
+      line = run = element("div", "line");
+      const language = m.languages[m.group[first]];
+      if (typeof language === "string") line.lang = language;
+      if (m.way) line.dir = m.way.base[t] ? "rtl" : "ltr";
       if (m.kind === "image") {
         line.style.setProperty("--side", columnsOf(m, countFrom(m, t)));
         line.style.setProperty("--shape", `${m.images.width} / ${m.images.height}`);
@@ -58,7 +61,7 @@ function build(b, m) {
         block.append(caption, line);
         b.list.append(block);
         b.plane = line;
-      } else line = b.plane;
+      } else line = run = b.plane;
       if (m.kind === "point") caption.textContent = "";
       sequence = m.sequence[t];
       group = m.group[t];
@@ -68,13 +71,23 @@ function build(b, m) {
     span.tabIndex = -1;
     span.setAttribute("role", "option");
     span.setAttribute("aria-selected", "false");
-    line.append(span);
+    if (m.way && (t === 0 || run === line || m.way.run[t] !== m.way.run[t - 1])) run = runOf(line, m, t);
+    run.append(span);
     b.spans.push(span);
   }
   if (!m.T) b.list.append(element("p", "note", say(m, "empty")));
   if (b.spans.length) b.spans[0].tabIndex = 0;
   b.current = null;
   b.rects = [];
+}
+
+// What the next tokens of a line are put into: the line itself, or a part of it that is written in the other direction.
+function runOf(line, m, t) {
+  if (m.way.run[t] === m.way.base[t]) return line;
+  const run = element("span", "run");
+  run.dir = m.way.run[t] ? "rtl" : "ltr";
+  line.append(run);
+  return run;
 }
 
 // Returns whether the span may have changed its size.
@@ -216,8 +229,9 @@ function drawPoint(ctx, view, r, colour, weight, presence) {
 // The nearest token in the next or previous visual line, for the arrow keys.
 export function neighbour(b, t, key) {
   const last = b.spans.length - 1;
-  if (key === "ArrowRight") return Math.min(last, t + 1);
-  if (key === "ArrowLeft") return Math.max(0, t - 1);
+  const back = getComputedStyle(b.spans[t].parentElement).direction === "rtl";
+  if (key === (back ? "ArrowLeft" : "ArrowRight")) return Math.min(last, t + 1);
+  if (key === (back ? "ArrowRight" : "ArrowLeft")) return Math.max(0, t - 1);
   if (key === "Home") return 0;
   if (key === "End") return last;
   const here = b.rects[t], down = key === "ArrowDown";

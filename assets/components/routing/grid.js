@@ -1,7 +1,7 @@
 // Gate probabilities as a score: tokens run along the line in reading order, one row per expert beneath them, and wrap like
 // text. One hue for the probability on the fixed domain 0 to 1; a coloured outline marks a chosen expert, a cross a dropped route.
 import { element, fit, rgba, solid } from "../shared/theme.js";
-import { glyph } from "./model.js";
+import { glyph, inSight } from "./model.js";
 import { say } from "../shared/words.js";
 
 const HEAD = 42, GAP = 10, SPACE = 10, LEFT = 30;
@@ -49,8 +49,18 @@ function arrange(g, m, width) {
     g.columns.push({ x, y });
     x += g.cell;
   }
+  if (m.way) turn(g, m);
   g.height = y + band;
   g.context = fit(g.canvas, width, g.height);
+}
+
+// Text from right to left, line by line, in the places that it has.
+function turn(g, m) {
+  for (let first = 0, end = 0; first < m.T; first = end) {
+    while (end < m.T && m.sequence[end] === m.sequence[first] && g.columns[end].y === g.columns[first].y) end++;
+    const { x, y } = g.columns[first];
+    inSight(m, first, end).forEach((t, i) => (g.columns[t] = { x: x + i * g.cell, y }));
+  }
 }
 
 function paint(ctx, g, view) {
@@ -73,9 +83,10 @@ function paint(ctx, g, view) {
     }
     if (!t || m.sequence[t] !== m.sequence[t - 1]) {
       ctx.font = `13px ${theme.font}`;
-      ctx.textAlign = "left";
+      const back = m.way?.base[t];
+      ctx.textAlign = back ? "right" : "left";
       ctx.fillStyle = rgba(theme.text, 0.78);
-      ctx.fillText(m.groups[m.group[t]], c.x + 1, c.y + 10);
+      ctx.fillText(m.groups[m.group[t]], back ? c.x + g.cell - 1 : c.x + 1, c.y + 10);
       ctx.textAlign = "center";
     }
     const faded = lit && !lit.has(t) ? 0.45 : 1;

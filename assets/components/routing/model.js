@@ -16,8 +16,27 @@ export function decode(data) {
     words: data.labels, peak: data.peak || 0,
   };
   m.kind = m.images ? "image" : m.points ? "point" : "text";
+  m.languages = data.languages || [];
+  m.way = m.kind === "text" ? ways(m) : null;
   listBuffers(m);
   return m;
+}
+
+const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+const LEFT_TO_RIGHT = /[\p{L}\p{Nd}]/u;
+
+// In which direction each token is written: { base, run }, 1 for right to left, by text and by token; null where all of it goes from left to
+// right. The first letter of a text decides for it. A sign between two words of one direction goes with them, any other with its text.
+function ways(m) {
+  const own = m.tokens.map((token) => (RIGHT_TO_LEFT.test(token) ? 1 : LEFT_TO_RIGHT.test(token) ? 0 : -1));
+  if (!own.includes(1)) return null;
+  const texts = m.groups.map((_, g) => own.find((way, t) => m.group[t] === g && (way === 1 || (way === 0 && /\p{L}/u.test(m.tokens[t])))) ?? 0);
+  const base = Uint8Array.from(m.group, (g) => texts[g]), run = base.slice();
+  for (let t = 0; t < m.T; t++) {
+    if (own[t] >= 0) run[t] = own[t];
+    else if (t && m.sequence[t] === m.sequence[t - 1] && own.find((way, i) => i > t && way >= 0) === run[t - 1]) run[t] = run[t - 1];
+  }
+  return { base, run };
 }
 
 function thousandth(value) {
@@ -123,4 +142,17 @@ export function describeExpert(m, e) {
   if (m.lost[e].length) parts.push(say(m, "dropped_n", { n: m.lost[e].length }));
   if (m.dead && m.dead[e]) parts.push(say(m, "dead"));
   return parts.join("; ");
+}
+
+// The tokens from `first` up to `end`, which stand in one line, in the order in which they are seen from left to right.
+export function inSight(m, first, end) {
+  const order = Array.from({ length: end - first }, (_, i) => first + i);
+  if (!m.way) return order;
+  const whole = m.way.base[first], runs = [];
+  for (const t of order) {
+    if (runs.length && m.way.run[t] === m.way.run[t - 1]) runs[runs.length - 1].push(t);
+    else runs.push([t]);
+  }
+  for (const run of runs) if (m.way.run[run[0]]) run.reverse();
+  return (whole ? runs.reverse() : runs).flat();
 }

@@ -32,9 +32,10 @@ function make(root) {
   const view = { root, tab: "batch", hover: null, pinned: null, focus: null, marked: null, numbers: false, asked: "null" };
   view.active = () => view.hover || view.focus || view.pinned;
   view.lit = () => litTokens(view);
-  view.narrow = () => view.body.clientWidth < 640;
+  view.narrow = () => view.body.clientWidth < 40 * parseFloat(getComputedStyle(document.documentElement).fontSize);  // as routing.css has it
   view.mark = () => mark(view);
   view.highlight = () => highlight(view);
+  view.recolour = () => recolour(view);
   view.anchor = (active) => anchorOf(view, active);
   view.theme = readTheme(root);
   view.batch = makeBatch(view);
@@ -194,18 +195,25 @@ function relayout(view) {
   paint(view, 1);
 }
 
+// The same picture in the colours that the page has now.
+function recolour(view) {
+  if (!view.model) return;
+  view.theme = readTheme(view.root);
+  view.root.dataset.dark = view.theme.dark;
+  words(view, view.data);
+  view.batch.retint();
+  view.experts.retint();
+  view.grid.retint();
+  relayout(view);
+  mark(view);
+}
+
 // At rest, in the colours of paper, with the experts' numbers, which also tell them apart in grey; what is pinned stays. Returns the way back.
 function forPaper(view) {
   const { hover, focus, numbers } = view, replaying = view.root.dataset.replaying;
   const dress = (with_numbers) => {
-    view.theme = readTheme(view.root);
     view.root.classList.toggle("numbers", with_numbers);
-    words(view, view.data);
-    view.batch.retint();
-    view.experts.retint();
-    view.grid.retint();
-    relayout(view);
-    mark(view);
+    recolour(view);
   };
   cancelAnimationFrame(view.frame);
   if (replaying) view.theatre.stop();

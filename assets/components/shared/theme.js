@@ -4,10 +4,12 @@
 export function readTheme(root) {
   const style = getComputedStyle(root);
   const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
+  // A contrast theme: the reader's own colours, see view.css. Canvases are the only part that a browser leaves to itself.
+  const forced = matchMedia("(forced-colors: active)").matches && !root.dataset.drawing;
   const theme = {
-    text: parse(read("--st-text-color", "#31333f")),
-    background: parse(read("--st-background-color", "#ffffff")),
-    accent: read("--st-primary-color", "#0b6fa4"),
+    text: parse(forced ? style.color : read("--st-text-color", "#31333f")),
+    background: parse(forced ? style.backgroundColor : read("--st-background-color", "#ffffff")),
+    accent: forced ? style.outlineColor : read("--st-primary-color", "#0b6fa4"),
     font: read("--st-font", "sans-serif"),
     code: read("--st-code-font", "monospace"),
   };

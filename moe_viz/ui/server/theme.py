@@ -4,6 +4,7 @@ import json
 
 import streamlit as st
 
+from moe_viz.charts.palette import TEXT
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.server import streamlit_patches
 
@@ -73,23 +74,50 @@ CSS = """
 .stSidebar [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
 .stSidebar .stVerticalBlock { gap: 0.7rem; }
 .st-key-remember { display: none; }
+.stTextArea textarea, .stTextInput input { unicode-bidi: plaintext; text-align: start; }
 @media (min-width: 769px) { [data-testid="stLayoutWrapper"]:has(> .st-key-within_reach) { display: none; } }
 [data-testid="stLayoutWrapper"]:has(> .st-key-connection) { position: absolute; }
 [class*="st-key-row_"] > :first-child { min-width: min(17rem, 100%); }
-[data-testid="stLayoutWrapper"]:has(> :is(.st-key-script, .st-key-lead)), .st-key-script, .st-key-lead { display: none; }
+[data-testid="stLayoutWrapper"]:has(> :is(.st-key-script, .st-key-lead, .st-key-page_language)), .st-key-script, .st-key-lead,
+.st-key-page_language { display: none; }
 label[data-testid="stWidgetLabel"] { color: inherit; }
 button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
 </style>
 """
 
 
-DARK = """
+ON_EITHER = f"""
 <style>
 button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span,
-.stMultiSelect span[title], .stMultiSelect button[aria-label^="Remove"] { color: #0b1118; }
+.stMultiSelect span[title], .stMultiSelect button[aria-label^="Remove"] {{ color: light-dark(#ffffff, #0b1118); }}
+.stVegaLiteChart svg.marks :is(.role-axis, .role-legend, .role-title) text {{ fill: light-dark({TEXT["light"]}, {TEXT["dark"]}); }}
 </style>
 """
-"""White on the dark theme's light blue is too faint to read; Streamlit has no setting for this."""
+"""White on the dark theme's light blue is too faint to read; Streamlit has no setting for this. Said by the scheme that the browser draws in, as is the
+ink of charts: so all is right from the moment in which the system turns dark, and not only once the page has been made anew."""
+
+
+CONTRAST = """
+<style>
+@media (forced-colors: active) {
+  .stSlider [role="group"] > div > div:first-child { border: 1px solid CanvasText; }
+  .stSlider [role="group"] > div > div:has(input[type="range"]) { forced-color-adjust: none; background: Highlight; outline: 2px solid CanvasText; }
+  .stSlider [data-testid="stSliderThumbValue"] { color: CanvasText; }
+  .stSlider [role="group"] > div > div:has(input:focus-visible) { outline: 4px double Highlight; outline-offset: 2px; }
+  .stCheckbox label > div:first-of-type { border: 1px solid CanvasText; }
+  .stCheckbox:has(input[role="switch"]) label > div:first-of-type > div { forced-color-adjust: none; background: CanvasText; }
+  .stCheckbox:has(input:checked) label > div:first-of-type { forced-color-adjust: none; background: Highlight; }
+  .stCheckbox:has(input[role="switch"]:checked) label > div:first-of-type > div { background: HighlightText; }
+  [role="radiogroup"] button[aria-checked="true"], [role="tab"][aria-selected="true"], .stButtonGroup button:is([aria-pressed="true"], [data-selected="true"]) {
+    forced-color-adjust: none; background: Highlight !important; color: HighlightText !important; }
+  button[kind="primary"] { border: 3px solid CanvasText; }
+  .stTopNavLink[aria-current], [data-testid^="stTopNav"] a[aria-current] { outline: 2px solid currentColor; outline-offset: -2px; }
+  .stProgress [role="progressbar"] div { border: 1px solid CanvasText; }
+  .moment-line { forced-color-adjust: none; background: CanvasText !important; }
+}
+</style>
+"""
+"""A contrast theme takes all shades away: what Streamlit tells by one alone (a slider's track, what is chosen) gets a line or the theme's own colour."""
 
 
 UPLOADER = """
@@ -135,6 +163,6 @@ def apply() -> None:
         st.rerun()
     if language() != "en":
         st.html(UPLOADER.format(upload=_css_text(_("Choose a file")), drop=_css_text(_("or drop it here"))))
-    st.html(CSS + DARK if st.context.theme.type == "dark" else CSS)
+    st.html(CSS + ON_EITHER + CONTRAST)
     with st.container(key="script"):
         st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)
