@@ -47,9 +47,9 @@ def html(prefix: str = "", language: str = "en") -> str:
     where = WHERE % (json.dumps(pages()), json.dumps(prefix))
     history = f"<script>\n{HISTORY.read_text(encoding='utf-8')}</script>"
     changes = {
-        '<html lang="en">': f'<html lang="{language}">',
         'href="./favicon.png"': f'href="{icon}"',
         "<title>Streamlit</title>": f"<title>moe_viz</title>\n    {where}\n    {history}",
+        '<html lang="en">': f'<html lang="{language}">',
     }
     found = streamlit_patches.index_html()
     for old, new in changes.items():
