@@ -50,6 +50,7 @@ def test_on_hover_it_opens_at_once_stays_while_the_page_ticks_and_moves_nothing(
 def test_by_keyboard_it_opens_on_focus_closes_by_escape_and_is_told_to_screen_readers(address):
     with browser_page(reduced_motion="reduce") as page:
         page.goto(f"{address}/?task=clusters&speed=5&lang=ru")
+        wait_for_step(page, 2)  # until then what stands below the picture may move away under a finger
         link = word(page, "router")
         link.focus()
         page.keyboard.press("Tab")
@@ -75,6 +76,7 @@ def test_on_a_phone_a_tap_opens_and_closes_it_inside_the_window(address):
         context = wide.context.browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True)
         page = context.new_page()
         page.goto(f"{address}/?task=clusters&speed=5&lang=ru")
+        wait_for_step(page, 2)  # until then what stands below the picture may move away under a finger
         link = word(page, "probe_batch")
         link.tap()
         box = page.locator(OPEN)
@@ -95,6 +97,7 @@ def test_on_a_phone_a_tap_opens_and_closes_it_inside_the_window(address):
 def test_a_definition_follows_its_word_when_the_page_draws_it_anew(address):
     with browser_page() as page:
         page.goto(f"{address}/?task=clusters&speed=5")
+        wait_for_step(page, 2)
         link = word(page, "load")
         link.hover()
         box = page.locator(OPEN)
