@@ -13,7 +13,10 @@ PLACES = """() => [...document.querySelectorAll('.st-key-head, .st-key-about, .s
 
 
 def word(page, name, place="words_routing"):
-    """The link of a word, once the page has made a button of it."""
+    """The link of a word, once the page has made a button of it and stands as it will: picture and strips drawn, the recorded one gone."""
+    page.locator(".st-key-routing .row").first.wait_for(timeout=SLOW)
+    page.locator(".st-key-strips svg.marks, .st-key-strips canvas.marks").first.wait_for(timeout=SLOW)
+    expect(page.locator("#first_picture")).to_have_count(0, timeout=SLOW)
     link = page.locator(f".st-key-{place} a[href='#word-{name}']").first
     expect(link).to_have_attribute("aria-describedby", f"word-{name}", timeout=SLOW)
     return link
@@ -23,8 +26,8 @@ def test_on_hover_it_opens_at_once_stays_while_the_page_ticks_and_moves_nothing(
     with browser_page() as page:
         page.goto(f"{address}/?task=clusters&speed=20")
         wait_for_step(page, 3)
-        before = page.evaluate(PLACES)
         link = word(page, "gate")
+        before = page.evaluate(PLACES)
         link.hover()
         box = page.locator(OPEN)
         expect(box).to_contain_text("how much of an expert's answer", ignore_case=True)

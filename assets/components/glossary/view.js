@@ -29,32 +29,39 @@ function definition([id, name, text]) {
 
 // One for all pages: what it listens to outlives each of them.
 function watch() {
-  const words = { root: null, held: "", open: null, link: null, home: null, place: "", focused: false, timer: 0, due: false };
+  const words = { root: null, held: "", open: null, link: null, home: null, place: "", focused: false, timer: 0, due: false, mouse: false, pressed: false };
   const at = (event) => event.target.closest?.(WORD) ?? null;
   const inside = (event) => words.open?.contains(event.target) || (words.link && at(event) === words.link);
   const listen = (name, heard) => document.addEventListener(name, heard, true);
   listen("pointerover", (event) => {
+    words.mouse = event.pointerType === "mouse";
     if (event.pointerType === "touch") return;
     if (at(event)) show(words, at(event));
     else if (inside(event)) clearTimeout(words.timer);
     else leave(words);
   });
   listen("focusin", (event) => {
-    if (at(event)?.matches(":focus-visible")) show(words, at(event));
+    if (!words.pressed && at(event)?.matches(":focus-visible")) show(words, at(event));
   });
   listen("focusout", (event) => {
     if (at(event) === words.link) leave(words);
   });
-  listen("pointerdown", (event) => inside(event) || hide(words));
+  listen("pointerdown", (event) => {
+    words.pressed = true; // the focus that it brings is no wish of its own: the click that follows would close what it has opened
+    if (!inside(event)) hide(words);
+  });
   listen("click", (event) => {
     const link = at(event);
+    words.pressed = false;
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault(); // the address is not a place on the page
     if (event.pointerType === "mouse") show(words, link);
     else toggle(words, link);
   });
   listen("keydown", (event) => {
+    words.pressed = false;
     if (event.key === "Escape" && words.open) {
+      words.mouse = false; // until the pointer moves again
       event.stopPropagation(); // what it stands in stays open
       hide(words);
     } else if (event.key === " " && at(event)) {
@@ -85,6 +92,9 @@ function prepare(words) {
     link.setAttribute("aria-expanded", String(link === words.link));
     link.setAttribute("draggable", "false");
   }
+  // a word that was drawn anew below a pointer at rest
+  const pointed = words.mouse && !words.open && document.querySelector(`${WORD}:hover`);
+  if (pointed) show(words, pointed);
 }
 
 function toggle(words, link) {
