@@ -90,7 +90,8 @@ function layout(view) {
   if (scroller) scroller.style.scrollPaddingTop = `${strip.bottom + ROOM}px`;
 }
 
-/** @param {import("./marks.js").Mark} mark */
+/** @import { Mark } from "./marks.js"
+ * @param {Mark} mark */
 function shape({ tag, className, text, expert, ...at }, colour) {
   const node = document.createElementNS(SVG, tag);
   node.setAttribute("class", className);

@@ -150,11 +150,6 @@ window.moeVizTables = setInterval(() => {
 """On a phone a wide table scrolls sideways, and a notice may be longer than its line; Streamlit leaves both out of reach of the keyboard."""
 
 
-def _css_text(text: str) -> str:
-    """As a string of CSS, which does not know JavaScript's escapes of letters."""
-    return json.dumps(text, ensure_ascii=False)
-
-
 def apply() -> None:
     """Add the rules to the page; first see to it that the page stands inside the app."""
     if streamlit_patches.no_automatic_pages():
@@ -162,7 +157,13 @@ def apply() -> None:
         # multipage app and runs the page alone, until something has called st.navigation.
         st.rerun()
     if language() != "en":
-        st.html(UPLOADER.format(upload=_css_text(_("Choose a file")), drop=_css_text(_("or drop it here"))))
+        # as strings of CSS, which does not know JavaScript's escapes of letters
+        st.html(
+            UPLOADER.format(
+                upload=json.dumps(_("Choose a file"), ensure_ascii=False),
+                drop=json.dumps(_("or drop it here"), ensure_ascii=False),
+            )
+        )
     st.html(CSS + ON_EITHER + CONTRAST)
     with st.container(key="script"):
         st.html(TABLES % json.dumps(_("Table")), unsafe_allow_javascript=True)
