@@ -9,8 +9,8 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 
 KEPT_S = 10.0
 """A file or a button's offer that no page shows any more is kept this long: until the click on it, or the browser's request, has come."""
-KEPT_OFFERS = 2
-"""So many past offers of one button: the browser has this one or the one before. An offer holds its page's tables, so not more of them."""
+KEPT_OFFERS = 8
+"""So many past offers of one button: a busy browser may be some runs behind. An offer holds its page's tables, so not more of them."""
 
 
 def remove_orphaned_files(self: MediaFileManager) -> None:
