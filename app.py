@@ -8,7 +8,7 @@ import streamlit as st
 from moe_viz.ui.i18n import _, picker
 from moe_viz.ui.server import front_page, lifecycle, passphrase
 from moe_viz.ui.session import address, page_state, run_cookie
-from moe_viz.ui.widgets import glossary
+from moe_viz.ui.widgets import glossary, present
 
 if __name__ != "__main__":
     app = st.App(__file__, **lifecycle.started_by_streamlit())  # `streamlit run` looks for this very call
@@ -32,6 +32,7 @@ else:
     )
     passphrase.ask()
     page_state.visit(page.url_path)
+    present.stay_only_on(page.url_path)
     page.run()
     run_cookie.write_back()
     glossary.draw()

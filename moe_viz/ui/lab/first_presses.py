@@ -92,9 +92,8 @@ def draw(run: SessionRun, shown: dict[str, Any]) -> None:
             return
         with st.container(key="first_presses", horizontal=True, width="content", gap="xsmall"):
             _buttons(run, state)
-            if (
-                time.monotonic() < state.leads_until
-            ):  # for some ticks: a script that is gone with the next one may not run at all
+            # for some ticks: a script that is gone with the next one may not run at all
+            if time.monotonic() < state.leads_until:
                 with st.container(key="lead"):
                     st.html(GO_THERE, unsafe_allow_javascript=True)
 

@@ -19,15 +19,17 @@ from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
 from moe_viz.ui.words import show
 
+PAGES = ("", "time_machine", "collapse")
+"""Names in the address of the pages that can be shown so; "" is the lab."""
 CSS = """
 <style>
-.stAppHeader, .stSidebar, [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], .stElementToolbar, [class*="st-key-take_"],
+.stAppHeader, .stSidebar, [data-testid="stExpandSidebarButton"], .stElementToolbar, [class*="st-key-take_"],
 .st-key-within_reach, .st-key-seen, .st-key-seen_alone, .st-key-pin_a, .st-key-pin_b, .st-key-moment_options, .st-key-moment_done,
-.st-key-scene_tables, .st-key-scene_log, [class*="st-key-act_"] [data-testid="stCaptionContainer"], .st-key-picker { display: none !important; }
+.st-key-scene_tables, .st-key-scene_log, [class*="st-key-act_"] [data-testid="stCaptionContainer"] { display: none !important; }
 .stMainBlockContainer { padding-top: 0.8rem !important; padding-bottom: 0.8rem !important; }
 .st-key-act_rescue label { display: none; }
 .st-key-present_bar button p { white-space: nowrap; }
-.st-key-present_bar + *, [data-testid="stLayoutWrapper"]:has(> .st-key-present_bar) { margin-bottom: -1.6rem; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-present_bar) { margin-bottom: -1.6rem; }
 @media (min-width: 1100px) { html { font-size: 19px; } }
 @media (min-width: 1400px) { html { font-size: 22px; } }
 @media (min-width: 1800px) { html { font-size: 29px; } }
@@ -38,10 +40,18 @@ CSS = """
 
 
 def is_on() -> bool:
+    """Whether the page is shown so now."""
     return bool(st.session_state.get(PRESENTS))
 
 
+def stay_only_on(page: str) -> None:
+    """A page that cannot be shown so (page: its name in the address) is not, whatever its address says: nothing there would lead back."""
+    if page not in PAGES:
+        st.session_state[PRESENTS] = False
+
+
 def toggle() -> None:
+    """On where it was off, off where it was on."""
     st.session_state[PRESENTS] = not is_on()
 
 

@@ -15,6 +15,7 @@ from moe_viz.ui.session.run import SessionRun, difference
 from moe_viz.ui.session.run_cookie import Remembered
 from moe_viz.ui.time_machine import sources as moments
 from moe_viz.ui.twins import runs as twins
+from moe_viz.ui.widgets import present
 from tests.engine.fake import FakeTrainer
 
 CLUSTERS = RunConfig(task="clusters", n_experts=4)
@@ -257,9 +258,19 @@ def test_presentation_comes_with_a_link_and_goes_with_back(browser, monkeypatch)
     address.follow()
     assert address.st.session_state[address.PRESENTS]
     address.follow()
+    present.stay_only_on("time_machine")
+    assert present.is_on()
     browser.back({"v": "1", "task": "clusters"})
     address.follow()
     assert not address.st.session_state[address.PRESENTS]
+
+
+def test_a_page_without_presentation_is_not_presented_by_its_address(browser, monkeypatch):
+    monkeypatch.setattr(address.st, "session_state", {})
+    browser.address = {"present": "1"}
+    address.follow()
+    present.stay_only_on("gates")
+    assert not present.is_on()
 
 
 @pytest.mark.parametrize("page", ["gates", "twins"])
