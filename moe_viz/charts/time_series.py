@@ -21,6 +21,8 @@ from moe_viz.spec.knobs import N_
 MAX_POINTS = 200
 STRIP = 90
 """Height of a strip in pixels."""
+FLUSH = 40
+"""Numbers that stand nearer than this many pixels to an end of the time axis reach inwards: one that stuck out would make its strip slimmer."""
 LEGEND = 33
 """Height of one line of legend in pixels."""
 Y_AXIS = {"minExtent": 40, "maxExtent": 40, "title": None, "tickCount": 3, "grid": True}
@@ -242,7 +244,7 @@ def time_axis(translate: Translate) -> dict[str, Any]:
         "format": "d",
         "tickMinStep": 1,
         "grid": False,
-        "labelFlush": True,
+        "labelFlush": FLUSH,
         "labelOverlap": True,
     }
     return {"field": "step", "type": "quantitative", "scale": {"zero": False, "nice": False}, "axis": axis}

@@ -30,6 +30,7 @@ def test_a_first_visit_opens_with_what_was_learned_and_one_press_makes_a_collaps
 
         page.locator(".st-key-as_it_was button").click()
         wait_for_text(page, "shown_k", "k = 2")
+        expect(page.locator(".st-key-as_it_was")).to_have_count(0, timeout=SLOW)  # what is drawn anew moves once more
         page.locator(".st-key-first_own button").click()
         field = page.locator(".st-key-own_text textarea")
         expect(field).to_be_focused(timeout=SLOW)

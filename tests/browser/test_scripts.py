@@ -51,7 +51,7 @@ def test_a_session_of_ten_turns_is_verified_refuted_and_played(address, page, tm
     page.locator(".st-key-take_lab button").first.click()
     for _ in range(10):  # while it trains the page makes its buttons anew several times a second
         with page.expect_download(timeout=SLOW):
-            press(page, "take_lab_script")
+            page.locator(".st-key-take_lab_script button").first.press("Enter")
     page.keyboard.press("Escape")
     turn(page, "balance_coef", "ArrowLeft")
     press(page, "play")

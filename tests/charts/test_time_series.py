@@ -24,6 +24,15 @@ def history(n=50, n_experts=4, seed=0, epoch=0):
     return frame.assign(**{"token_entropy.0": np.log(n_experts) / 2, "load_entropy.0": 0.9})
 
 
+@pytest.mark.parametrize("words", [str, {"step {number}": "шаг {number}"}.get])
+def test_no_number_of_a_time_axis_sticks_out_of_its_strip(words):
+    """Strips under one another have one time axis: one that makes room for a number at its end is slimmer than the others."""
+    axis = time_series.time_axis(words)["axis"]
+    first = axis["labelExpr"].replace("' + datum.label + '", "100000").split("'")[1]
+    a_letter = 0.62 * 11  # pixels of the font
+    assert axis["labelFlush"] >= len(first) * a_letter / 2
+
+
 def charts_of(rows, trace, n_experts=4):
     return {
         "load": load_over_time(rows, 0, n_experts),

@@ -34,7 +34,6 @@ LOOK = {
 }  # fmt: skip
 RESCUE = N_("Bring it back")
 RESCUED = N_("**Watch them come back.** Busy experts now cost something, so the router spreads the tokens again: that is the balancing loss.")  # fmt: skip
-LEADS_S = 2.0
 FAIR = {"capacity_factor": 1.0}
 BALANCED = {"balance_coef": 0.1}
 
@@ -44,7 +43,7 @@ class FirstPresses:
     """Of one run. pressed: which of the presses is shown (None: none yet);  before, view: the settings and the view that it leads back to.
 
     acted: what the run counts of its reader's actions, as far as they were presses here; -1: the reader has long begun.
-    leads_until: by `time.monotonic`, the reader is led to the field of their own until then.
+    leads: the time in ns of the press that leads the reader to the field of their own.
     """
 
     run: SessionRun
@@ -53,7 +52,7 @@ class FirstPresses:
     rescued: bool = False
     before: RunConfig | None = None
     view: str | None = None
-    leads_until: float = 0.0
+    leads: int = 0
 
     @property
     def offered(self) -> bool:
@@ -92,10 +91,10 @@ def draw(run: SessionRun, shown: dict[str, Any]) -> None:
             return
         with st.container(key="first_presses", horizontal=True, width="content", gap="xsmall"):
             _buttons(run, state)
-            # for some ticks: a script that is gone with the next one may not run at all
-            if time.monotonic() < state.leads_until:
+            # it stays as long as the press is shown: a script that is gone with the next tick may not run at all
+            if state.pressed == OWN:
                 with st.container(key="lead"):
-                    st.html(GO_THERE, unsafe_allow_javascript=True)
+                    st.html(GO_THERE.replace("PRESS", f"{state.leads}n"), unsafe_allow_javascript=True)
 
 
 def _look(state: FirstPresses) -> str:
@@ -125,7 +124,7 @@ def _button(label: str, key: str, icon: str, press: Callable[[], None]) -> None:
 def _press(run: SessionRun, state: FirstPresses, name: str) -> None:
     state.before, state.view = run.config, st.session_state.get(VIEW)
     if name == OWN:
-        st.session_state[VIEW], state.leads_until = "yours", time.monotonic() + LEADS_S
+        st.session_state[VIEW], state.leads = "yours", time.time_ns()
     elif not _turn(run, collapse_knobs(run.config) if name == COLLAPSE else limit_knobs(run.config)):
         return
     state.pressed, state.rescued, state.acted = name, False, run.n_actions
@@ -157,13 +156,16 @@ def _turn(run: SessionRun, knobs: dict[str, Any]) -> bool:
 
 
 GO_THERE = """<script>
-{ let tries = 300;
+if (window.ledBy !== PRESS) {
+  window.ledBy = PRESS;
+  const until = performance.now() + 20000;
   const go = () => {
     const field = document.querySelector('.st-key-own_text textarea, .st-key-own_image button');
-    if (!field) return tries-- && requestAnimationFrame(go);
+    if (!field) return performance.now() < until && requestAnimationFrame(go);
     field.scrollIntoView({ block: 'center' });
     field.focus({ preventScroll: true });
   };
-  go(); }
+  go();
+}
 </script>"""
-"""The field stands below the picture: whoever asked for it is led there."""
+"""The field stands below the picture: whoever asked for it is led there, once for each press, even where the page is drawn anew."""

@@ -75,7 +75,7 @@ def test_ones_own_is_a_view_and_leads_back_to_the_one_before(run):
     presses.st.session_state[presses.VIEW] = "capacity"
     state, before = presses.first_presses(run), run.config
     presses._press(run, state, presses.OWN)
-    assert presses.st.session_state[presses.VIEW] == "yours" and state.leads_until and run.config == before
+    assert presses.st.session_state[presses.VIEW] == "yours" and state.leads and run.config == before
     presses._undo(run, state)
     assert presses.st.session_state[presses.VIEW] == "capacity"
 

@@ -48,6 +48,20 @@ def test_the_made_file_waits_for_the_browser_through_many_runs(manager, clock):
     assert manager.read_file(file) is None
 
 
+def test_a_file_made_again_with_the_same_content_waits_as_long_again(manager, clock):
+    made = [manager.execute_deferred(run(manager))]
+    run(manager)
+    clock[0] += KEPT_S - 0.1
+    made.append(manager.execute_deferred(run(manager)))
+    assert made[0] == made[1]
+    clock[0] += 0.2
+    run(manager)
+    assert manager.read_file(made[1].split("/")[-1].split(".")[0]) is not None
+    clock[0] += KEPT_S
+    run(manager)
+    assert manager.read_file(made[1].split("/")[-1].split(".")[0]) is None
+
+
 def test_an_offer_goes_with_its_age_or_behind_newer_ones(manager, clock):
     first = run(manager)
     for _ in range(KEPT_OFFERS + 1):

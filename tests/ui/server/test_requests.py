@@ -209,3 +209,61 @@ def test_what_a_widget_cannot_have_reaches_no_session(sent, stays, fragment):
     )
     assert SessionRequests().ask(request, None, None, state)
     assert [widget.id for widget in request.widget_states.widgets] == ([sent.id] if stays else []) + ["x"]
+
+
+def test_an_answer_that_a_tick_has_carried_before_it_is_still_only_an_answer():
+    requests, state, line = SessionRequests(), drawn(k="f"), object()
+    requests.ask(part(answer(1), knob(2)), None, line, state)
+    requests.in_flight.begin(line)
+    requests.in_flight.send(2, line)
+    assert requests.ask(part(answer(2), knob(2), is_auto_rerun=True), None, line, state)
+    assert not requests.ask(part(answer(2), knob(2)), None, line, state), "it would say again all that the browser has"
+    turned = part(answer(2), knob(3))
+    assert requests.ask(turned, None, line, state) and not turned.is_auto_rerun, "the next one is the reader's"
+
+
+@pytest.mark.parametrize("how", [{}, {"is_auto_rerun": True}, {"fragment_id": ""}])
+def test_what_the_script_has_set_is_not_undone_by_a_request_sent_before_the_browser_got_it(how):
+    requests, state = SessionRequests(), drawn(k="f")
+
+    def says(value):
+        request = part(knob(value), PLAY) if not how else part(knob(value))
+        for name, given in how.items():
+            setattr(request, name, given)
+        assert requests.ask(
+            request, None if how.get("fragment_id") != "" else SimpleNamespace(request_stop=lambda: None), None, state
+        )
+        return [widget.int_value for widget in request.widget_states.widgets if widget.id == knob(0).id]
+
+    says(2)
+    requests.tell(knob(4))
+    requests.tell(knob(5))
+    assert says(2) == [], "as it was before the script set it"
+    assert says(4) == [], "as the script had set it first"
+    says(5)
+    requests.tell(knob(6))
+    assert says(5) == [], "however often it says so"
+    says(6)
+    assert says(2) == [2], "from here on the reader's own"
+
+
+def test_a_request_that_waits_while_the_script_sets_a_widget_does_not_undo_it():
+    requests = SessionRequests()
+    requests.ask(part(knob(2)), None, None, drawn(k="f"))
+    waiting = part(knob(2), PLAY)
+    requests.ask(waiting, None, None, drawn(k="f"))
+    requests.tell(knob(5))
+    requests.hear(SimpleNamespace(_yield_callback=lambda: None), waiting.widget_states)
+    assert [*waiting.widget_states.widgets] == [PLAY]
+
+
+def test_a_value_that_no_browser_repeats_is_waited_for_over_two_pictures_only():
+    requests, state, line = SessionRequests(), drawn(k="f"), object()
+    requests.ask(part(answer(0), knob(2)), None, line, state)
+    requests.tell(knob(5))
+    for number in (1, 2):
+        requests.in_flight.begin(line)
+        requests.in_flight.send(number, line)
+        requests.ask(part(answer(number), knob(2)), None, line, state)
+    requests.ask(pressed := part(answer(2), knob(2), PLAY), None, line, state)
+    assert knob(2) in pressed.widget_states.widgets

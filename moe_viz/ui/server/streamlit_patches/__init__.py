@@ -12,7 +12,8 @@ then counts twice: Pause, then Play.
 new one, both over one state of the session, each behind a lock of its own. The old one may put back what the new one was told, and a run that
 is stopped before it has begun takes the press that it was for with it.
 *A tick that is behind.* Every request repeats the values of all widgets, as the browser last had them. A tick sent before a value that the script
-has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back.
+has set (another gate's k, a knob that somebody else turned) has reached the browser would turn it back; so would a press, or any turn, of a
+reader faster than the line (`told`).
 *A turn that joins an answer.* The browser sends what changes in one moment as one request, for the part of whatever came first: a knob beside a
 view that has just answered is turned, but the page with the knob on it, and the address, are not drawn anew.
 *A run's last words.* A fragment asked for just as a run of the page has ended makes the server leave what that run drew last unsent.

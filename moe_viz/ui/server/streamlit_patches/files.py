@@ -16,15 +16,17 @@ KEPT_OFFERS = 8
 def remove_orphaned_files(self: MediaFileManager) -> None:
     """In place of Streamlit's, which at the end of any session's run forgets what the run before it offered."""
     now = time.monotonic()
-    since: dict[str, float] = self.__dict__.setdefault("_moe_viz_unused_since", {})
+    since: dict[str, tuple[object, float]] = self.__dict__.setdefault("_moe_viz_unused_since", {})
     with self._lock:
         used = {file_id for files in self._files_by_session_and_coord.values() for file_id in files.values()}
-        unused = (self._file_metadata.keys() | self._deferred_callables.keys()) - used
+        kept = self._file_metadata | self._deferred_callables
+        unused = kept.keys() - used
         for file_id in since.keys() - unused:
             del since[file_id]
-        for file_id in unused:
-            since.setdefault(file_id, now)
-        gone = {file_id for file_id in unused if now - since[file_id] >= KEPT_S}
+        for file_id in unused:  # a file's id is of its content: one made again has its id, and a record of its own
+            if file_id not in since or since[file_id][0] is not kept[file_id]:
+                since[file_id] = kept[file_id], now
+        gone = {file_id for file_id in unused if now - since[file_id][1] >= KEPT_S}
         past: dict[tuple[str, str], list[str]] = defaultdict(list)
         for file_id, offer in self._deferred_callables.items():  # in the order in which they were made
             if file_id in unused:

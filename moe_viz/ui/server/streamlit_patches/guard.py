@@ -15,11 +15,12 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state.common import RegisterWidgetResult, WidgetMetadata
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 from moe_viz import logs
 from moe_viz.ui.server.streamlit_patches.files import remove_orphaned_files
-from moe_viz.ui.server.streamlit_patches.requests import picture, requests_of, runner_of, stopped
+from moe_viz.ui.server.streamlit_patches.requests import as_sent, picture, requests_of, runner_of, stopped
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _guard() -> None:
     take = AppSession.handle_backmsg
     ask, start, create = AppSession.request_rerun, AppSession._create_scriptrunner, SafeSessionState.__init__
     begin, finish = SafeSessionState.on_script_will_rerun, SafeSessionState.on_script_finished
-    flush = AppSession.flush_browser_queue
+    flush, register = AppSession.flush_browser_queue, SafeSessionState.register_widget
 
     @wraps(take)
     def handle_backmsg(session: AppSession, message: BackMsg) -> None:
@@ -137,6 +138,16 @@ def _guard() -> None:
             if not stopped(runner_of(state)):  # or it would forget the presses that the next run has not looked at yet
                 finish(state, *args, **kwargs)
 
+    @wraps(register)
+    def register_widget(
+        state: SafeSessionState, metadata: WidgetMetadata[Any], user_key: str | None
+    ) -> RegisterWidgetResult[Any]:
+        result = register(state, metadata, user_key)
+        said = as_sent(metadata, result.value) if result.value_changed else None
+        if said is not None:
+            requests_of(state._state).tell(said)
+        return result
+
     MediaFileManager.remove_orphaned_files = remove_orphaned_files
     _put(
         AppSession,
@@ -150,4 +161,5 @@ def _guard() -> None:
         __init__=one_lock,
         on_script_will_rerun=on_script_will_rerun,
         on_script_finished=on_script_finished,
+        register_widget=register_widget,
     )

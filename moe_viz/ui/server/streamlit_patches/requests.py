@@ -14,13 +14,14 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequestType
-from streamlit.runtime.state.common import unpack_widget_state_value, user_key_from_element_id
+from streamlit.runtime.state.common import WidgetMetadata, unpack_widget_state_value, user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 from streamlit.runtime.state.session_state import SessionState, Value, WStates
 
 from moe_viz import logs
 from moe_viz.components.connection import NAME as CONNECTION
 from moe_viz.ui.server.in_flight import InFlight
+from moe_viz.ui.server.streamlit_patches.told import PICTURES_BEHIND, Told
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class SessionRequests:
         self._behind = 0
         """Pictures that are still to be answered before the browser has surely got what Back has undone; its values are older until then."""
         self._answers: dict[str, bytes] = {}
+        self.told = Told()
         self.heard: dict[str, int] = {}
         """How often each button was sent, by its key."""
 
@@ -84,13 +86,16 @@ class SessionRequests:
             return False
         if request is not None and state is not None:
             self._leave_what_no_widget_can_say(request, state)
-            if request.fragment_id:
-                self._see_to_the_rest_of_the_page(request, state)
+        behind = {} if request is None else self.told.leave_what_is_behind(request.widget_states)
+        if request is not None and state is not None and request.fragment_id:
+            left = self._see_to_the_rest_of_the_page(request, state)
+            behind |= {name: said for name, said in self._reported.items() if name in left}
         if self.current_page.moved:
             self.in_flight.give_up()
             self._behind = 0
+            self.told = Told()
         if request is not None and request.is_history_navigation:
-            self._behind = 2  # the one perhaps on its way, and one that was drawn since
+            self._behind = PICTURES_BEHIND
         if request is not None and self._is_only_an_answer(request):
             return False
         if request is not None and request.is_auto_rerun and self.in_flight.waits(line):
@@ -102,7 +107,7 @@ class SessionRequests:
             self.last_whole_request = self.last_request
         if request is not None:
             with self._lock:
-                reported = {widget.id: widget.SerializeToString() for widget in request.widget_states.widgets}
+                reported = behind | {w.id: w.SerializeToString() for w in request.widget_states.widgets}
                 if request.is_history_navigation:
                     # it tells of few of the widgets, and those drawn for it are still to reach the browser
                     reported = self._reported | reported
@@ -130,15 +135,16 @@ class SessionRequests:
             logs.event(log, "value_refused", logging.WARNING, kind=str(widget.WhichOneof("value")))
             widgets.remove(widget)
 
-    def _see_to_the_rest_of_the_page(self, request: ClientState, state: SessionState) -> None:
+    def _see_to_the_rest_of_the_page(self, request: ClientState, state: SessionState) -> set[str]:
         """Whatever was pressed or turned outside the part that is asked for wants the whole page. A timer's request leaves it alone: its own is
-        about to be sent."""
+        about to be sent. Returns what was left out."""
         widgets = request.widget_states.widgets
         fresh = [
             widget for widget in widgets if self._behind or self._reported.get(widget.id) != widget.SerializeToString()
         ]
         turned = [widget for widget in fresh if is_turned_outside(request.fragment_id, widget, state)]
         pressed = [widget for widget in turned if widget.WhichOneof("value") in TRIGGERS]
+        left: set[str] = set()
         if request.is_auto_rerun or self._behind:
             left = {widget.id for widget in turned if request.is_auto_rerun or widget not in pressed}
             kept = [widget for widget in widgets if widget.id not in left]
@@ -147,6 +153,7 @@ class SessionRequests:
             turned = [] if request.is_auto_rerun else pressed
         if turned:
             request.fragment_id = ""
+        return left
 
     def _is_only_an_answer(self, request: ClientState) -> bool:
         """Hear which picture the browser has painted last; whether it has asked for nothing else than to be heard. If it says more of its widgets
@@ -157,8 +164,11 @@ class SessionRequests:
         for widget in request.widget_states.widgets:
             if is_answer(widget) and self.in_flight.arrive(painted(widget)):
                 self._behind = max(0, self._behind - 1)
+                self.told.picture_arrives()
+        if request.is_auto_rerun:  # the answer may stand in it first, but has a request of its own
+            return False
         is_new, self._answers = answers != self._answers, answers
-        if not is_new or request.is_auto_rerun or not request.fragment_id or presses(request.widget_states):
+        if not is_new or not request.fragment_id or presses(request.widget_states):
             return False
         request.is_auto_rerun = True
         others = (widget for widget in request.widget_states.widgets if widget.id not in answers)
@@ -196,6 +206,13 @@ class SessionRequests:
             state._yield_callback()
             for name in presses(asked):
                 self._unheard_presses.pop(name, None)
+        if asked is not None:
+            self.told.leave_what_is_behind(asked)
+
+    def tell(self, widget: WidgetState) -> None:
+        """A run draws this widget with a value that the script has set."""
+        with self._lock:
+            self.told.tell(widget, self._reported.get(widget.id))
 
 
 def presses(widgets: WidgetStates | None) -> dict[str, WidgetState]:
@@ -231,7 +248,12 @@ def is_turned_outside(part: str, widget: WidgetState, state: SessionState) -> bo
         value = state._getitem(widget.id, user_key_from_element_id(widget.id))
     except KeyError:
         return True
-    return WStates({widget.id: Value(value)}, {widget.id: metadata}).get_serialized(widget.id) != widget
+    return as_sent(metadata, value) != widget
+
+
+def as_sent(metadata: WidgetMetadata[Any], value: Any) -> WidgetState | None:
+    """What the browser says of a widget that has this value."""
+    return WStates({metadata.id: Value(value)}, {metadata.id: metadata}).get_serialized(metadata.id)
 
 
 def is_answer(widget: WidgetState) -> bool:
