@@ -21,6 +21,7 @@ TRANSPORT = {f"moe_viz/engine/{name}.py" for name in ("client/local", "worker/ma
 MADE_OF_OURS = {
     "moe_viz/ui/i18n.py": {"language"},  # one of `LANGUAGES`, whatever the address says
     "moe_viz/ui/widgets/sidebar.py": {"shown", "sorted", "turns"},  # the words of knobs that are declared, and a number
+    "moe_viz/ui/lab/first_presses.py": {"state"},  # the time of a press
 }
 """Names in markup that hold nothing of a reader's."""
 OWN_YAML = {"moe_viz/lessons/glossary.py"}
