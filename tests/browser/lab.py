@@ -185,3 +185,11 @@ def wait_until_at_rest(page: Page) -> None:
         }""",
         timeout=60_000,
     )
+
+
+def open_list(page: Page, key: str) -> None:
+    """Open the list of a select box. It closes when what it stands in scrolls, so that is done, and heard of by the page, before the click."""
+    field = page.locator(f".st-key-{key} input").first
+    field.scroll_into_view_if_needed()
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    field.click()

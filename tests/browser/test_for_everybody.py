@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import browser_page, wait_for_step, wait_until
+from tests.browser.lab import browser_page, open_list, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
 SLOW = 60_000
@@ -29,7 +29,7 @@ def test_the_page_and_each_row_declare_their_language(address):
         assert page.locator("html").get_attribute("lang") == "ru"
         rows = page.locator(".st-key-routing .line").evaluate_all("rows => rows.map((row) => row.getAttribute('lang'))")
         assert rows[0] == "en" and "ru" in rows, rows
-        page.locator(".st-key-lang input").click()
+        open_list(page, "lang")
         page.get_by_role("option", name="English").click()
         expect(page.locator("html")).to_have_attribute("lang", "en", timeout=SLOW)
 

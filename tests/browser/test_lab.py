@@ -8,7 +8,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import NARROW, browser_page, live_step, server, wait_for_pictures, wait_for_step
+from tests.browser.lab import NARROW, browser_page, live_step, open_list, server, wait_for_pictures, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
 SLOW = 30_000
@@ -16,7 +16,7 @@ SLOW = 30_000
 
 def pick(page, key, text):
     """Choose an entry of a select box by its text."""
-    page.locator(f".st-key-{key} [data-baseweb=select], .st-key-{key} input").first.click()
+    open_list(page, key)
     page.get_by_role("option", name=text, exact=True).click()
 
 
