@@ -78,14 +78,14 @@ def test_on_a_big_screen_no_text_is_small_and_nothing_else_is_there(address, pat
 
 def test_a_presented_lab_is_played_from_the_keyboard(address):
     with browser_page({"width": 1920, "height": 1080}) as page:
-        page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=10")
+        page.goto(f"{address}/?task=clusters&router=switch&speed=10")
         wait_for_step(page, 3)
         page.keyboard.press("f")
         bar = page.locator(".st-key-present_bar")
         bar.wait_for(timeout=SLOW)
         page.wait_for_url(re.compile("present=1"))
         page.keyboard.press("g")
-        wait_for_text(page, "shown_k", "Noisy top-k · k = 2")
+        wait_for_text(page, "shown_k", "Mixtral · k = 2")
         page.keyboard.press("k")
         wait_for_text(page, "shown_k", "k = 3")
         page.keyboard.press("j")

@@ -7,6 +7,7 @@ May import: nothing of moe_viz but `spec`. Must not know: torch, or how a router
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,7 +25,7 @@ from moe_viz.spec.routers import (
     token_choice,
     two_branches,
 )
-from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice
+from moe_viz.spec.routers.base import CHOOSERS, Facts, RouterOptions, TokenChoice
 from moe_viz.spec.routers.presets import PRESETS
 
 ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
@@ -57,7 +58,14 @@ ROUTER_OPTIONS: dict[str, type[RouterOptions]] = {
         learned.Random,
     )
 }
-"""Registry name -> options model, in the order in which they are offered."""
+"""Registry name -> options model."""
+FAMILIES: dict[str, list[str]] = {
+    chooser: [name for name, options in ROUTER_OPTIONS.items() if options.facts.chooser == chooser]
+    for chooser in CHOOSERS
+}
+"""Who chooses -> registry names."""
+OFFERED = list(chain(*FAMILIES.values()))
+"""Registry names in the order in which they are offered."""
 
 
 def router_options(name: str, **options: Any) -> RouterOptions:

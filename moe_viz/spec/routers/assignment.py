@@ -10,6 +10,7 @@ from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice, k_knob
 
 class Base(RouterOptions):
     facts = Facts(
+        chooser="batch",
         title="BASE",
         year=2021,
         paper="Lewis et al., BASE Layers: Simplifying Training of Large, Sparse Models, arXiv:2103.16716",
@@ -39,6 +40,7 @@ class Base(RouterOptions):
 
 class Sinkhorn(TokenChoice):
     facts = Facts(
+        chooser="batch",
         title="S-BASE (Sinkhorn)",
         year=2022,
         paper="Clark et al., Unified Scaling Laws for Routed Language Models, arXiv:2202.01169",

@@ -9,6 +9,16 @@ from pydantic import model_validator
 from moe_viz.spec.knobs import N_, Knob, Spec
 from moe_viz.spec.sentence import Refused
 
+CHOOSERS = {
+    "token": N_("Each token chooses its experts"),
+    "token_with_luck": N_("Each token chooses, with some luck"),
+    "expert": N_("Each expert chooses its tokens"),
+    "batch": N_("The whole batch is shared out evenly"),
+    "nobody": N_("Nobody chooses: answers are blended"),
+    "unlearned": N_("Nothing that is learned chooses"),
+}
+"""Who decides which expert gets which token -> the name of the family."""
+
 
 class Facts(Spec):
     """What a card says about a router."""
@@ -24,6 +34,8 @@ class Facts(Spec):
     used_by: str = ""
     cost: str = ""
     fails: str = ""
+    chooser: Literal["token", "token_with_luck", "expert", "batch", "nobody", "unlearned"] = "token"
+    """Who decides which expert has which token, see `CHOOSERS`."""
     causal: bool = True
     """A token's route depends on that token and earlier ones only. Otherwise a language model sees its own future."""
     differentiable: bool = True

@@ -10,6 +10,7 @@ from moe_viz.spec.routers.base import Facts, RouterOptions
 
 class ExpertChoice(RouterOptions):
     facts = Facts(
+        chooser="expert",
         title=N_("Expert choice"),
         year=2022,
         paper="Zhou et al., Mixture-of-Experts with Expert Choice Routing, arXiv:2202.09368",
@@ -39,6 +40,7 @@ class ExpertChoice(RouterOptions):
 
 class Soft(RouterOptions):
     facts = Facts(
+        chooser="nobody",
         title="Soft MoE",
         year=2023,
         paper="Puigcerver et al., From Sparse to Soft Mixtures of Experts, arXiv:2308.00951",

@@ -10,6 +10,7 @@ from moe_viz.spec.routers.base import Facts, RouterOptions
 
 class Dense(RouterOptions):
     facts = Facts(
+        chooser="nobody",
         title=N_("Dense softmax gate"),
         year=1991,
         paper="Jacobs, Jordan, Nowlan, Hinton, Adaptive Mixtures of Local Experts, Neural Computation 3",
@@ -45,6 +46,7 @@ class Hard(RouterOptions):
 
 class Hash(RouterOptions):
     facts = Facts(
+        chooser="unlearned",
         title=N_("Hash"),
         year=2021,
         paper="Roller, Sukhbaatar, Szlam, Weston, Hash Layers for Large Sparse Models, arXiv:2106.04426",

@@ -10,6 +10,7 @@ from moe_viz.spec.routers.base import Facts, RouterOptions, k_knob
 
 class Reinforce(RouterOptions):
     facts = Facts(
+        chooser="token_with_luck",
         title="REINFORCE",
         year=2022,
         paper="Clark et al., Unified Scaling Laws for Routed Language Models (RL-R), arXiv:2202.01169; Williams 1992; Bengio et al. 2015, arXiv:1511.06297",
@@ -99,6 +100,7 @@ class ReMoE(RouterOptions):
 
 class KMeans(RouterOptions):
     facts = Facts(
+        chooser="unlearned",
         title=N_("Online k-means"),
         year=2026,
         paper="Ahrac, Hochwald, Geva, Routers Learn the Geometry of Their Experts, arXiv:2605.12476",
@@ -151,6 +153,7 @@ class KMeans(RouterOptions):
 
 class Random(RouterOptions):
     facts = Facts(
+        chooser="unlearned",
         title=N_("Random (THOR)"),
         year=2021,
         paper="Zuo et al., Taming Sparsely Activated Transformer with Stochastic Experts, arXiv:2110.04260",

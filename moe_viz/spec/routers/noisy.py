@@ -10,6 +10,7 @@ from moe_viz.spec.routers.base import Facts, RenormalisedByDefault, TokenChoice,
 
 class NoisyTopK(RenormalisedByDefault):
     facts = Facts(
+        chooser="token_with_luck",
         title=N_("Noisy top-k"),
         year=2017,
         paper="Shazeer et al., Outrageously Large Neural Networks, arXiv:1701.06538",
@@ -51,6 +52,7 @@ class NoisyTopK(RenormalisedByDefault):
 
 class VMoE(TokenChoice):
     facts = Facts(
+        chooser="token_with_luck",
         title="V-MoE",
         year=2021,
         paper="Riquelme et al., Scaling Vision with Sparse Mixture of Experts, arXiv:2106.05974",

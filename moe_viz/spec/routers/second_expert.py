@@ -14,6 +14,7 @@ SECOND_EXPERT_HELP = N_(
 
 class GShard(RenormalisedByDefault):
     facts = Facts(
+        chooser="token_with_luck",
         title="GShard",
         year=2020,
         paper="Lepikhin et al., GShard, arXiv:2006.16668",
@@ -34,6 +35,7 @@ class GShard(RenormalisedByDefault):
 
 class STMoE(RenormalisedByDefault):
     facts = Facts(
+        chooser="token_with_luck",
         title="ST-MoE",
         year=2022,
         paper="Zoph et al., ST-MoE: Designing Stable and Transferable Sparse Expert Models, arXiv:2202.08906",

@@ -10,23 +10,12 @@ import streamlit as st
 from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, RunConfig
 from moe_viz.spec.describe import allowed, write
 from moe_viz.spec.knobs import N_, is_live
+from moe_viz.spec.routers import FAMILIES
+from moe_viz.spec.routers.base import CHOOSERS
 from moe_viz.ui.gates.comparison import MOST, Comparison
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
 
-FAMILIES = {
-    "fixed": N_("Without a learned choice"),
-    "token_choice": N_("Each token chooses"),
-    "noisy": N_("Each token chooses, with noise"),
-    "second_expert": N_("A second expert, sometimes"),
-    "fine_grained": N_("Many small experts"),
-    "cosine": N_("Cosine scores"),
-    "two_branches": N_("Two levels or two branches"),
-    "expert_side": N_("Experts choose, or nobody does"),
-    "assignment": N_("Optimal assignment"),
-    "learned": N_("Learned by other means"),
-}
-"""Module of the declaration -> the family's name, in the order of the filter."""
 BADGES = {
     "causal": (N_("causal"), N_("looks at future tokens")),
     "differentiable": (N_("learns from the task loss"), N_("no gradient from the task")),
@@ -38,24 +27,26 @@ BADGES = {
 EXPERTS = (8, 16, 64)
 
 
-def family(router: str) -> str:
-    return ROUTER_OPTIONS[router].__module__.rsplit(".", 1)[-1]
-
-
 def gallery(comparison: Comparison) -> None:
-    """Filters, then one card per router that passes them; a closed card is one line."""
-    wanted, families, years = _filters()
-    shown = [
-        name
-        for name, options in ROUTER_OPTIONS.items()
-        if (not families or family(name) in families)
-        and years[0] <= options.facts.year <= years[1]
-        and wanted in _searched(name)
-    ]
+    """Filters, then one card per router that passes them, family by family; a closed card is one line."""
+    wanted, chosen, years = _filters()
+    shown = {
+        family: [name for name in names if _passes(name, wanted, years)]
+        for family, names in FAMILIES.items()
+        if not chosen or family in chosen
+    }
     with st.container(key="gallery", gap="xsmall"):
-        st.caption(_("{n} of {all} gates").format(n=len(shown), all=len(ROUTER_OPTIONS)))
-        for name in shown:
-            _card(name, comparison)
+        n = sum(map(len, shown.values()))
+        st.caption(_("{n} of {all} gates").format(n=n, all=len(ROUTER_OPTIONS)))
+        for family, names in shown.items():
+            if names:
+                st.markdown(f"##### {_(CHOOSERS[family])}")
+            for name in names:
+                _card(name, comparison)
+
+
+def _passes(name: str, wanted: str, years: tuple[int, int]) -> bool:
+    return years[0] <= ROUTER_OPTIONS[name].facts.year <= years[1] and wanted in _searched(name)
 
 
 def _filters() -> tuple[str, list[str], tuple[int, int]]:
@@ -63,9 +54,9 @@ def _filters() -> tuple[str, list[str], tuple[int, int]]:
     left, middle, right = st.columns([2, 2, 2])
     wanted = left.text_input(_("Search"), key="gallery_search", placeholder=_("name, paper, idea, model…"))
     families = middle.multiselect(
-        _("Family"),
+        _("Who chooses?"),
         list(FAMILIES),
-        format_func=lambda name: _(FAMILIES[name]),
+        format_func=lambda name: _(CHOOSERS[name]),
         key="gallery_families",
         placeholder=_("Any"),
     )
@@ -75,7 +66,15 @@ def _filters() -> tuple[str, list[str], tuple[int, int]]:
 
 def _searched(name: str) -> str:
     facts = ROUTER_OPTIONS[name].facts
-    parts = (name, _(facts.title), facts.paper, _(facts.idea), _(facts.used_by), _(facts.fails))
+    parts = (
+        name,
+        _(facts.title),
+        facts.paper,
+        _(facts.idea),
+        _(facts.used_by),
+        _(facts.fails),
+        _(CHOOSERS[facts.chooser]),
+    )
     return " ".join(parts).casefold()
 
 
@@ -107,7 +106,7 @@ def _badges(name: str) -> str:
         text = yes if good else no
         if text:
             badges.append(f":{'gray' if good else 'orange'}-badge[{_(text)}]")
-    return " ".join([f":blue-badge[{_(FAMILIES.get(family(name), family(name)))}]", *badges])
+    return " ".join([f":blue-badge[{_(CHOOSERS[facts.chooser])}]", *badges])
 
 
 def _options(options: type[RouterOptions]) -> None:

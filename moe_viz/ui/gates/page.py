@@ -11,7 +11,7 @@ from moe_viz.charts.load import load_over_time
 from moe_viz.charts.style import MEAN
 from moe_viz.engine.protocol import Update
 from moe_viz.spec import ROUTER_OPTIONS, RouterOptions
-from moe_viz.spec.routers import TokenChoice
+from moe_viz.spec.routers import OFFERED, TokenChoice
 from moe_viz.ui.gates.comparison import (
     MOST,
     Comparison,
@@ -95,7 +95,7 @@ def draw_sidebar(comparison: Comparison) -> None:
         st.session_state["routers"] = comparison.routers
         st.multiselect(
             _("Gates to compare (up to {n})").format(n=MOST),
-            list(ROUTER_OPTIONS),
+            OFFERED,
             format_func=lambda name: show("router", name),
             max_selections=MOST,
             key="routers",

@@ -13,6 +13,8 @@ import streamlit as st
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds, choices
 from moe_viz.spec.knobs import N_, declared, is_live
+from moe_viz.spec.routers import OFFERED
+from moe_viz.spec.routers.base import CHOOSERS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.widgets.glossary import explained
 from moe_viz.ui.words import show
@@ -40,6 +42,9 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
         st.toggle(label, **common)
     elif options is not None and (word in ("task", "router") or choices(info) is not None):
         st.selectbox(label, options, format_func=lambda v: show(word, v), **common)
+        if word == "router":
+            facts = ROUTER_OPTIONS[value].facts
+            st.caption(f"**{_(CHOOSERS[facts.chooser])}.** {_(facts.idea)}")
     elif options is not None and len(options) > 1:
         st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
     elif options is not None:
@@ -65,7 +70,7 @@ def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) 
     if word == "task":
         return list(TASK_OPTIONS)
     if word == "router":
-        return list(ROUTER_OPTIONS)
+        return OFFERED
     info = config.fields()[word]
     if choices(info) is not None:
         return choices(info)

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.describe import bounds
+from moe_viz.spec.routers import OFFERED
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.address import PRESENTS
 from moe_viz.ui.session.run import SessionRun
@@ -90,7 +90,7 @@ def bar(run: Watched[Any] | None, more: Callable[[], None] | None = None) -> Non
 
 def gate_and_k(run: SessionRun) -> None:
     """The next gate, and one expert more or fewer for each token."""
-    gates, now = list(ROUTER_OPTIONS), run.config.router.name
+    gates, now = OFFERED, run.config.router.name
     after = gates[(gates.index(now) + 1) % len(gates)]
     st.button(
         show("router", now),

@@ -7,8 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 from moe_viz.spec import PRESETS, ROUTER_OPTIONS, RunConfig
 from moe_viz.spec.describe import bounds
+from moe_viz.spec.routers import FAMILIES, OFFERED
+from moe_viz.spec.routers.base import CHOOSERS
 from moe_viz.ui.gates.comparison import Comparison, config_of
-from moe_viz.ui.gates.gallery import FAMILIES, example, family, link
+from moe_viz.ui.gates.gallery import example, link
 from moe_viz.ui.session.permalink import decode
 
 SCRIPT = """
@@ -67,8 +69,8 @@ def test_a_cards_link_opens_exactly_its_run(name, options):
         assert config.task.name != "domains"
 
 
-def test_every_family_has_a_name():
-    assert {family(name) for name in ROUTER_OPTIONS} == set(FAMILIES)
+def test_every_gate_stands_in_one_family():
+    assert sorted(OFFERED) == sorted(ROUTER_OPTIONS) and set(FAMILIES) == set(CHOOSERS)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +85,8 @@ def cards(at):
 def test_there_is_one_card_per_router_and_it_warns_of_the_future(page):
     assert not page.exception
     assert len(cards(page)) == len(ROUTER_OPTIONS)
-    for label, options in zip(cards(page), ROUTER_OPTIONS.values(), strict=True):
-        facts = options.facts
+    for label, name in zip(cards(page), OFFERED, strict=True):
+        facts = ROUTER_OPTIONS[name].facts
         assert facts.title in label and str(facts.year) in label and facts.idea in label
         assert ("looks at future tokens" in label) == (not facts.causal)
 
@@ -93,8 +95,12 @@ def test_filters_leave_the_cards_that_fit(page):
     page.text_input(key="gallery_search").set_value("deepseek-v3").run()
     assert len(cards(page)) == 1 and "DeepSeek-V3" in cards(page)[0]
     page.text_input(key="gallery_search").set_value("").run()
-    page.multiselect(key="gallery_families").set_value(["expert_side"]).run()
-    assert len(cards(page)) == 2
+    page.multiselect(key="gallery_families").set_value(["expert", "nobody"]).run()
+    assert [card.split("**")[1] for card in cards(page)] == ["Expert choice", "Dense softmax gate", "Soft MoE"]
+    assert [text.value for text in page.markdown] == [
+        "##### Each expert chooses its tokens",
+        "##### Nobody chooses: answers are blended",
+    ]
     page.multiselect(key="gallery_families").set_value([]).run()
     page.slider(key="gallery_years").set_value((1991, 1999)).run()
     assert len(cards(page)) == 2 and all("1991" in card for card in cards(page))
