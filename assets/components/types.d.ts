@@ -88,6 +88,7 @@ interface ConnectionPayload {
   picture: number;
   every: number;
   heard: Record<string, number>;
+  announced: string;
   labels: Words;
 }
 

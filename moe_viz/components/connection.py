@@ -22,6 +22,9 @@ LABELS: dict[str, str] = {
     "old": N_("What the page shows is as old as that."),
     "waiting": N_("Not heard by the server yet: {buttons}."),
     "lost": N_("Pressed while the line was dead, and lost: {buttons}. Please press again."),
+    "cookies": N_(
+        "This browser keeps no cookies for this page: after a reload another run begins, My runs stays empty, and no file can be handed in."
+    ),
     "close": N_("Got it"),
 }
 NAME = "moe_viz_connection"
@@ -30,18 +33,25 @@ _mount = component(NAME, js=loader(), html='<div class="mv"></div>')
 
 
 def connection(
-    picture: int, *, key: str, every: float, heard: Mapping[str, int], labels: Mapping[str, str] | None = None
+    picture: int,
+    *,
+    key: str,
+    every: float,
+    heard: Mapping[str, int],
+    announced: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Draw it. picture: a number that differs from picture to picture; the view's state `painted` is the number of the last one on the page.
 
     every: seconds between two pictures while all is well.  heard: key of a button -> how often the server has heard it, in this session.
-    labels: translated `LABELS`.
+    announced: what a screen reader says when it changes.  labels: translated `LABELS`.
     """
     held = st.session_state.get(key) or {}
     data: dict[str, Any] = {
         "picture": picture,
         "every": every,
         "heard": dict(heard),
+        "announced": announced,
         "labels": {**LABELS, **(labels or {})},
         "script": {"version": _VERSION, "source": None if held.get("script") == _VERSION else _SOURCE},
     }

@@ -112,3 +112,35 @@ def test_a_text_from_right_to_left_is_typed_and_shown_from_the_right(address):
         assert page.evaluate(
             "() => [...document.querySelectorAll('*')].some((e) => e.shadowRoot?.activeElement?.dataset.t === '1')"
         )
+
+
+LISTEN = """() => {
+    const all = (root) => [...root.querySelectorAll('*')].flatMap((part) => [part, ...(part.shadowRoot ? all(part.shadowRoot) : [])]);
+    const news = all(document.querySelector('.st-key-connection')).find((part) => part.matches('[role=status].live'));
+    window.heard = [];
+    new MutationObserver(() => window.heard.push(news.textContent)).observe(news, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+def test_another_kind_of_sentence_is_announced_once_and_no_tick_is(address):
+    with browser_page() as page:
+        page.goto(f"{address}/?task=clusters&router=topk&k=1&balance_coef=0&shared_vector=8&speed=20")
+        wait_for_step(page, 3)
+        expect(page.locator(".st-key-connection [role=status].live")).to_have_text("")
+        page.evaluate(LISTEN)
+        expect(page.locator(".st-key-connection [role=status].live")).to_contain_text("expert", timeout=SLOW)
+        first = len(page.evaluate("() => window.heard"))
+        step = wait_for_step(page, 0)
+        wait_for_step(page, step + 60)
+        heard = page.evaluate("() => window.heard")
+        assert first == 1 and len(heard) <= 5 and "" not in heard, heard
+
+
+def test_without_cookies_the_page_says_what_that_means(address):
+    with browser_page() as page:
+        page.add_init_script("Object.defineProperty(Navigator.prototype, 'cookieEnabled', { get: () => false })")
+        page.goto(f"{address}/?task=clusters&speed=5")
+        said = page.locator(".st-key-connection .words")
+        expect(said).to_contain_text("This browser keeps no cookies for this page", timeout=SLOW)
+        page.get_by_role("button", name="Got it").click()
+        expect(said).to_have_text("")

@@ -1,5 +1,6 @@
 // The page's end of the line to the server. Answers each picture when it is on the page, so that the server sends the next one only then;
-// says how old the picture is when nothing comes any more; and keeps account of the buttons pressed meanwhile until the server has heard them.
+// says how old the picture is when nothing comes any more; keeps account of the buttons pressed meanwhile until the server has heard them; and
+// says what a screen reader should hear, and what a browser without cookies cannot have.
 import shared from "../shared/view.css";
 import own from "./connection.css";
 
@@ -30,16 +31,19 @@ function furnish(line, root) {
   close.type = "button";
   close.addEventListener("click", () => {
     line.lost = [];
+    line.mindsNoCookies = false;
     show(line);
   });
+  const news = make("div", "live");
+  news.setAttribute("role", "status");
   note.append(make("span", "age"), words, close);
-  root.replaceChildren(style, note);
+  root.replaceChildren(style, note, news);
   line.root = root;
 }
 
 // One for all pages: it outlives the part of the page that it stands in.
 function watch() {
-  const line = { root: null, data: null, news: 0, cut: false, cuts: 0, heard: {}, presses: [], lost: [] };
+  const line = { root: null, data: null, news: 0, cut: false, cuts: 0, heard: {}, presses: [], lost: [], mindsNoCookies: !navigator.cookieEnabled };
   document.addEventListener("click", (event) => note(line, event), true);
   setInterval(() => show(line), LOOK_MS);
   new MutationObserver(() => {
@@ -86,12 +90,14 @@ function show(line) {
     said.push(labels.seconds.replace("{n}", old));
   }
   if (line.lost.length) since.push(labels.lost.replace("{buttons}", names(line.lost)));
+  if (line.mindsNoCookies) since.push(labels.cookies);
   const note = root.querySelector(".line"), close = root.querySelector(".close");
   note.classList.toggle("on", since.length > 0);
   write(root.querySelector(".age"), said.join(" "));
   write(root.querySelector(".words"), since.join(" "));
   write(close, labels.close);
-  close.hidden = late || !line.lost.length;
+  close.hidden = late || !(line.lost.length || line.mindsNoCookies);
+  write(root.querySelector(".live"), data.announced);
   const main = /** @type {HTMLElement | null} */ (document.querySelector('[data-testid="stMain"]')); // so that all of the page can be scrolled clear of the note
   if (main) main.style.paddingBottom = since.length ? `${note.offsetHeight}px` : "";
 }

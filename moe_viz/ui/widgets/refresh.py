@@ -24,6 +24,7 @@ from moe_viz.engine.client import LocalEngine
 from moe_viz.settings import settings
 from moe_viz.ui.i18n import _
 from moe_viz.ui.server import streamlit_patches
+from moe_viz.ui.widgets import verdicts
 
 INTERVALS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
 """Seconds between two ticks. Few steps, so that pages seldom change theirs; the longest is well within a run's lease."""
@@ -147,7 +148,8 @@ def _answered(tick: Callable[[], None]) -> Callable[[], None]:
         )  # no session takes another's for its own
         every, labels = st.session_state[STATE].sent, {name: _(text) for name, text in LABELS.items()}
         with end_of_the_line:
-            connection(next(numbers), key=NAME, every=every, heard=streamlit_patches.presses_heard(), labels=labels)
+            heard, said = streamlit_patches.presses_heard(), verdicts.announced()
+            connection(next(numbers), key=NAME, every=every, heard=heard, announced=said, labels=labels)
 
     return picture
 

@@ -16,6 +16,7 @@ from moe_viz.ui.i18n import _
 from moe_viz.ui.widgets.glossary import mark
 
 STATE = "verdicts"
+ANNOUNCED = "announced"
 SIGNS = {"good": ":green[●]", "info": ":blue[●]", "warning": ":orange[▲]", "bad": ":red[■]"}
 """Severity -> a mark whose shape differs as well as its colour."""
 BADGES = {"warning": "▲", "bad": "■"}
@@ -43,12 +44,25 @@ def layer_names(told: list[Story], shown: int) -> Callable[[int], str]:
 
 def sentence(story: Story, n_layers: int) -> None:
     """The sentence about the layer that is shown, of which steps it speaks, its severity as a mark in front, and the rule that chose it on demand."""
+    _announce(story)
     parts = [_("Layer {n}").format(n=story.layer + 1)] if n_layers > 1 and story.layer is not None else []
     if "{share}" in story.template:  # a number that the picture beside it, of one batch, does not have
         parts.append(_("last {n} steps").format(n=WINDOW))
     where = ", ".join(parts)
     where = f"**{where[:1].upper()}{where[1:]}.** " if where else ""
     st.markdown(f"{SIGNS[story.severity]} {where}{mark(unbroken(story.text(_)))}", help=unbroken(story.reason(_)))
+
+
+def _announce(story: Story) -> None:
+    """A screen reader hears of another kind of sentence, as it was when it came up, and not of each tick's numbers."""
+    kind, old = (story.layer, story.kind), st.session_state.get(ANNOUNCED)
+    if old is None or old[0] != kind:  # whoever has just come reads the page itself
+        st.session_state[ANNOUNCED] = kind, unbroken(story.text(_)) if old is not None else ""
+
+
+def announced() -> str:
+    """What is to be heard of the run's sentence: the first of its kind, "" before it has changed."""
+    return st.session_state.get(ANNOUNCED, (None, ""))[1]
 
 
 def unbroken(text: str) -> str:
