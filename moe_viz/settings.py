@@ -24,6 +24,7 @@ FILE = "moe_viz.toml"
 APART = frozenset({"config", "chromium"})
 """Words after the prefix that are no settings: where the file is, and the browser that the tests drive."""
 
+SITE = r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?"
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     "low_memory": {
@@ -63,6 +64,11 @@ class Settings(BaseSettings):
         "local",
         pattern=r"^(local|ray|ray:auto|ray:(//)?[A-Za-z0-9_.\[\]:-]+:\d{1,5})$",
         description="where models train: local, ray, ray://host:port, ray:host:port or ray:auto",
+    )
+    embed: str = Field(
+        "",
+        pattern=rf"^({SITE}( {SITE})*)?$",
+        description="sites whose pages may show the lab in a frame, with a space between two; where any is named, all others may not",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="device of runs whose own device is auto")
     threads: int = Field(

@@ -75,17 +75,24 @@ def asked(request: Request) -> str:
     return language if language in LANGUAGES else "en"
 
 
+def headers() -> dict[str, str]:
+    """Of our pages: they may change, and only the sites of `MOE_VIZ_EMBED` may frame them, where that names any."""
+    sites = settings().embed
+    framing = {"Content-Security-Policy": f"frame-ancestors 'self' {sites}"} if sites else {}
+    return {"Cache-Control": "no-cache", **framing}
+
+
 def routes(prefix: str = "") -> list[Route]:
     """That page at the address of each of ours."""
     contents = {language: html(prefix, language) for language in LANGUAGES}
 
     async def page(request: Request) -> HTMLResponse:
-        return HTMLResponse(contents[asked(request)], headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(contents[asked(request)], headers=headers())
 
     async def lab(request: Request) -> HTMLResponse:
         calm = is_bare(request.query_params) and not read(request.cookies.get(COOKIE, ""))
         found = await asyncio.to_thread(lab_html, prefix, asked(request), calm)
-        return HTMLResponse(found, headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(found, headers=headers())
 
     places = [f"{prefix}/", *([prefix] if prefix else []), f"{prefix}/lab"]
     others = [f"{prefix}/{name}" for name in pages() if name != "lab"]

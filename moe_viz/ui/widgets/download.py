@@ -5,6 +5,7 @@ link inside. Nothing is made before it is clicked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import WorkerLost
 from moe_viz.records import table_files as files
 from moe_viz.records.metric_info import METRICS
+from moe_viz.settings import settings
 from moe_viz.spec import RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.ui.i18n import _, language
@@ -60,6 +62,9 @@ def download_buttons(
             script_files(run_id, dict(config), f"{name}-{step or 0}", f"take_{name}")
         st.caption(_("This link opens the same settings and seed in the lab:"))
         st.code(link, language=None, wrap_lines=True)
+        if settings().embed:
+            st.caption(_("This shows the live lab in a page of your own: {sites}").format(sites=settings().embed))
+            st.code(frame(link), language="html", wrap_lines=True)
 
 
 def every_row(runs: Mapping[str, str | None], shown: Sequence[pd.DataFrame]) -> Callable[[], pd.DataFrame]:
@@ -92,6 +97,14 @@ def recorded_metrics(history: pd.DataFrame) -> list[str]:
 def lab_link(config: Mapping[str, Any]) -> str:
     """The lab's address with every knob of this run."""
     return address(RunConfig.from_flat(dict(config)), language())
+
+
+def frame(link: str) -> str:
+    """The lab with these settings in a frame of another page: the sentence, the picture and the knobs in use, without menu."""
+    inside = escape(f"{link}&present=1&embed=true")
+    return (
+        f'<iframe src="{inside}" title="moe_viz" width="100%" height="720" loading="lazy" style="border: 0"></iframe>'
+    )
 
 
 def stamp(

@@ -1,5 +1,7 @@
 """What files say about themselves beyond one run: several runs in one stamp, whole histories, stories and maps as plain tables."""
 
+from html.parser import HTMLParser
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,3 +68,22 @@ def test_a_map_as_a_table_has_a_row_for_each_place():
     assert place["expert"] == found.owner[row, column] + 1
     probs = [place[f"probability_{expert + 1}"] for expert in range(4)]
     np.testing.assert_allclose(probs, found.probs[row, column], rtol=1e-5)
+
+
+def test_a_frame_shows_the_presented_lab_and_nothing_of_a_link_ends_its_markup():
+    (found,) = Frames.of(menu.frame('http://lab.example/?v=1&task=clusters&said="><script>'))
+    assert found["src"] == 'http://lab.example/?v=1&task=clusters&said="><script>&present=1&embed=true'
+    assert found["title"]
+
+
+class Frames(HTMLParser):
+    @classmethod
+    def of(cls, text):
+        parser = cls()
+        parser.found = []
+        parser.feed(text)
+        return parser.found
+
+    def handle_starttag(self, tag, attrs):
+        assert tag == "iframe"
+        self.found.append(dict(attrs))
