@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from moe_viz.moe.capacity import fill_buckets
 from moe_viz.moe.experts import ACTIVATIONS, Experts
 from moe_viz.moe.routing import CompleteRouting, SparseRouting, numbers
 
@@ -57,7 +58,12 @@ def plan_buffers(routing: SparseRouting) -> Plan:
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
     slots = int(routing.post_counts.max()) if routing.capacity is None else routing.capacity
     slots = max(1, min(slots, n_routes))
-    place = routing.route_expert * slots + routing.route_slot
+    slot = routing.route_slot
+    if routing.capacity is not None and routing.capacity > n_routes:
+        # Groups begin at multiples of their capacity, which lie beyond buffers cut to the number of routes: count anew.
+        asked = routing.route_expert.masked_fill(~routing.kept, n_experts)
+        slot = fill_buckets(asked, n_experts + 1).rank
+    place = routing.route_expert * slots + slot
     spare = n_experts * slots
     owner = torch.full((spare + 1,), -1, device=place.device)
     owner = owner.scatter_(0, torch.where(routing.kept, place, spare), numbers(n_routes, place.device))[:spare]

@@ -23,18 +23,36 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import (
+    _get_current_dispatch_mode,  # pyright: ignore[reportPrivateUsage] - no public name tells of this thread alone
+)
+
+
+def traced() -> bool:
+    """Whether tensors made now stand for others (compile, export, a fake mode): such a one must outlive no call."""
+    return torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None
+
+
+def numbers(stop: int, device: torch.device, step: int = 1) -> Tensor:
+    """0, step, 2 step, ... below stop, int64. Kept, since every layer asks for the same few at each step: never change one in place."""
+    return torch.arange(0, stop, step, device=device) if traced() else _kept_numbers(stop, device, step)
 
 
 @lru_cache(maxsize=64)
-def numbers(stop: int, device: torch.device, step: int = 1) -> Tensor:
-    """0, step, 2 step, ... below stop, int64. Kept, since every layer asks for the same few at each step: never change one in place."""
+def _kept_numbers(stop: int, device: torch.device, step: int) -> Tensor:
     with torch.inference_mode(False):
         return torch.arange(0, stop, step, device=device)
 
 
-@lru_cache(maxsize=64)
 def tokens_of_routes(n_tokens: int, k: int, device: torch.device) -> Tensor:
     """0, 0, .., 1, 1, ..: the token of each of T*K routes listed token by token, int64 [T*K]. Kept and never changed, as `numbers`."""
+    if traced():
+        return torch.arange(n_tokens, device=device).repeat_interleave(k, output_size=n_tokens * k)
+    return _kept_tokens(n_tokens, k, device)
+
+
+@lru_cache(maxsize=64)
+def _kept_tokens(n_tokens: int, k: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         return torch.arange(n_tokens, device=device).repeat_interleave(k, output_size=n_tokens * k)
 

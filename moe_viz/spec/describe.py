@@ -100,6 +100,12 @@ def _said(error: Exception, translate: Translate) -> str:
     return translate(error.template).format(**error.values) if isinstance(error, Refused) else str(error)
 
 
+def is_number(info: FieldInfo) -> bool:
+    """Whether a knob takes numbers (or none), and nothing that is written in words."""
+    kinds = {kind for kind in _members(info.annotation) if kind is not NoneType}
+    return bool(kinds) and kinds <= {int, float}
+
+
 def _members(annotation: Any) -> list[Any]:
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])

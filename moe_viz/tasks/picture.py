@@ -8,6 +8,7 @@ from __future__ import annotations
 from hashlib import sha256
 from io import BytesIO
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from moe_viz.spec.knobs import N_
@@ -86,6 +87,8 @@ def _decoded(data: bytes) -> Image.Image:
     with _open(data) as image:
         image.draft("RGB", (2 * KEPT_PIXELS, 2 * KEPT_PIXELS))
         image.load()
+        if image.mode.startswith("I"):
+            image = _eight_bit(image)
         mode = "RGBA" if image.has_transparency_data else "RGB"
         # small first: every further step makes a copy, and 4096 × 4096 pixels are 67 MB each time
         image = image if image.mode == mode else image.convert(mode)
@@ -94,3 +97,13 @@ def _decoded(data: bytes) -> Image.Image:
     if mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """A 16-bit grey picture in 8 bits: Pillow's own conversion cuts off all that is above 255 instead."""
+    fine = np.asarray(image)
+    coarse = Image.fromarray((fine.clip(0, 2**16 - 1).astype(np.uint16) >> 8).astype(np.uint8))
+    coarse.info = {key: value for key, value in image.info.items() if key != "transparency"}
+    if (clear := image.info.get("transparency")) is not None:
+        coarse.putalpha(Image.fromarray(np.where(fine == clear, 0, 255).astype(np.uint8)))
+    return coarse

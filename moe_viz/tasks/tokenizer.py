@@ -24,8 +24,8 @@ class ByteTokenizer:
     vocab_size = 256
 
     def encode(self, text: str) -> np.ndarray:
-        """[n] int64 ids."""
-        return np.frombuffer(text.encode("utf-8"), dtype=np.uint8).astype(np.int64)
+        """[n] int64 ids. Raises ValueError for text with half a character in it (a lone surrogate)."""
+        return np.frombuffer(_utf8(text), dtype=np.uint8).astype(np.int64)
 
     def token_bytes(self, ids: Iterable[int]) -> list[bytes]:
         """The bytes that each token stands for."""
@@ -48,13 +48,24 @@ class BpeTokenizer:
         self._bytes = [bytes(to_byte[character] for character in piece) for piece, _ in pieces]
 
     def encode(self, text: str) -> np.ndarray:
-        """[n] int64 ids."""
+        """[n] int64 ids. Raises ValueError as `ByteTokenizer` does."""
+        _utf8(text)
         encodings = self._tokenizer.encode_batch_fast(_lines(text), add_special_tokens=False)
         return np.array([i for encoding in encodings for i in encoding.ids], dtype=np.int64)
 
     def token_bytes(self, ids: Iterable[int]) -> list[bytes]:
         """The bytes that each token stands for."""
         return [self._bytes[i] for i in ids]
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise ValueError(
+            f"character {error.start + 1} of the text is half of one ({half}, a lone surrogate); remove it"
+        ) from error
 
 
 def _lines(text: str) -> list[str]:

@@ -168,3 +168,46 @@ def test_a_refused_file_is_decoded_only_once(monkeypatch):
     refused(bad)
     refused(bad)
     assert len(opened) == 1
+
+
+def test_sixteen_bits_of_grey_are_as_many_greys_as_eight():
+    ramp = np.repeat(np.arange(256, dtype=np.uint16)[None] * 257, 4, 0)
+    grey = np.asarray(read_picture(encoded(image=Image.fromarray(ramp))))
+    assert (grey == np.arange(256)[None, :, None]).all()
+
+
+def test_a_clear_level_of_sixteen_bits_is_white_alone():
+    deep = np.full((2, 4), 1000, np.uint16)
+    deep[:, 2:] = 1001
+    grey = np.asarray(read_picture(encoded(image=Image.fromarray(deep), transparency=1001)))
+    assert (grey[:, :2] == 3).all() and (grey[:, 2:] == 255).all()
+
+
+def test_a_palette_keeps_its_colours_and_its_clear_one_is_white():
+    painted = Image.new("P", (4, 2))
+    painted.putpalette([200, 30, 10, 0, 90, 160, 1, 2, 3])
+    painted.putdata([0, 0, 1, 1, 0, 0, 2, 2])
+    pixels = np.asarray(read_picture(encoded(image=painted, transparency=2)))
+    assert pixels[0, 0].tolist() == [200, 30, 10] and pixels[0, 2].tolist() == [0, 90, 160]
+    assert (pixels[1, 2:] == 255).all()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_turn_of_a_camera_stands_upright(turn, deep):
+    levels = np.arange(6).reshape(2, 3) * 40
+    image = Image.fromarray((levels * 257).astype(np.uint16) if deep else levels.astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    seen = np.asarray(read_picture(encoded(image=image, exif=exif)))[..., 0]
+    upright = {
+        1: levels,
+        2: levels[:, ::-1],
+        3: levels[::-1, ::-1],
+        4: levels[::-1],
+        5: levels.T,
+        6: levels[::-1].T,
+        7: levels[::-1, ::-1].T,
+        8: levels.T[::-1],
+    }[turn]
+    assert seen.tolist() == upright.tolist()

@@ -124,3 +124,10 @@ def test_token_frequencies_are_those_of_the_training_text():
     assert task.token_frequencies.sum() == pytest.approx(1)
     assert task.token_frequencies.argmax() in (ord(" "), 0xD0)
     assert task.token_frequencies[0xFF] == 0
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("text", ["\ud800", "fine \udfff", "\udc80a"])
+def test_half_a_character_is_refused_in_words(name, text):
+    with pytest.raises(ValueError, match="lone surrogate"):
+        make_tokenizer(name).encode(text)

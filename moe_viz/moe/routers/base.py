@@ -9,9 +9,9 @@ Axes: T tokens, D width, E experts, K chosen per token.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,19 @@ class Router(nn.Module, ABC):
             raise ValueError(f"{x.shape[0]} tokens cannot be routed in groups of {group_size}: not a multiple")
         return self.route(x, token_ids, group_size or max(1, x.shape[0]))
 
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raises ValueError where these tensors, by their names in this router's own state_dict, hold what no training can have left."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As torch's own, but what a router keeps in buffers (counts, biases, penalties) never goes below float32: sums would stall."""
+        before = {name: b for name, b in self._buffers.items() if b is not None and b.is_floating_point()}
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            after = self._buffers[name]
+            if after is not None and after.is_floating_point() and after.dtype.itemsize < 4:
+                self._buffers[name] = buffer.to(after.device, torch.float32)
+        return self
+
     @abstractmethod
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> Routing:
         """The routing of x [T, D], T a multiple of group_size."""
@@ -85,10 +98,19 @@ class Router(nn.Module, ABC):
         if counts is None:
             ones = torch.ones_like(expert, dtype=torch.float32) if requested is None else requested.float()
             counts = ones.new_zeros(self.n_experts).scatter_add_(0, expert.reshape(-1), ones.reshape(-1))
-        if self.global_counts is not None and self.training and torch.is_grad_enabled():
-            self.global_counts += counts
+        # Not only with gradient: reentrant checkpointing runs the forward that counts without.
+        if self.global_counts is not None and self.training:
+            if not in_backward():
+                self.global_counts += counts
             return as_share(self.global_counts.clone())
         return as_share(counts, expert.numel() if requested is None else None)
+
+
+def in_backward() -> bool:
+    """Whether this forward is run by a backward pass: activation checkpointing repeats what was counted already."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._current_graph_task_id() != -1  # pyright: ignore[reportPrivateUsage] - as torch.utils.checkpoint asks
 
 
 def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from moe_viz.moe.balance import as_share, balance_loss, z_loss
+from moe_viz.moe.balance import as_share, balance_loss, precise, z_loss
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter
-from moe_viz.moe.routing import SparseRouting
+from moe_viz.moe.routing import SparseRouting, traced
 from moe_viz.spec.routers.fixed import Dense, Hard, Hash
 
 
@@ -76,12 +78,41 @@ class HashRouter(TokenChoiceRouter):
             heapq.heapreplace(lightest, (mass + float(counts[token]), expert))
         self.table = table.to(self.table.device)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        table = state_dict.get(f"{prefix}table")
+        if table is not None:
+            self.check_state({"table": table})
+            if table.shape != self.table.shape:
+                self.table = self.table.new_empty(table.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raises ValueError where the table is not a list of experts that exist; the vocabulary may be of any size."""
+        table = state["table"]
+        if table.dim() != 1 or table.dtype != torch.int64 or not len(table):
+            raise ValueError(
+                f"a hash table is a list of whole numbers (int64), one for each token; got {table.dtype} of shape {list(table.shape)}"
+            )
+        if table.is_meta:
+            return
+        low, high = int(table.min()), int(table.max())
+        if low < 0 or high >= self.n_experts:
+            wrong = low if low < 0 else high
+            raise ValueError(f"the hash table names expert {wrong}; experts here are 0 to {self.n_experts - 1}")
+
     def route(self, x: Tensor, token_ids: Tensor | None, group_size: int) -> SparseRouting:
         if token_ids is None:
             raise ValueError("the hash router needs token_ids: it chooses by token, not by what the token means here")
         if token_ids.numel() != x.shape[0]:
             raise ValueError(f"token_ids has {token_ids.numel()} entries for {x.shape[0]} tokens")
-        return super().route(x, token_ids.reshape(-1), group_size)
+        token_ids = token_ids.reshape(-1)
+        # Elsewhere than on the host such a look would make every step wait.
+        if token_ids.device.type == "cpu" and not traced() and len(token_ids):
+            low, high = (int(bound) for bound in token_ids.aminmax())
+            if low < 0 or high >= len(self.table):
+                wrong = low if low < 0 else high
+                raise ValueError(f"token_ids has {wrong}; the hash table knows tokens 0 to {len(self.table) - 1}")
+        return super().route(x, token_ids, group_size)
 
     def scores(self, c: Choice) -> None:
         return None
@@ -89,7 +120,7 @@ class HashRouter(TokenChoiceRouter):
     def probabilities(self, c: Choice) -> Tensor:
         assert c.token_ids is not None
         c.expert = self.table[c.token_ids][:, None]
-        return c.x.new_zeros(c.x.shape[0], self.n_experts).scatter_(1, c.expert, 1.0)
+        return precise(c.x).new_zeros(c.x.shape[0], self.n_experts).scatter_(1, c.expert, 1.0)
 
     def ranking(self, c: Choice) -> Tensor:
         return c.probs

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from moe_viz.moe.balance import precise
-from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, softmax
+from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, in_backward, softmax
 from moe_viz.moe.routing import Routing
 from moe_viz.spec.routers.learned import KMeans, Random
 
@@ -69,7 +69,7 @@ class KMeansRouter(TokenChoiceRouter):
 
     def select(self, c: Choice) -> tuple[Tensor, None]:
         expert, _ = super().select(c)
-        if self.training and len(c.x):
+        if self.training and len(c.x) and not in_backward():
             self._observe(c, expert)
         return expert, None
 

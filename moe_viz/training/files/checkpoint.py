@@ -21,6 +21,7 @@ from safetensors.numpy import save, save_file
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from moe_viz.moe.routers import Router
 from moe_viz.records.files import atomically
 from moe_viz.records.history import History, Mark
 from moe_viz.records.script import Script
@@ -164,6 +165,9 @@ def put_back(tensors: dict[str, Tensor], model: nn.Module, optimizer: FusedAdamW
         raise ValueError(f"the checkpoint does not fit its config: {len(odd)} tensors differ, the first is {odd[0]!r}")
     for name, tensor in wanted.items():
         _same_form(name, given[name], tensor)
+    for path, module in model.named_modules():
+        if isinstance(module, Router):
+            module.check_state({name: given[f"model.{path}.{name}"] for name in module.state_dict()})
     moments = _moments(tensors, dict(model.named_parameters()))
     model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in given.items()})
     optimizer.state.clear()

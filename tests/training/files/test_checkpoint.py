@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save
 
 from moe_viz.training import Trainer
+from moe_viz.training.files.checkpoint import put_back, tensors_of
 from tests.training.conftest import small
 from tests.training.test_determinism import assert_same, fingerprint
 
@@ -193,3 +194,16 @@ def test_a_stopped_run_is_saved_as_stopped():
     again.set(lr=0.001)
     again.run(3)
     assert again.state == "running" and again.history.last == (1, 3)
+
+
+def test_a_hash_table_that_names_no_expert_is_refused_before_anything_is_changed():
+    trainer = Trainer(small("domains", router="hash"))
+    trainer.run(1)
+    sound = tensors_of(trainer.model, trainer.optimizer)
+    broken = {name: tensor + 1 if tensor.is_floating_point() else tensor.clone() for name, tensor in sound.items()}
+    table = next(name for name in broken if name.endswith("router.table"))
+    broken[table][0] = 1000
+    with pytest.raises(ValueError, match="names expert 1000"):
+        put_back(broken, trainer.model, trainer.optimizer)
+    after = tensors_of(trainer.model, trainer.optimizer)
+    assert all(after[name].equal(tensor) for name, tensor in sound.items())

@@ -87,3 +87,20 @@ def test_a_link_of_an_earlier_version_says_what_has_changed_for_its_run():
     assert decode({"task": "domains", "k": "2"})[1] == [], "typed by hand: it means today's"
     for nonsense in ("x" * 5000, "1.-2", "٣.1", "0.1.0<b>"):
         assert [problem.word for problem in decode(old | {"made": nonsense})[1]] == ["made"]
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0e-3", "１", "٣", "nan", "inf", "-inf", "1e400", " 1", "1\n", "0x1", "+1", "1__0", ""]
+)
+def test_what_only_python_reads_as_a_number_is_reported(text):
+    default = RunConfig()
+    for word in ("lr", "n_experts", "capacity_factor", "seed"):
+        config, found = decode({word: text})
+        assert config == default, word
+        assert [(problem.word, problem.value != "" or text.strip() == "") for problem in found] == [(word, True)]
+
+
+@pytest.mark.parametrize("text", [".01", "0.01", "1e-2", "1E-02", "0.010000"])
+def test_numbers_as_people_write_them_are_read(text):
+    config, found = decode({"lr": text})
+    assert config.lr == 0.01 and found == []
