@@ -39,23 +39,85 @@ def options(branching: Any, expert: Any, gate: Any, seed: Any, nu: Any) -> tuple
     return levels
 
 
-def matrix(values: Any, name: str) -> Tensor:
-    """A copy as float64 [N, columns]. Raises ValueError where it is not finite numbers in two dimensions."""
+def plain(values: Any, name: str) -> np.ndarray:
+    """`values` as an array, tensors detached and on the CPU. Raises ValueError on complex numbers and dates: they are no numbers to fit."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().resolve_conj()
+        values = values.float() if values.dtype == torch.bfloat16 else values
     try:
-        array = np.array(values, dtype=np.float64)
+        array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not an array of numbers: {error}") from None
+    if array.dtype.kind in "US" and array.ndim == 1 and isinstance(values, (list, tuple)):
+        labels_are_whole(np.array(values, dtype=object))  # numpy has made text of every number and NaN among them
+    if array.dtype.kind in "cmM":
+        kind = "complex numbers" if array.dtype.kind == "c" else "dates or durations"
+        raise ValueError(f"{name} holds {kind}: give real numbers, for example the real part or the days since a date")
+    return array
+
+
+def cell(name: str, index: tuple[int, ...]) -> str:
+    """Where in `name` an entry stands, in words; rows and columns counted from 0."""
+    return f"{name}, row {index[0]}" + (f", column {index[1]}" if len(index) > 1 else "")
+
+
+def _number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, (complex, np.datetime64, np.timedelta64))
+
+
+def matrix(values: Any, name: str) -> Tensor:
+    """A copy as float64 [N, columns]. Raises ValueError where it is not finite numbers in two dimensions."""
+    array = plain(values, name)
+    if array.dtype.kind not in "fiub":
+        for index, value in np.ndenumerate(array):
+            if not _number(value):
+                raise ValueError(
+                    f"{name} is not an array of numbers: {cell(name, index)} holds {value!r}; leave the row out or code it"
+                )
+    array = np.array(array, dtype=np.float64)
     if array.ndim != 2 or not array.size:
         raise ValueError(f"{name} has shape {array.shape}: [N, columns] with at least one of each is needed")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinity: finite numbers are needed")
+    if not (finite := np.isfinite(array)).all():
+        row, column = (int(at) for at in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{name} holds NaN or infinity ({cell(name, (row, column))}): leave the row out or fill the value in"
+        )
     return torch.from_numpy(array)
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA: the last is equal to nothing, not even by an answer."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+
+
+def labels_are_whole(values: np.ndarray) -> None:
+    """Raises ValueError where a label [N] is missing, or where labels of several types cannot be sorted."""
+    if values.dtype.kind not in "fO":
+        return
+    kinds: dict[str, int] = {}
+    for row, value in enumerate(values.tolist()):
+        if _missing(value):
+            what = "NaN or another missing value" if values.dtype.kind == "f" else f"{value!r}"
+            raise ValueError(f"y holds {what} ({cell('y', (row,))}): class labels are needed; leave the row out")
+        kinds.setdefault("number" if isinstance(value, (bool, int, float)) else type(value).__name__, row)
+    if len(kinds) > 1:
+        where = ", ".join(f"{kind} (row {row})" for kind, row in kinds.items())
+        raise ValueError(f"y mixes labels of several types, {where}: give them all as text or all as numbers")
 
 
 def classes(values: np.ndarray, expert: str, labels: np.ndarray | None) -> tuple[np.ndarray, Tensor]:
     """Sorted labels and one-hot rows [N, C]. `values` [N] labels or [N, C] one-hot. Raises ValueError on an unknown or missing class."""
+    if values.ndim == 1:
+        labels_are_whole(values)
+    else:
+        values = matrix(values, "y").numpy()
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError("y holds NaN or infinity: class labels are needed")
+        row = int(np.argwhere(~np.isfinite(values))[0, 0])
+        raise ValueError(f"y holds infinity ({cell('y', (row,))}): class labels are needed; leave the row out")
     if values.ndim == 2:
         if not (np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()):
             raise ValueError("y [N, C] must be one-hot rows; give labels as y [N]")

@@ -161,7 +161,8 @@ class Multinomial(Expert):
     """softmax(x B + b) over the classes of y, the last one's logit pinned to 0. `y` [N, C], one-hot."""
 
     classifies = True
-    STEPS = 3
+    STEPS = 1
+    """Newton steps per M-step: one already makes it a generalised EM."""
 
     def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"weight": y.new_zeros(self.n_experts, x.shape[1] + 1, y.shape[1] - 1)}
@@ -193,6 +194,7 @@ class Margin(Multinomial):
     likelihood allows. Sollich 2002 gives the probability, Chapelle 2007 the Newton step.
     """
 
+    STEPS = 3
     PENALTY = 1e-2
     """Weight of ||B||^2 / 2 beside the mean of the squared hinge losses; the bias is free."""
 

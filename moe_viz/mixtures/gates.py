@@ -85,7 +85,7 @@ class GaussianGate(DensityGate):
     """p(x | e) = N(x; m_e, S_e) with a full covariance (Xu, Jordan & Hinton 1995). `root` is S_e's Cholesky factor, its diagonal as logarithm."""
 
     def _measure(self, x: Tensor) -> None:
-        self.floor = 1e-6 * x.var(0, correction=0).clamp_min(1e-12)
+        self.floor = x.new_full((x.shape[1],), 1e-6)  # of the variance: columns are standardised
 
     def _fitted(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:
         mean = h.T @ x
@@ -108,12 +108,12 @@ class GaussianGate(DensityGate):
 class ExponentialGate(DensityGate):
     """p(x | e) = prod_d r_ed exp(-r_ed (x_d - origin_d)): a member of the exponential family whose log is linear in x.
 
-    The gate is then a softmax of a linear function, but fitted in closed form. Defined for x >= origin: 0 where the data have no negative value in that
-    dimension, else their smallest value; later points below it count as lying on it.
+    The gate is then a softmax of a linear function, but fitted in closed form. Defined for x >= origin, the smallest value of the data in that
+    dimension; later points below it count as lying on it.
     """
 
     def _measure(self, x: Tensor) -> None:
-        self.origin = x.amin(0).clamp_max(0)
+        self.origin = x.amin(0)
         self.floor = 1e-6 * (x - self.origin).mean(0).clamp_min(1e-12)
 
     def _fitted(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:

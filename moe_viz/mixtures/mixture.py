@@ -1,7 +1,8 @@
 """The mixtures themselves: one tree of gates with experts at its leaves; a flat mixture is a tree of one level.
 
 Fitted by expectation-maximisation (Jordan & Jacobs 1994: E-step in log space, M-step per gate and per expert) or by climbing the gradient of the same
-likelihood (Jacobs et al. 1991). All in float64; numpy arrays or torch tensors in, numpy arrays out.
+likelihood (Jacobs et al. 1991). All in float64; numpy arrays or torch tensors in, numpy arrays out. Everything is fitted in standardised columns
+(`scales`) and answered in the units given, so that no unit or offset changes a fit.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from moe_viz.mixtures import checks
 from moe_viz.mixtures.experts import EXPERTS, Expert
 from moe_viz.mixtures.gates import GATES
+from moe_viz.mixtures.scales import Scale, first_guess
 
 METHODS = ("em", "gradient")
 
@@ -44,17 +46,23 @@ class HierarchicalMixture:
         self._choose(branching, expert, "softmax", seed, nu)
 
     def fit(self, x: Any, y: Any, method: str = "em", iterations: int = 50) -> Fit:
-        """Fit to `x` [N, D] and `y` [N] or [N, O] (classes: [N] labels or [N, C] one-hot) from a seeded start. Raises ValueError on what it cannot fit."""
+        """Fit to `x` [N, D] and `y` [N] or [N, O] (classes: [N] labels or [N, C] one-hot) from a seeded start. Raises ValueError on what it cannot fit.
+
+        A column of `x` that is constant or a linear function of those before it tells nothing more and is not read.
+        """
         checks.among("method", method, METHODS)
         checks.whole("iterations", iterations, 0)
         inputs = checks.matrix(x, "x")
         targets = self._coded(y, len(inputs))
         self._width = inputs.shape[1]
+        self._x_scale = Scale.of_inputs(inputs)
+        self._y_scale = None if self._labels is not None else Scale.of_answers(targets)
+        inputs = self._x_scale.into(inputs)
+        targets = targets if self._y_scale is None else self._y_scale.into(targets)
         self._start(inputs, targets)
         steps = self._em(inputs, targets) if method == "em" else self._gradient(inputs, targets)
-        values = [float(self._log_joint(inputs, targets).logsumexp(1).sum())]
-        values += [next(steps) for _ in range(iterations)]
-        return Fit(np.array(values), method)
+        values = [next(steps) for _ in range(iterations + 1)]
+        return Fit(np.array(values) - len(inputs) * self._log_volume(), method)
 
     def predict(self, x: Any) -> np.ndarray:
         """The mixture's mean, shaped like `y` in `fit`: [N] or [N, O]; for classes the most probable one, in the labels (or one-hot rows) given."""
@@ -94,13 +102,8 @@ class HierarchicalMixture:
         return self._fitted
 
     def _start(self, x: Tensor, y: Tensor) -> None:
-        """Nearest of E points drawn from the data, softened: experts that start alike would stay alike."""
         n_experts = math.prod(self.branching)
-        draw = np.random.default_rng(self.seed)
-        picked = draw.choice(len(x), n_experts, replace=len(x) < n_experts)
-        spread = x.std(0, correction=0).clamp_min(1e-12)
-        nearest = torch.cdist(x / spread, x[picked] / spread).argmin(1)
-        h = torch.nn.functional.one_hot(nearest, n_experts).to(x) * 0.9 + 0.1 / n_experts
+        h = first_guess(x, y, n_experts, np.random.default_rng(self.seed))
         self._fitted = EXPERTS[self.expert](n_experts, self.nu)
         self._fitted.start(x, y, h)
         nodes = [math.prod(self.branching[:level]) for level in range(len(self.branching))]
@@ -129,10 +132,11 @@ class HierarchicalMixture:
 
     def _em(self, x: Tensor, y: Tensor) -> Iterator[float]:
         while True:
-            h = self._log_joint(x, y).softmax(1)
+            joint = self._log_joint(x, y)
+            yield float(joint.logsumexp(1).sum())
+            h = joint.softmax(1)
             self._experts.maximise(x, y, h)
             self._set_gates(x, h)
-            yield float(self._log_joint(x, y).logsumexp(1).sum())
 
     def _gradient(self, x: Tensor, y: Tensor) -> Iterator[float]:
         """One L-BFGS step along the gradient of the mean log-likelihood per iteration; a step that would lower it is not taken."""
@@ -148,6 +152,7 @@ class HierarchicalMixture:
             return value
 
         climber = None
+        yield float(self._log_joint(x, y).logsumexp(1).sum())
         while True:
             for leaf in leaves:
                 leaf.requires_grad_(True)
@@ -166,7 +171,13 @@ class HierarchicalMixture:
     def _mixed(self, x: Any) -> np.ndarray:
         inputs = self._known(x)
         g = self._log_gate(inputs).softmax(1)
-        return torch.einsum("ne,neo->no", g, self._experts.mean(inputs)).numpy()
+        mean = torch.einsum("ne,neo->no", g, self._experts.mean(inputs))
+        return (mean if self._y_scale is None else self._y_scale.back(mean)).numpy()
+
+    def _log_volume(self) -> float:
+        """What one point's log density gains when its columns are standardised: of y, and of x where the gate models x."""
+        of_x = self._x_scale.log_volume if self._gates[0][0].joint else 0.0
+        return of_x + (0.0 if self._y_scale is None else self._y_scale.log_volume)
 
     def _known(self, x: Any) -> Tensor:
         if self._fitted is None:
@@ -174,11 +185,11 @@ class HierarchicalMixture:
         inputs = checks.matrix(x, "x")
         if inputs.shape[1] != self._width:
             raise ValueError(f"x has {inputs.shape[1]} columns: it was fitted with {self._width}")
-        return inputs
+        return self._x_scale.into(inputs)
 
     def _coded(self, y: Any, n_points: int, again: bool = False) -> Tensor:
-        """`y` as the experts read it: [N, O] float64, classes one-hot in the order of the sorted labels."""
-        values = np.asarray(y)
+        """`y` [N, O] float64, classes one-hot in the order of the sorted labels; `again`: in the scale of the fit."""
+        values = checks.plain(y, "y")
         if values.ndim not in (1, 2) or len(values) != n_points:
             raise ValueError(f"y has shape {values.shape}: [N] or [N, O] with N = {n_points} is needed, as x has")
         if again and (values.ndim == 1) != self._flat:
@@ -190,7 +201,8 @@ class HierarchicalMixture:
             labels, coded = checks.classes(values, self.expert, self._labels if again else None)
         if not again:
             self._flat, self._labels = flat, labels
-        return coded
+            return coded
+        return coded if self._y_scale is None else self._y_scale.into(coded)
 
 
 class MixtureOfExperts(HierarchicalMixture):

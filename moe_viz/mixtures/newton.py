@@ -53,10 +53,10 @@ def softmax_newton(inputs: Tensor, targets: Tensor, weight: Tensor, steps: int) 
     for _ in range(steps):
         g = log_softmax_pinned(inputs, weight).exp()[:, :-1]
         gradient = inputs.T @ (targets[:, :-1] - mass * g)
-        blocks = torch.diag_embed(mass * g) - (mass * g).unsqueeze(2) * g.unsqueeze(1)
-        hessian = torch.einsum("np,nab,nq->apbq", inputs, blocks, inputs)
         size = gradient.numel()
-        hessian = hessian.reshape(size, size)
+        outer = ((mass.sqrt() * g).unsqueeze(2) * inputs.unsqueeze(1)).reshape(len(inputs), size)
+        own = [inputs.T @ ((mass * g[:, a : a + 1]) * inputs) for a in range(n_classes - 1)]
+        hessian = torch.block_diag(*own) - outer.T @ outer
         hessian = hessian + torch.eye(size, dtype=hessian.dtype) * (RIDGE * hessian.diagonal().max() + 1e-300)
         step = torch.linalg.lstsq(hessian, gradient.T.reshape(size, 1), driver="gelsd").solution
         new = climb(weight, step.reshape(n_classes - 1, -1).T, goal)

@@ -151,7 +151,7 @@ def test_responsibilities_of_a_tree_are_products_and_follow_bayes():
     group = h.reshape(60, 2, 2).sum(2)
     within = h.reshape(60, 2, 2) / np.maximum(group, 1e-300)[:, :, None]
     assert np.allclose(group[:, :, None] * within, h.reshape(60, 2, 2))
-    points, targets = torch.tensor(x), torch.tensor(y)[:, None]
+    points, targets = model._known(x), model._coded(y, 60, again=True)
     density = model._experts.log_prob(points, targets).exp().numpy()
     assert np.allclose(h, model.gate(x) * density / (model.gate(x) * density).sum(1, keepdims=True))
 
@@ -207,7 +207,8 @@ def test_exponential_gate_has_the_rates_of_the_points_it_owns():
     x = np.where(which, draw.exponential(0.2, 2000), draw.exponential(5.0, 2000))[:, None]
     model = MixtureOfExperts(2, "constant_gaussian", "exponential", seed=0)
     model.fit(x, np.where(which, -1.0, 1.0) + 0.1 * draw.normal(size=2000), iterations=50)
-    rates = np.sort(model._gates[0][0].free["log_rate"].exp().numpy().ravel())
+    standardised = model._gates[0][0].free["log_rate"].exp() / model._x_scale.spread
+    rates = np.sort(standardised.numpy().ravel())
     assert rates == pytest.approx([1 / 5.0, 1 / 0.2], rel=0.15)
 
 
