@@ -15,8 +15,10 @@ TRACK = ".st-key-track input[type=range]"
 
 
 def at(page):
-    """The step on the track."""
-    return int(re.search(r"\d+", page.locator(".st-key-track output").inner_text(timeout=SLOW)).group())
+    """The step on the track, once its script has written one."""
+    said = page.locator(".st-key-track output")
+    expect(said).to_have_text(re.compile(r"\d"), timeout=SLOW)
+    return int(re.search(r"\d+", said.inner_text()).group())
 
 
 def owners(page):
