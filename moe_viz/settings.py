@@ -25,6 +25,8 @@ APART = frozenset({"config", "chromium"})
 """Words after the prefix that are no settings: where the file is, and the browser that the tests drive."""
 
 SITE = r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?"
+"""An origin, as a browser compares it: scheme, host and port, no path."""
+
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     "low_memory": {

@@ -103,10 +103,10 @@ def first_guess(x: Tensor, y: Tensor, n_experts: int, draw: np.random.Generator)
     Experts that start alike would stay alike: where `x` [N, D] has too few different points, points of x and `y` [N, O] are drawn, and where there are
     too few of these as well, the experts left over begin with random shares.
     """
-    points = x
-    if len(_distinct(points)) < n_experts:
+    points, distinct = x, _distinct(x)
+    if len(distinct) < n_experts:
         points = torch.cat([x, y], 1)
-    distinct = _distinct(points)
+        distinct = _distinct(points)
     picked = distinct[draw.choice(len(distinct), min(n_experts, len(distinct)), replace=False)]
     nearest = torch.cdist(points, points[picked]).argmin(1)
     hard = torch.nn.functional.one_hot(nearest, n_experts).to(x)

@@ -134,6 +134,11 @@ def test_another_kind_of_sentence_is_announced_once_and_no_tick_is(address):
         wait_for_step(page, step + 60)
         heard = page.evaluate("() => window.heard")
         assert first == 1 and len(heard) <= 5 and "" not in heard, heard
+        page.get_by_role("link", name="Gates").first.click()
+        page.locator(".st-key-differences").wait_for(timeout=SLOW)
+        expect(page.locator(".st-key-connection [role=status].live")).to_have_text(
+            ""
+        )  # that was said on the page just left
 
 
 def test_without_cookies_the_page_says_what_that_means(address):

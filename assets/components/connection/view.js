@@ -43,7 +43,7 @@ function furnish(line, root) {
 
 // One for all pages: it outlives the part of the page that it stands in.
 function watch() {
-  const line = { root: null, data: null, news: 0, cut: false, cuts: 0, heard: {}, presses: [], lost: [], mindsNoCookies: !navigator.cookieEnabled };
+  const line = { root: null, data: null, news: 0, cut: false, cuts: 0, heard: {}, presses: [], lost: [], mindsNoCookies: !navigator.cookieEnabled, announced: "" };
   document.addEventListener("click", (event) => note(line, event), true);
   setInterval(() => show(line), LOOK_MS);
   new MutationObserver(() => {
@@ -97,7 +97,7 @@ function show(line) {
   write(root.querySelector(".words"), since.join(" "));
   write(close, labels.close);
   close.hidden = late || !(line.lost.length || line.mindsNoCookies);
-  write(root.querySelector(".live"), data.announced);
+  if (line.announced !== data.announced) write(root.querySelector(".live"), (line.announced = data.announced)); // not again on another page
   const main = /** @type {HTMLElement | null} */ (document.querySelector('[data-testid="stMain"]')); // so that all of the page can be scrolled clear of the note
   if (main) main.style.paddingBottom = since.length ? `${note.offsetHeight}px` : "";
 }
