@@ -44,7 +44,8 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
         st.selectbox(label, options, format_func=lambda v: show(word, v), **common)
         if word == "router":
             facts = ROUTER_OPTIONS[value].facts
-            st.caption(f"**{_(CHOOSERS[facts.chooser])}.** {_(facts.idea)}")
+            published = _("As published ({year}): {idea}").format(year=facts.year, idea=_(facts.idea))
+            st.caption(f"**{_(CHOOSERS[facts.chooser])}.** {published}")  # buffers and k are as the knobs say
     elif options is not None and len(options) > 1:
         st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
     elif options is not None:

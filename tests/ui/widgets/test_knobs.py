@@ -61,3 +61,8 @@ def test_a_value_between_the_stops_is_offered_too():
 def test_the_seven_first_controls_are_declared_basic():
     fields = RunConfig().fields()
     assert [word for word in FIRST if fields[word].json_schema_extra["level"] != "basic"] == []
+
+
+def test_below_the_gate_stands_who_chooses_and_what_was_published():
+    (said,) = [caption.value for caption in app(router="switch").caption if "As published" in caption.value]
+    assert said.startswith("**Each token chooses its experts.** As published (2021): One expert per token")
