@@ -23,9 +23,10 @@ ALLOWED = {
     "charts": {"records", "spec"},
     "components": {"records", "spec", "charts"},
     "lessons": {"records", "spec"},
-    "ui": {"charts", "components", "lessons", "engine", "records", "spec"},
+    "systems": {"records", "spec"},
+    "ui": {"charts", "components", "lessons", "systems", "engine", "records", "spec"},
 }
-WEB = ("spec", "records", "charts", "components", "lessons", "ui")
+WEB = ("spec", "records", "charts", "components", "lessons", "systems", "ui")
 
 
 def sources(room):
@@ -76,7 +77,7 @@ def test_every_room_is_listed():
     assert rooms <= ALLOWED.keys()
 
 
-@pytest.mark.parametrize("room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models"])
+@pytest.mark.parametrize("room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models", "systems"])
 def test_figures_and_layers_need_no_streamlit(room):
     for path in sources(room):
         assert not [name for name in imports(path) if name.split(".")[0] == "streamlit"], path
