@@ -77,7 +77,9 @@ def test_every_room_is_listed():
     assert rooms <= ALLOWED.keys()
 
 
-@pytest.mark.parametrize("room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models", "systems"])
+@pytest.mark.parametrize(
+    "room", ["records", "charts", "moe", "spec", "engine", "training", "tasks", "models", "systems"]
+)
 def test_figures_and_layers_need_no_streamlit(room):
     for path in sources(room):
         assert not [name for name in imports(path) if name.split(".")[0] == "streamlit"], path
