@@ -78,6 +78,15 @@ def z_loss(logits: Tensor) -> Tensor:
     return torch.dot(log_sum, log_sum) / max(1, logits.shape[1])
 
 
+def mass_of_experts(weight: Tensor, expert: Tensor, token: Tensor, n_experts: int, n_tokens: int) -> Tensor:
+    """[E] the sum of each expert's route weights, differentiable. weight, expert, token [M]; a token has an expert at most twice."""
+    if weight.device.type == "cpu":
+        return weight.new_zeros(n_experts).index_add(0, expert, weight)
+    # An accelerator adds to one place in any order: here each place gets one number, and the sum over them has an order.
+    places = weight.new_zeros(n_experts * n_tokens).scatter_add(0, expert * n_tokens + token, weight)
+    return places.view(n_experts, n_tokens).sum(1)
+
+
 def cv_squared(x: Tensor, eps: float = 1e-10) -> Tensor:
     """Squared coefficient of variation over the last axis with the population variance (Shazeer et al. 2017, eq. 7): 0 even, E-1 one-hot."""
     x = precise(x)

@@ -18,13 +18,18 @@ from moe_viz.moe.capacity import fill_buckets
 from moe_viz.moe.experts import ACTIVATIONS, Experts
 from moe_viz.moe.routing import CompleteRouting, SparseRouting, numbers
 
+MOST_PADDING, FEW_ROWS = 4, 2**15
+"""Rows of dropless buffers for each route: where a collapse would need more of them, and more than a few rows in all, each expert
+multiplies its own, one after another."""
+Ends = Tensor | tuple[int, ...] | None
+
 
 class Plan(NamedTuple):
     """Rows that experts work on: sorted by expert (`ends`), or buffers of N / E rows each (`ends` None).
 
     row_token, row_route [N]: whose vector fills a row, by which route. route_row [M]: row of each route.
     row_live [N], kept [M] bool: false for rows without a route and routes without a row (these point anywhere); None where all live.
-    ends [E] int32: where each expert's rows end. Rows from ends[-1] on are uninitialised after a grouped product.
+    ends [E] int32: where each expert's rows end, or on the host how many there are. Rows after the last are uninitialised in a product.
     """
 
     row_token: Tensor
@@ -32,7 +37,7 @@ class Plan(NamedTuple):
     route_row: Tensor
     row_live: Tensor | None
     kept: Tensor | None
-    ends: Tensor | None
+    ends: Ends
     per_token: int | None
 
 
@@ -54,9 +59,15 @@ def plan_sorted(routing: SparseRouting) -> Plan:
 
 
 def plan_buffers(routing: SparseRouting) -> Plan:
-    """Buffers of `capacity` slots. Dropless, as many as the fullest expert needs, which is the one thing here the host must wait for."""
+    """Buffers of `capacity` slots. Dropless, as many as the fullest expert needs, which is the one thing here the host must wait for; where
+    they would be mostly empty, sorted rows whose numbers are known on the host."""
     n_experts, n_routes = routing.n_experts, routing.route_expert.shape[0]
-    slots = int(routing.post_counts.max()) if routing.capacity is None else routing.capacity
+    slots = routing.capacity
+    if slots is None:
+        sizes = tuple(map(int, routing.post_counts.tolist()))
+        slots = max(sizes)
+        if slots * n_experts > max(MOST_PADDING * n_routes, FEW_ROWS):
+            return plan_sorted(routing)._replace(ends=sizes)
     slots = max(1, min(slots, n_routes))
     slot = routing.route_slot
     if routing.capacity is not None and routing.capacity > n_routes:
@@ -81,15 +92,23 @@ def run_experts(experts: Experts, x: Tensor, weight: Tensor, in_weight: Tensor |
     return _RunExperts.apply(x, weight, in_weight, w1, b1, w2, b2, plan, experts.activation)
 
 
-def _product(rows: Tensor, weights: Tensor, ends: Tensor | None) -> Tensor:
+def _product(rows: Tensor, weights: Tensor, ends: Ends) -> Tensor:
     """rows [N, A] times each expert's weights [E, A, B] -> [N, B]."""
+    if isinstance(ends, tuple):
+        out, n_live = rows.new_empty(rows.shape[0], weights.shape[2]), sum(ends)
+        for part, own, weight in zip(out[:n_live].split(ends), rows[:n_live].split(ends), weights):
+            torch.mm(own, weight, out=part)
+        return out
     if ends is not None:
         return F.grouped_mm(rows, weights, offs=ends)
     return torch.bmm(rows.view(weights.shape[0], -1, rows.shape[1]), weights).view(-1, weights.shape[2])
 
 
-def _outer(left: Tensor, right: Tensor, ends: Tensor | None, n_experts: int) -> Tensor:
+def _outer(left: Tensor, right: Tensor, ends: Ends, n_experts: int) -> Tensor:
     """Each expert's left.T @ right over its rows: [N, A], [N, B] -> [E, A, B]."""
+    if isinstance(ends, tuple):
+        parts = zip(*(side[: sum(ends)].split(ends) for side in (left, right)))
+        return torch.stack([one.t() @ other for one, other in parts])
     if ends is not None:
         return F.grouped_mm(left.t(), right, offs=ends)
     return torch.bmm(left.view(n_experts, -1, left.shape[1]).transpose(1, 2), right.view(n_experts, -1, right.shape[1]))
@@ -100,11 +119,16 @@ def _row_expert(plan: Plan, n_experts: int) -> Tensor:
     row = numbers(plan.row_token.shape[0], plan.row_token.device)
     if plan.ends is None:
         return row // (row.shape[0] // n_experts)
-    return torch.searchsorted(plan.ends, row.int(), right=True).clamp(max=n_experts - 1)
+    ends = plan.ends
+    if isinstance(ends, tuple):
+        ends = torch.tensor(ends, device=row.device).cumsum(0, dtype=torch.int32)
+    return torch.searchsorted(ends, row.int(), right=True).clamp(max=n_experts - 1)
 
 
 def _per_expert(rows: Tensor, plan: Plan, n_experts: int) -> Tensor:
-    return rows.new_zeros(n_experts, rows.shape[1]).index_add_(0, _row_expert(plan, n_experts), rows)
+    """Sum of each expert's rows, [E, B]; dead rows are 0. A product, because an accelerator adds to one place in any order."""
+    own = _row_expert(plan, n_experts) == numbers(n_experts, rows.device)[:, None]
+    return own.to(rows.dtype) @ rows
 
 
 def _per_token(rows: Tensor, weight: Tensor | None, plan: Plan, n_tokens: int) -> Tensor:
@@ -120,7 +144,11 @@ def _per_token(rows: Tensor, weight: Tensor | None, plan: Plan, n_tokens: int) -
         rows = rows * weight[plan.row_route][:, None]
         if plan.row_live is not None:
             rows = rows * plan.row_live[:, None]
-    return rows.new_zeros(n_tokens, rows.shape[1]).index_add_(0, plan.row_token, rows)
+    if rows.device.type == "cpu":
+        return rows.new_zeros(n_tokens, rows.shape[1]).index_add_(0, plan.row_token, rows)
+    # An accelerator would add them in any order.
+    token, order = plan.row_token.sort(stable=True)
+    return torch.embedding_bag(rows, order, torch.searchsorted(token, numbers(n_tokens, rows.device)))[0]
 
 
 def _clear_dead(rows: Tensor, plan: Plan) -> Tensor:

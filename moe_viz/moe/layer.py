@@ -89,8 +89,10 @@ class MoELayer(nn.Module):
             weight = weight * self._alive(weight)[routing.route_expert]
         if x.shape[0] == 0 or weight.shape[0] == 0:
             return torch.zeros_like(x)
-        # Buffers cost padding, so on CPU a grouped product over the kept routes alone is faster; an accelerator likes them better.
-        grouped = self.experts.can_group(x) and (routing.capacity is None or device == "cpu")
+        # Buffers cost padding, so on CPU a grouped product over the kept routes alone is faster. An accelerator likes them better, and
+        # has a grouped product for bfloat16 alone: in other types torch asks the host for the ends at each product.
+        on_host, whole = device == "cpu", routing.capacity is None and x.dtype == torch.bfloat16
+        grouped = self.experts.can_group(x) and (on_host or whole)
         plan = plan_sorted(routing) if grouped else plan_buffers(routing)
         in_weight = routing.route_in_weight
         return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from torch import Tensor
+
 from moe_viz.models import build_model
 from moe_viz.records.history import History, Mark
 from moe_viz.records.script import Event, Script
@@ -21,13 +23,14 @@ from moe_viz.tasks import make_task
 from moe_viz.training import messages
 from moe_viz.training.devices import random_stream, resolve_device
 from moe_viz.training.files.checkpoint import Checkpoint, fingerprint, put_back, tensors_of, views_of
-from moe_viz.training.inspect.probe import probe
+from moe_viz.training.inspect.probe import route, shown
 from moe_viz.training.live_knobs import apply_live
 from moe_viz.training.metrics.gradient_norms import gradient_norms
 from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
 from moe_viz.training.metrics.statistics import Statistics, StepRows
 from moe_viz.training.script_writer import ScriptWriter, turned
 from moe_viz.training.step import make_optimizer, train_step
+from moe_viz.training.transfer import to_host
 
 LAST_STEPS = "last_steps."
 """How the names of what a checkpoint holds of the last steps begin: metrics over a moving window go on where they were."""
@@ -232,12 +235,14 @@ class Run:
         evaluate: measure the task's metric now; otherwise it is what was measured last (None: never), and the history has no new value of it.
         """
         self.collect()
-        traces, extras = probe(self.model, self.task, self.config, self.step_number, self.device)
+        routings = route(self.model, self.task.probe, self.config, self.step_number, self.device)
+        routings, measured = to_host((routings, self._measured() if evaluate else None))
+        traces, extras = shown(routings, self.task, self.config, self.step_number)
         if self._trained_seconds > 0:
             self._rate = self._trained_tokens / self._trained_seconds
             self._trained_tokens *= RATE_MEMORY
             self._trained_seconds *= RATE_MEMORY
-        metric = self._evaluate(evaluate)
+        metric = self._noted(measured)
         metrics = {**self._metrics, "task_metric": metric if math.isfinite(metric) else None}
         metrics["tokens_per_second"] = self._rate
         if self.state != "diverged":
@@ -247,16 +252,21 @@ class Run:
             self.history.amend(list(bias), list(bias.values()))
         return Snapshot(self.step_number, self.config.flat(), metrics, traces, self.state, self.message, extras)
 
-    def _evaluate(self, anew: bool) -> float:
+    def _measured(self) -> Tensor | None:
+        """The task's metric of this moment, on the device; None where it is known."""
+        if self._task_metric is not None and self._task_metric[0] == (self.epoch, self.step_number, self.config):
+            return None
+        with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
+            return self.task.measured(self.model)
+
+    def _noted(self, measured: Tensor | None) -> float:
+        """The task's metric that was measured last, now that it may be this one. NaN where none ever was."""
         now = (self.epoch, self.step_number, self.config)
-        if not anew:
-            return self._task_metric[1] if self._task_metric else math.nan
-        if self._task_metric is None or self._task_metric[0] != now:
-            with random_stream(self.device, "evaluate", self.config.seed, self.step_number):
-                self._task_metric = (now, self.task.evaluate(self.model))
+        if measured is not None:
+            self._task_metric = (now, float(measured))
             if self.history.last == now[:2]:
                 self.history.amend(["task_metric"], [self._task_metric[1]])
-        return self._task_metric[1]
+        return self._task_metric[1] if self._task_metric else math.nan
 
     # -- keeping -----------------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from moe_viz.moe.balance import cv_squared, importance_loss, smooth_load, z_loss
+from moe_viz.moe.balance import cv_squared, importance_loss, mass_of_experts, smooth_load, z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter, full_precision, softmax
+from moe_viz.moe.routing import tokens_of_routes
 from moe_viz.spec.routers.noisy import NoisyTopK, VMoE
 
 
@@ -58,7 +59,9 @@ class NoisyTopKRouter(NoisyRouter):
         gates = self.weights(c, c.expert)
         if self.options.renormalize != "never":
             gates = gates / self.norm(gates)
-        importance = gates.new_zeros(self.n_experts).scatter_add(0, c.expert.reshape(-1), gates.reshape(-1))
+        n_tokens, k = gates.shape
+        token = tokens_of_routes(n_tokens, k, gates.device)
+        importance = mass_of_experts(gates.reshape(-1), c.expert.reshape(-1), token, self.n_experts, n_tokens)
         load = c.counts
         if "noisy" in c.extra:
             load = smooth_load(c.logits, c.extra["noisy"], c.extra["std"], self.options.k).sum(0)

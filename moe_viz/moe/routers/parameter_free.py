@@ -83,9 +83,12 @@ class KMeansRouter(TokenChoiceRouter):
 
     @torch.no_grad()
     def _observe(self, c: Choice, expert: Tensor) -> None:
-        x, k = c.x.detach().to(self.seen_sum.dtype), expert.shape[1]
-        self.seen_sum.index_add_(0, expert.flatten(), x.repeat_interleave(k, 0))
-        self.seen.index_add_(0, expert.flatten(), x.new_ones(expert.numel()))
+        x = c.x.detach().to(self.seen_sum.dtype)
+        # A product, because an accelerator adds to one place in any order.
+        own = x.new_zeros(self.n_experts, len(x)).scatter_(0, expert.t(), 1.0)
+        with torch.autocast(x.device.type, enabled=False):
+            self.seen_sum += own @ x
+        self.seen += own.sum(1)
         self.worst_served = x.index_select(0, c.ranking.amax(-1).argmin()[None])[0]
 
     @torch.no_grad()

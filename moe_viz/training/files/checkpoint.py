@@ -27,6 +27,7 @@ from moe_viz.records.history import History, Mark
 from moe_viz.records.script import Script
 from moe_viz.spec import RunConfig
 from moe_viz.training.optimizer import FusedAdamW
+from moe_viz.training.transfer import to_host
 
 FORMAT = "moe_viz.run"
 VERSION = 2
@@ -74,7 +75,7 @@ class Checkpoint:
         if self.pending is not None:
             script, played = self.pending
             about["pending"] = [script.model_dump(mode="json", by_alias=True), played]
-        arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in self.tensors.items()}
+        arrays = {name: tensor.contiguous().numpy() for name, tensor in to_host(self.tensors).items()}
         if self.history is not None:
             rows, about["history"] = self.history.to_arrays(since)
             arrays |= {HISTORY + name: np.ascontiguousarray(array) for name, array in rows.items()}
@@ -134,8 +135,9 @@ def _crc(text: str, arrays: Mapping[str, np.ndarray]) -> int:
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of all parameters and buffers among these tensors (`model.<name>`), by name."""
     digest = sha256()
-    for name in sorted(name for name in tensors if name.startswith("model.")):
-        array = tensors[name].detach().cpu().contiguous().numpy()
+    parameters = to_host({name: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    for name in sorted(parameters):
+        array = parameters[name].contiguous().numpy()
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -6,9 +6,6 @@ it was analysed, so that the run may train on between two experts and all answer
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import torch
@@ -22,8 +19,10 @@ from moe_viz.records.specialisation import first_choice, fluctuation, saturation
 from moe_viz.records.thinning import first_of_each
 from moe_viz.tasks import Batch, observing
 from moe_viz.training.devices import random_stream
+from moe_viz.training.inspect.copies import copied_model
 from moe_viz.training.inspect.probe import traces_of
 from moe_viz.training.run import Run
+from moe_viz.training.transfer import to_host
 
 MOST_KEYFRAMES = 60
 """Moments that saturation and fluctuation are taken over, evenly chosen from those kept."""
@@ -39,14 +38,15 @@ class Analyser:
         self.step, self.epoch, self.seed = run.step_number, run.epoch, run.config.seed
         self.task, self.device = run.task, run.device
         self.batch, self.labels = run.task.analysis
-        self.model = _copied(run.model)
+        self.model = copied_model(run.model)
         self._forward(self.batch)
+        routings, shapes = to_host((self.model.routings, [_geometry(layer) for layer in self.model.moe_layers]))
         self.analysis = Analysis(
             step=self.step,
             epoch=self.epoch,
             config=run.config.flat(),
-            traces=traces_of(self.model.routings, self.labels, run.config, self.step),
-            geometry=[geometry(layer, index) for index, layer in enumerate(self.model.moe_layers)],
+            traces=traces_of(routings, self.labels, run.config, self.step),
+            geometry=[Geometry(index, _cosine(rows), apart.numpy()) for index, (rows, apart) in enumerate(shapes)],
             change=change_over_time(run.history, run.epoch),
             bias=bias_over_time(run.history, run.epoch),
         )
@@ -63,7 +63,7 @@ class Analyser:
         batch = self.batch.split(2)[0] if n_experts > MANY_EXPERTS else self.batch
         layers[layer].disabled = frozenset() if expert is None else frozenset({expert})
         try:
-            per_token = self._forward(batch).double().cpu().numpy()
+            per_token = self._forward(batch).cpu().double().numpy()
         finally:
             layers[layer].disabled = frozenset()
             self.model.routings = []
@@ -80,14 +80,22 @@ class Analyser:
 
 def geometry(layer: MoELayer, index: int) -> Geometry:
     """See `records.analysis.Geometry`."""
-    rows = router_rows(layer.router)
-    weights = torch.cat([p.detach().flatten(1) for p in layer.experts.parameters()], 1).double()
+    rows, apart = to_host(_geometry(layer))
+    return Geometry(index, _cosine(rows), apart.numpy())
+
+
+def _cosine(rows: Tensor | None) -> np.ndarray | None:
+    return None if rows is None else cosine_similarity(rows.double().numpy()).astype(np.float32)
+
+
+def _geometry(layer: MoELayer) -> tuple[Tensor | None, Tensor]:
+    """What the router compares with, and how far the experts' weights are apart [E, E], on the layer's device."""
+    weights = torch.cat([p.detach().flatten(1) for p in layer.experts.parameters()], 1)
+    weights = (weights.cpu() if weights.device.type == "mps" else weights).double()  # mps knows no float64
     apart = torch.cdist(weights, weights)
     norms = weights.square().sum(1)
     distance = apart / (norms[:, None] + norms[None, :]).sqrt().clamp(min=1e-30)
-    distance.fill_diagonal_(0)
-    cosine = None if rows is None else cosine_similarity(rows.detach().double().cpu().numpy()).astype(np.float32)
-    return Geometry(index, cosine, distance.float().cpu().numpy())
+    return router_rows(layer.router), distance.fill_diagonal_(0).float()
 
 
 def router_rows(router: nn.Module) -> Tensor | None:
@@ -130,12 +138,3 @@ def bias_over_time(history: History, epoch: int) -> pd.DataFrame:
     rows = rows[["step", *(name for name in rows if name.startswith("bias."))]]
     rows = rows[rows.iloc[:, 1:].notna().any(axis=1)] if rows.shape[1] > 1 else rows.iloc[:0]
     return rows.iloc[first_of_each(rows["step"].to_numpy(), MOST_BIAS_ROWS)].reset_index(drop=True)
-
-
-def _copied(model: Any) -> Any:
-    """The model without what its last forward pass left behind (tensors with a graph cannot be copied)."""
-    routings, model.routings = model.routings, []
-    try:
-        return copy.deepcopy(model)
-    finally:
-        model.routings = routings

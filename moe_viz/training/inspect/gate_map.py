@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from moe_viz.moe import Routing
 from moe_viz.records.gate_map import GateMap, grid
@@ -11,6 +12,7 @@ from moe_viz.tasks.plane import PlaneTask
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.traces import first_choice
 from moe_viz.training.run import Run
+from moe_viz.training.transfer import to_host
 
 RESOLUTIONS = (8, 128)
 
@@ -26,9 +28,9 @@ def gate_map(run: Run, layer: int, resolution: int) -> GateMap:
         raise ValueError(f"resolution = {resolution} must be {RESOLUTIONS[0]} to {RESOLUTIONS[1]}")
     places = grid(resolution)
     shape = (resolution, resolution)
-    routing, prediction = _look(run, _batch(task, places), layer)
-    owner = first_choice(routing)
-    held_out, answers = _look(run, task.held_out, layer)
+    looks = [_look(run, batch, layer) for batch in (_batch(task, places), task.held_out, *_left_half(run, places))]
+    ((routing, predicted), (held_out, answers), *alone), targets = to_host((looks, task.held_out.targets))
+    owner, prediction = first_choice(routing), predicted.numpy()
     points, classes = task.shown
     return GateMap(
         step=run.step_number,
@@ -36,34 +38,30 @@ def gate_map(run: Run, layer: int, resolution: int) -> GateMap:
         layer=layer,
         router=run.config.router.name,
         owner=owner.reshape(shape),
-        probs=routing.probs.detach().float().cpu().numpy().reshape(*shape, -1),
+        probs=routing.probs.float().numpy().reshape(*shape, -1),
         prediction=prediction.reshape(shape).astype(np.int16),
         points=points.astype(np.float32),
         classes=classes.astype(np.int16),
         held_out_owner=first_choice(held_out),
-        held_out_correct=answers == task.held_out.targets.cpu().numpy(),
-        batch_dependent=_depends_on_batch(run, places, owner, layer),
+        held_out_correct=answers.numpy() == targets.numpy(),
+        batch_dependent=any(bool((first_choice(left) != owner[places[:, 0] < 0]).any()) for left, _ in alone),
     )
 
 
-def _depends_on_batch(run: Run, places: np.ndarray, owner: np.ndarray, layer: int) -> bool:
-    """Whether the left half of the places is routed otherwise when it comes alone. Only routers whose card says so can do that."""
+def _left_half(run: Run, places: np.ndarray) -> list[Batch]:
+    """The left half of the places as a batch of its own: a router whose card says that it depends on its batch may route it otherwise."""
     facts = run.config.router.facts
-    if facts.causal or facts.stochastic_eval:
-        return False
-    left = places[:, 0] < 0
     assert isinstance(run.task, PlaneTask)
-    routing, _ = _look(run, _batch(run.task, places[left]), layer)
-    return bool((first_choice(routing) != owner[left]).any())
+    return [] if facts.causal or facts.stochastic_eval else [_batch(run.task, places[places[:, 0] < 0])]
 
 
-def _look(run: Run, batch: Batch, layer: int) -> tuple[Routing, np.ndarray]:
-    """The routing of a batch in one layer, and the predicted classes [T]."""
+def _look(run: Run, batch: Batch, layer: int) -> tuple[Routing, Tensor]:
+    """The routing of a batch in one layer, and the predicted classes [T], on the device."""
     model = run.model
     assert isinstance(run.task, PlaneTask)
     with random_stream(run.device, "look", run.config.seed, run.step_number), observing(model):
         outputs = model(batch)
-        return model.routings[layer], run.task.predict(outputs).cpu().numpy()
+        return model.routings[layer], run.task.predict(outputs)
 
 
 def _batch(task: PlaneTask, places: np.ndarray) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ class LayerPass:
     """What was watched of one micro-batch: the layer's input x [T, D] and output y [T, D], its routing, how its router chose.
 
     aux_grads: term -> its weighted gradient by the logits [T, E];  routings: of all layers;  per_token [T] loss
+    grads: the step's gradients of `y`, `logits` and `weight` (of the routes), where they have one; after `keep_gradients`
     """
 
     x: Tensor
@@ -30,12 +33,25 @@ class LayerPass:
     choice: Choice | None
     aux_grads: dict[str, Tensor] = field(default_factory=dict)
     routings: list[Routing] = field(default_factory=list)
+    grads: dict[str, Tensor] = field(default_factory=dict)
     per_token: Tensor = field(init=False)
     batch: Batch = field(init=False)
 
+    @property
+    def differentiated(self) -> dict[str, Tensor | None]:
+        """The tensors whose gradients are told."""
+        weight = self.routing.route_weight if isinstance(self.routing, SparseRouting) else None
+        return {"y": self.y, "logits": self.routing.logits, "weight": weight}
 
-def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:
-    """Hooks on the copy that keep what passes; the list fills while it steps."""
+    def keep_gradients(self) -> None:
+        """Note the gradients that have come, so that they go to the host with the rest."""
+        found = {name: t.grad for name, t in self.differentiated.items() if t is not None and not t.is_leaf}
+        self.grads = {name: grad for name, grad in found.items() if grad is not None}
+
+
+@contextmanager
+def watching(copy: Run, moe: MoELayer) -> Iterator[list[LayerPass]]:
+    """Hooks on the copy that keep what passes; the list fills while it steps. They go with the block: they hold the copy that holds them."""
     watched: list[LayerPass] = []
     choices: list[Choice] = []
     moe.router.on_choice = choices.append
@@ -45,8 +61,7 @@ def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:
         seen = LayerPass(args[0].detach(), kwargs.get("router_shift"), y, routing, choices[-1] if choices else None)
         if torch.is_grad_enabled():
             seen.aux_grads = _aux_gradients(copy, routing)  # before gradients are kept: these would be added to them
-        weight = routing.route_weight if isinstance(routing, SparseRouting) else None
-        for tensor in (y, routing.logits, weight):
+        for tensor in seen.differentiated.values():
             if tensor is not None and tensor.requires_grad and not tensor.is_leaf:
                 tensor.retain_grad()
         watched.append(seen)
@@ -55,9 +70,13 @@ def watch(copy: Run, moe: MoELayer) -> list[LayerPass]:
         watched[-1].batch, watched[-1].routings = args[0], copy.model.routings
         watched[-1].per_token = copy.task.loss(output.detach(), args[0])[1].detach()
 
-    moe.register_forward_hook(layer_hook, with_kwargs=True)
-    copy.model.register_forward_hook(model_hook)
-    return watched
+    hooks = moe.register_forward_hook(layer_hook, with_kwargs=True), copy.model.register_forward_hook(model_hook)
+    try:
+        yield watched
+    finally:
+        moe.router.on_choice = None
+        for hook in hooks:
+            hook.remove()
 
 
 def _aux_gradients(copy: Run, routing: Routing) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from moe_viz.tasks.picture import read_picture
 from moe_viz.training.devices import random_stream, stream_seed
 from moe_viz.training.inspect.probe import route, traces_of
 from moe_viz.training.run import Run
+from moe_viz.training.transfer import to_host
 
 MOST_NEW_TOKENS = 512
 
@@ -61,7 +62,7 @@ def _route_ids(run: Run, ids: Tensor) -> list[RoutingTrace]:
     """Traces of exactly these tokens: what fills the last row up to its length is cut off again."""
     task = _text_task(run)
     batch = task.ids_batch(ids)
-    routings = route(run.model, batch, run.config, run.step_number, run.device)
+    routings, batch = to_host((route(run.model, batch, run.config, run.step_number, run.device), batch))
     traces = traces_of(routings, task.labels(batch), run.config, run.step_number)
     return [_first(trace, len(ids)) for trace in traces]
 

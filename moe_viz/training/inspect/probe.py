@@ -13,6 +13,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, ProbeLabels, Task, observing
 from moe_viz.training.devices import random_stream
 from moe_viz.training.inspect.traces import trace_of
+from moe_viz.training.transfer import to_host
 
 
 def route(model: Any, batch: Batch, config: RunConfig, step: int, device: torch.device) -> list[Routing]:
@@ -25,20 +26,19 @@ def route(model: Any, batch: Batch, config: RunConfig, step: int, device: torch.
 def traces_of(routings: list[Routing], labels: ProbeLabels, config: RunConfig, step: int) -> list[RoutingTrace]:
     return [
         trace_of(routing, labels, step=step, layer=layer, router=config.router.name)
-        for layer, routing in enumerate(routings)
+        for layer, routing in enumerate(to_host(routings))
     ]
 
 
-def probe(
-    model: Any, task: Task, config: RunConfig, step: int, device: torch.device
+def shown(
+    routings: list[Routing], task: Task, config: RunConfig, step: int
 ) -> tuple[list[RoutingTrace], dict[str, Any]]:
-    """Traces of the probe batch, and what else views may show.
+    """Traces of the probe batch, given its routings on the host, and what else views may show.
 
     extras: `images` [N, H, W] or [N, H, W, 3], or `points` [T, 2] of the probe where the task has them; for every display value of the routers
     (`Routing.info`: `bias` [E], thresholds, ...) a list of one entry per layer, arrays or plain values; `dispatch` and `combine`
     (soft MoE), per layer [T, E, S]; `aux`, per layer {term: value} of the probe batch, unweighted.
     """
-    routings = route(model, task.probe, config, step, device)
     extras: dict[str, Any] = {
         "aux": [{name: float(term) for name, term in routing.aux.items()} for routing in routings]
     }

@@ -1,6 +1,6 @@
 """Dissecting one training step: a copy of the run makes its next step, watched at one layer, and one token's numbers are read off.
 
-The copy comes from a checkpoint, so the run itself is not touched, and the step that it will make later is this very one.
+The run itself is not touched, and the step that it will make later is this very one. What was watched comes to the host in one copy.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from moe_viz.moe.routers.second_expert import budget_loss
 from moe_viz.records.step_story import Route, RowStory, StepStory
 from moe_viz.spec.knobs import N_
 from moe_viz.tasks import Batch
-from moe_viz.training.inspect.hooks import LayerPass, losses_again, watch
+from moe_viz.training.inspect.copies import twin_of
+from moe_viz.training.inspect.hooks import LayerPass, losses_again, watching
 from moe_viz.training.objective import coefficient
 from moe_viz.training.run import Run
 from moe_viz.training.step import CLIP_NORM
+from moe_viz.training.transfer import to_host
 
 
 def dissect(run: Run, token: int, layer: int) -> StepStory:
@@ -29,28 +31,29 @@ def dissect(run: Run, token: int, layer: int) -> StepStory:
     n_layers = len(run.model.moe_layers)
     if not 0 <= layer < n_layers:
         raise ValueError(f"layer = {layer} must be 0 to {n_layers - 1}")
-    now = run.checkpoint(history=False)
+    run.collect()
     if run.state == "diverged":
         raise ValueError("this run has diverged: it has no next step")
     if getattr(run.config.router, "consistency", 0.0):
         raise ValueError(N_("With agreement every token passes twice in one step. Set it to 0 to take a step apart."))
-    copy = Run.from_bytes(now)
-    moe = copy.model.moe_layers[layer]
-    watched = watch(copy, moe)
-    before = {name: tensor.detach().clone() for name, tensor in moe.state_dict().items()}
-    gate = _gate(moe)
-    moments = None if gate is None else {k: v.clone() for k, v in copy.optimizer.state.get(gate, {}).items()}
-    copy.step()
-    rows = copy.statistics.read()
-    sizes = [len(seen.x) for seen in watched]
-    if not 0 <= token < sum(sizes):
-        raise ValueError(f"token = {token} must be 0 to {sum(sizes) - 1}")
+    copy = twin_of(run)
+    ours, moe = run.model.moe_layers[layer], copy.model.moe_layers[layer]
+    with watching(copy, moe) as watched:
+        copy.step()
+        sizes = [len(seen.x) for seen in watched]
+        if not 0 <= token < sum(sizes):
+            raise ValueError(f"token = {token} must be 0 to {sum(sizes) - 1}")
+        after = losses_again(copy, run.step_number, watched)
+    for seen in watched:
+        seen.keep_gradients()
+    own, gate = _gate(ours), _gate(moe)
+    moments = {} if own is None else dict(run.optimizer.state.get(own, {}))
+    learned = None if gate is None or gate.grad is None else (gate, gate.grad)
+    watched, after, before, moments, learned = to_host((watched, after, dict(ours.state_dict()), moments, learned))
+    norm = float(copy.statistics.read().grad_norm[-1])
     index = int(np.searchsorted(np.cumsum(sizes), token, side="right"))
-    local = token - sum(sizes[:index])
-    after = losses_again(copy, run.step_number, watched)
-    return _StoryReader(copy, run, moe, before, moments, float(rows.grad_norm[-1])).read(
-        watched, index, local, token, layer, after
-    )
+    reader = _StoryReader(copy, run, moe, before, moments, learned, norm)
+    return reader.read(watched, index, token - sum(sizes[:index]), token, layer, after)
 
 
 def _gate(moe: MoELayer) -> nn.Parameter | None:
@@ -60,11 +63,13 @@ def _gate(moe: MoELayer) -> nn.Parameter | None:
 
 
 class _StoryReader:
-    """Reads one token's numbers off what was watched."""
+    """Reads one token's numbers off what was watched, all of it on the host. learned: the gate's weight after the step and its gradient."""
 
-    def __init__(self, copy: Run, run: Run, moe: MoELayer, before: dict[str, Tensor], moments: Any, norm: float):
+    def __init__(
+        self, copy: Run, run: Run, moe: MoELayer, before: dict[str, Tensor], moments: Any, learned: Any, norm: float
+    ):
         self.copy, self.run, self.moe = copy, run, moe
-        self.before, self.moments = before, moments
+        self.before, self.moments, self.learned = before, moments, learned
         self.clip = min(1.0, CLIP_NORM / (norm + 1e-6))
 
     def read(
@@ -79,7 +84,7 @@ class _StoryReader:
         logits, ranking = _row(routing.logits, local), None if choice is None else _row(choice.ranking, local)
         score = None if choice is None else _row(choice.extra.get("score", choice.extra.get("sigmoid")), local)
         probs = _np(routing.probs[local])
-        grad = None if routing.logits is None or routing.logits.grad is None else _row(routing.logits.grad, local)
+        grad = _row(seen.grads.get("logits"), local)
         groups = max(1, routing.soft_groups if isinstance(routing, SoftRouting) else int(routing.info.get("groups", 1)))
         names, first, dropped = self._overview(parts)
         if linear is not None and (logits is None or not self._is_linear(linear, sees, logits)):
@@ -113,7 +118,7 @@ class _StoryReader:
             batch_before=float(seen.per_token.mean()),
             batch_after=float(after[index].mean()),
             aux=self._aux(seen.routings),
-            dy=np.zeros(len(seen.x[local])) if seen.y.grad is None else _np(seen.y.grad[local]),
+            dy=np.zeros(len(seen.x[local])) if "y" not in seen.grads else _np(seen.grads["y"][local]),
             dlogits=grad,
             dlogits_aux={name: share * _np(part[local]) for name, part in seen.aux_grads.items()},
             router_row=None if linear is None or grad is None or not routes else self._row_story(sees, grad, routes[0]),
@@ -145,9 +150,9 @@ class _StoryReader:
                 order = seen.routing.route_weight.detach().argsort(stable=True)
                 asked = order[seen.routing.requested[order]]
                 for_token = seen.routing.route_token[asked]
-                best[for_token.cpu()] = seen.routing.route_expert[asked].cpu()
+                best[for_token] = seen.routing.route_expert[asked]
             first.append(best.numpy())
-            dropped.append(seen.routing.dropped.cpu().numpy())
+            dropped.append(seen.routing.dropped.numpy())
         return np.concatenate(names), np.concatenate(first), np.concatenate(dropped)
 
     def _routes(self, seen: LayerPass, local: int) -> list[Route]:
@@ -157,7 +162,7 @@ class _StoryReader:
         asked = routing.route_weight if routing.asked_weight is None else routing.asked_weight
         asked, used, probs = asked.detach(), routing.route_weight.detach(), routing.probs.detach()
         mine = ((routing.route_token == local) & routing.requested).nonzero().squeeze(-1)
-        grads = routing.route_weight.grad
+        grads = seen.grads.get("weight")
         groups = max(1, int(routing.info.get("groups", 1)))
         routes = []
         for m in mine.tolist():
@@ -201,9 +206,9 @@ class _StoryReader:
         return h, out if b2 is None else out + b2[expert]
 
     def _row_story(self, sees: Tensor, grad: np.ndarray, route: Route) -> RowStory | None:
-        gate = _gate(self.moe)
-        if gate is None or gate.grad is None:
+        if self.learned is None:
             return None
+        gate, gradient = self.learned
         x, e = _np(sees), route.expert
         d = int(np.argmax(np.abs(x)))
         group: dict[str, Any] = self.copy.optimizer.param_groups[0]
@@ -214,7 +219,7 @@ class _StoryReader:
             x=float(x[d]),
             dlogit=float(grad[e]),
             part=float(grad[e] * x[d]),
-            gradient=float(gate.grad[e, d]) / self.clip,
+            gradient=float(gradient[e, d]) / self.clip,
             clip=self.clip,
             mean=moments["exp_avg"],
             square=moments["exp_avg_sq"],
@@ -225,7 +230,7 @@ class _StoryReader:
             eps=group["eps"],
             weight_decay=group["weight_decay"],
             before=float(self.before["router.gate.weight"][e, d]),
-            after=float(gate.detach()[e, d]),
+            after=float(gate[e, d]),
         )
 
 
@@ -234,7 +239,7 @@ def _names(copy: Run, batch: Batch) -> np.ndarray:
     task: Any = copy.task
     if task.is_text:
         return task.labels(batch).tokens
-    ids = batch.token_ids.cpu().numpy()
+    ids = batch.token_ids.numpy()
     if copy.config.task.name == "clusters":
         return np.array([f"{chr(ord('A') + i)}{n}" for n, i in enumerate(ids)])
     return np.array([f"{n // batch.group_size}:{i}" for n, i in enumerate(ids)])
@@ -246,7 +251,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _np(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy()
+    return tensor.double().numpy()
 
 
 def _row(tensor: Tensor | None, index: int) -> np.ndarray | None:

@@ -12,8 +12,8 @@ from moe_viz.training.metrics.statistics import weight_before_drop
 
 
 def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: str) -> RoutingTrace:
-    """One layer's trace. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
-    probs = routing.probs.detach().float().cpu().numpy()
+    """One layer's trace of a routing on the host. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
+    probs = routing.probs.detach().float().numpy()
     expert, weight, kept, slot = _routes(routing)
     about = {name: getattr(labels, name) for name in ("tokens", "group", "sequence", "position")}
     return RoutingTrace(
@@ -22,7 +22,7 @@ def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: st
 
 
 def first_choice(routing: Routing) -> np.ndarray:
-    """[T] int16 the most weighted expert that each token asked for or was chosen by, kept or not; -1 = none."""
+    """[T] int16 the most weighted expert that each token asked for or was chosen by, kept or not; -1 = none. Of a routing on the host."""
     return _routes(routing)[0][:, 0]
 
 
@@ -35,11 +35,11 @@ def _routes(routing: Routing) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 def _sparse_routes(routing: SparseRouting) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    asked = routing.requested.cpu().numpy()
+    asked = routing.requested.numpy()
     token, expert, kept, slot = (
-        getattr(routing, name).cpu().numpy()[asked] for name in ("route_token", "route_expert", "kept", "route_slot")
+        getattr(routing, name).numpy()[asked] for name in ("route_token", "route_expert", "kept", "route_slot")
     )
-    weight = weight_before_drop(routing).cpu().numpy()[asked]
+    weight = weight_before_drop(routing).numpy()[asked]
     order = np.lexsort((-weight, token))
     token, expert, kept, slot, weight = (column[order] for column in (token, expert, kept, slot, weight))
     counts = np.bincount(token, minlength=routing.n_tokens)
@@ -61,7 +61,7 @@ def _table(shape: tuple[int, int], row: np.ndarray, column: np.ndarray, values: 
 
 def _soft_routes(routing: SoftRouting) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Soft MoE: every expert answers every token; the weight is the token's combine mass in that expert's slots."""
-    combine = routing.combine.detach().float().cpu().numpy()
+    combine = routing.combine.detach().float().numpy()
     mass = combine.sum(-1)
     expert = np.argsort(-mass, axis=1, kind="stable").astype(np.int16)
     slot = np.take_along_axis(combine.argmax(-1), expert.astype(np.int64), 1).astype(np.int32)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from moe_viz.moe.balance import mass_of_experts
 from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
 
 RING_ROWS = 512
@@ -109,7 +110,7 @@ def _gate_sums(routing: Routing) -> Tensor:
     weight = weight_before_drop(routing)
     # what a router never asked for may stand in its candidate list with any weight
     weight = torch.where(routing.requested, weight, 0.0)
-    return weight.new_zeros(routing.n_experts).index_add_(0, routing.route_expert, weight)
+    return mass_of_experts(weight, routing.route_expert, routing.route_token, routing.n_experts, routing.n_tokens)
 
 
 def weight_before_drop(routing: SparseRouting) -> Tensor:
@@ -171,11 +172,13 @@ class Statistics:
         """All unread rows, in one copy to the host (waits for the device)."""
         count, end = len(self._about), self._next
         start = end - count
-        values, norms = _unread(self._ring, start, end), None
+        rows = [_unread(ring, start, end) for ring in ([self._ring, self._norms] if self._noted else [self._ring])]
+        together = rows[0] if len(rows) == 1 else torch.cat([part.flatten(1) for part in rows], 1)
+        values, norms = np.split(together.cpu().double().numpy(), [self._ring.shape[1]], 1)
         if self._noted:
-            norms = _unread(self._norms, start, end)
             self._norms.fill_(float("nan"))
             self._noted = False
+        shape = (count, self.n_layers, 2, self.n_experts)
         about = np.array(self._about, np.int64).reshape(count, 2)
         self._about.clear()
         layers = values[:, 2:].reshape(count, self.n_layers, 4 * self.n_experts + 2)
@@ -191,10 +194,9 @@ class Statistics:
             gates=gates,
             token_entropy=layers[..., -2],
             z=layers[..., -1],
-            norms=norms if norms is not None else np.full((count, self.n_layers, 2, self.n_experts), np.nan),
+            norms=norms.reshape(shape) if norms.size else np.full(shape, np.nan),
         )
 
 
-def _unread(ring: Tensor, start: int, end: int) -> np.ndarray:
-    rows = ring[start:end] if start >= 0 else torch.cat([ring[start:], ring[:end]])
-    return rows.cpu().double().numpy()
+def _unread(ring: Tensor, start: int, end: int) -> Tensor:
+    return ring[start:end] if start >= 0 else torch.cat([ring[start:], ring[:end]])
