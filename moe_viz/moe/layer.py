@@ -48,19 +48,27 @@ class MoELayer(nn.Module):
         token_ids: Tensor | None = None,
         group_size: int | None = None,
         router_shift: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, Routing]:
         """x [T, D] -> y [T, D] and the routing. A token that reached no expert gets 0 (its residual stream carries it).
 
         router_shift [D]: added to what the router sees, not to what the experts see.
+        mask [T] bool, True = a real token: the other rows of y are 0, and all else is as without them (see `Router.forward`).
         """
-        routing = self.router(x if router_shift is None else x + router_shift, token_ids, group_size)
+        routing = self.router(x if router_shift is None else x + router_shift, token_ids, group_size, mask)
+        if routing.padding is not None:
+            return routing.padding.put_back(self._answer(routing.padding.take(x), routing.unpadded)), routing
+        return self._answer(x, routing), routing
+
+    def _answer(self, x: Tensor, routing: Routing) -> Tensor:
+        """y [T, D]: the experts' part and whatever stands beside it, for a routing without padding."""
         y = self.mix(x, routing)
         if routing.residual_mix is not None:
             y = self.meet(x, y, routing.residual_mix)
         if self.shared is not None:
             beside = self.shared(x[None])[0]
             y = y + (beside if self.shared_gate is None else torch.sigmoid(self.shared_gate(x)) * beside)
-        return y, routing
+        return y
 
     def meet(self, x: Tensor, y: Tensor, mix: Tensor) -> Tensor:
         """How the experts' output y meets the other branch: x itself, or the network beside the experts where the router needs one.
@@ -75,6 +83,8 @@ class MoELayer(nn.Module):
 
     def mix(self, x: Tensor, routing: Routing) -> Tensor:
         """The experts' part of the output, [T, D], for any routing of x."""
+        if routing.padding is not None:
+            return routing.padding.put_back(self.mix(routing.padding.take(x), routing.unpadded))
         if isinstance(routing, SoftRouting):
             return self._blend(x, routing)
         assert isinstance(routing, SparseRouting)

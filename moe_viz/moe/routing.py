@@ -19,7 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor
@@ -57,6 +57,22 @@ def _kept_tokens(n_tokens: int, k: int, device: torch.device) -> Tensor:
         return torch.arange(n_tokens, device=device).repeat_interleave(k, output_size=n_tokens * k)
 
 
+class Padding(NamedTuple):
+    """What a mask left out. mask [T] bool, True = a real token; rows [N] int64 of the real tokens; real: the routing of these alone."""
+
+    mask: Tensor
+    rows: Tensor
+    real: Routing
+
+    def take(self, values: Tensor) -> Tensor:
+        """The real tokens' rows of values [T, ...]: [N, ...]."""
+        return values.index_select(0, self.rows)
+
+    def put_back(self, values: Tensor) -> Tensor:
+        """Values [N, ...] of the real tokens on all rows, [T, ...], 0 on the padded ones."""
+        return values.new_zeros(len(self.mask), *values.shape[1:]).index_copy(0, self.rows, values)
+
+
 @dataclass(kw_only=True)
 class Routing(ABC):
     """What a router decided for T tokens and E experts, whatever its kind.
@@ -68,6 +84,7 @@ class Routing(ABC):
     aux      unweighted scalar loss terms by name (`balance`, `z`, `importance`, `load`, ...); coefficients live in the trainer
     info     display only (thresholds, bias, iterations, ...); never read by the layer
     residual_mix  how the layer's output meets another branch: [T] or [T, 2], or None (see the router that sets it)
+    padding  what a mask left out, or None; whatever counts or averages over tokens reads `unpadded`
     """
 
     logits: Tensor | None
@@ -78,6 +95,12 @@ class Routing(ABC):
     aux: dict[str, Tensor] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     residual_mix: Tensor | None = None
+    padding: Padding | None = None
+
+    @property
+    def unpadded(self) -> Self:
+        """The same routing without its padded rows."""
+        return self if self.padding is None else cast(Self, self.padding.real)
 
     @property
     def n_tokens(self) -> int:
@@ -154,7 +177,7 @@ class SparseRouting(Routing):
     def dropped(self) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride] - read alike, and computed once
         reached = torch.zeros(self.n_tokens, dtype=torch.int64, device=self.probs.device)
         reached.index_add_(0, self.route_token, self.kept.long())
-        return reached == 0
+        return reached == 0 if self.padding is None else (reached == 0) & self.padding.mask
 
 
 @dataclass(kw_only=True)
@@ -197,6 +220,7 @@ class SoftRouting(Routing):
 
     dispatch [T, E, S] what each slot takes of each token (columns of a group sum to 1)
     combine  [T, E, S] what each token takes of each slot (a token's sum to 1)
+    Of the real tokens where some rows are padded; so are the runs.
     """
 
     dispatch: Tensor

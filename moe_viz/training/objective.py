@@ -33,9 +33,8 @@ def auxiliary_loss(routings: Sequence[Routing], config: RunConfig) -> Tensor | f
     for routing in routings:
         for name, term in routing.aux.items():
             if name == "cmr":
-                term = budget_loss(
-                    [r.residual_mix for r in routings if r.residual_mix is not None], config.router.budget
-                )
+                mixes = [r.unpadded.residual_mix for r in routings]
+                term = budget_loss([mix for mix in mixes if mix is not None], config.router.budget)
             weight = coefficient(name, config)
             if weight:
                 total = total + weight * term

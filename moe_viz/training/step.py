@@ -88,7 +88,7 @@ def _second_pass(model: Model, task: Task, part: Batch, outputs: Tensor, agreeme
     """
     routings = model.routings
     routers = [layer.router for layer in model.moe_layers if isinstance(layer.router, RandomRouter)]
-    for router, routing in zip(routers, routings, strict=True):
+    for router, routing in zip(routers, (routing.unpadded for routing in routings), strict=True):
         assert isinstance(routing, SparseRouting)
         router.apart_from = routing.route_expert.view(len(routing.probs), -1)
     again = model(part)
@@ -111,6 +111,7 @@ def _together(routings: Sequence[Routing]) -> Routing:
     """The last micro-batch's routing with the counts and wishes of the whole step, which is what a controller must see (once per step)."""
     if len(routings) == 1:
         return routings[0]
+    routings = [routing.unpadded for routing in routings]
     counts: dict[str, Any] = {
         name: sum(getattr(routing, name) for routing in routings) for name in ("pre_counts", "post_counts")
     }

@@ -283,6 +283,23 @@ def test_balance_loss_of_one_layer_is_k_times_ours(name, k, case):
     torch.testing.assert_close(_pooled_loss([CASES[case]], k), k * ours, **TIGHT)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case != "huge"])
+@pytest.mark.parametrize("name, k", [("mixtral", 2), ("olmoe", 1), ("dbrx", 4)])
+def test_balance_loss_of_a_padded_batch_and_its_gradient(name, k, case):
+    """Right and left padding, gaps, and no padding: the attention mask [4 sequences, 24 tokens] of the peer is our mask."""
+    from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+    place = torch.arange(T // 4)
+    attention = torch.stack([place < 17, place >= 5, place % 3 > 0, place >= 0]).long()
+    theirs_in, ours_in = (CASES[case].clone().requires_grad_() for _ in range(2))
+    theirs = load_balancing_loss_func((theirs_in,), num_experts=E, top_k=k, attention_mask=attention)
+    ours = logit_router(name, E, k=k)(ours_in, mask=attention.bool().flatten()).aux["balance"]
+    torch.testing.assert_close(theirs, k * ours, **TIGHT)
+    theirs.backward()
+    ours.backward()
+    torch.testing.assert_close(theirs_in.grad, k * ours_in.grad, **TIGHT)
+
+
 def test_pooled_layers_hide_opposite_collapse_and_ours_does_not():
     left, right = torch.full((T, 2), -9.0), torch.full((T, 2), -9.0)
     left[:, 0] = right[:, 1] = 9.0

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
 from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
 from moe_viz.moe.gates import GateValues, with_gradient
+from moe_viz.moe.padding import real_rows, with_padding
 from moe_viz.moe.routing import CompleteRouting, ListedRouting, Routing, SparseRouting, tokens_of_routes
 from moe_viz.spec import RouterOptions
 from moe_viz.spec.routers.base import TokenChoice
@@ -44,13 +45,21 @@ class Router(nn.Module, ABC):
         super().__init__()
         self.d_model, self.n_experts, self.options = d_model, n_experts, options
 
-    def forward(self, x: Tensor, token_ids: Tensor | None = None, group_size: int | None = None) -> Routing:
+    def forward(
+        self, x: Tensor, token_ids: Tensor | None = None, group_size: int | None = None, mask: Tensor | None = None
+    ) -> Routing:
         """x [T, D] float, token_ids [T] int64 -> Routing. Selection and capacity hold within each `group_size` consecutive tokens.
 
-        Raises ValueError where x is not [T, D], or the groups do not divide T.
+        mask [T] bool, True = a real token: the others are routed nowhere and count in nothing, as if the batch did not have them
+        (so groups are of consecutive real tokens). Raises ValueError where x is not [T, D], the mask is no such tensor, or the groups
+        do not divide the number of (real) tokens.
         """
         if x.dim() != 2 or x.shape[1] != self.d_model:
             raise ValueError(f"a router takes x of shape [tokens, {self.d_model}]; got {list(x.shape)}")
+        if mask is not None:
+            rows = real_rows(mask, x.shape[0], token_ids)
+            ids = None if token_ids is None else token_ids.reshape(-1)[rows]
+            return with_padding(Router.forward(self, x[rows], ids, group_size), mask, rows)
         if group_size is not None and (group_size < 1 or x.shape[0] % group_size):
             raise ValueError(f"{x.shape[0]} tokens cannot be routed in groups of {group_size}: not a multiple")
         return self.route(x, token_ids, group_size or max(1, x.shape[0]))

@@ -58,6 +58,8 @@ class ReinforceRouter(TokenChoiceRouter):
             raise ValueError(
                 f"{routing.n_tokens} tokens need as many rewards; got a tensor of shape {list(reward.shape)}"
             )
+        if routing.padding is not None:
+            reward, routing = routing.padding.take(reward), routing.unpadded
         assert isinstance(routing, SparseRouting) and routing.logits is not None
         o, guess = self.options, routing.info["baseline"]
         reward = reward.detach().to(guess.dtype)
@@ -111,6 +113,7 @@ class ReMoERouter(TokenChoiceRouter):
 
     @torch.no_grad()
     def after_step(self, routing: Routing) -> None:
+        routing = routing.unpadded
         assert isinstance(routing, SparseRouting)
         if routing.n_tokens:
             sparsity = 1 - routing.requested.float().mean()

@@ -92,6 +92,7 @@ class StepRows:
 @torch.no_grad()
 def layer_sums(routing: Routing) -> list[Tensor]:
     """The sums of one layer over one (micro-)batch: asked, kept, mass, gates (each [E]), entropy [1], z [1]."""
+    routing = routing.unpadded
     probs = routing.probs.detach()
     n_tokens = probs.shape[0]
     unknown = probs.new_full((1,), float("nan"))
