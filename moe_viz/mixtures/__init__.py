@@ -2,13 +2,16 @@
 
 May import: `spec`. Must not know: the deep layer, training, pages.
 
+Both are scikit-learn's estimators: `Pipeline`, `GridSearchCV` and `clone` take them.
+
 >>> model = MixtureOfExperts(n_experts=4, expert="linear_gaussian", gate="softmax", seed=0)
->>> fit = model.fit(x, y, method="em", iterations=50)
->>> fit.log_likelihood, model.predict(x), model.gate(x), model.responsibilities(x, y)
+>>> model.fit(x, y, method="em", iterations=50).log_likelihood_
+>>> model.predict(x), model.score(x, y), model.gate(x), model.responsibilities(x, y)
 """
 
 from moe_viz.mixtures.experts import EXPERTS
 from moe_viz.mixtures.gates import GATES
-from moe_viz.mixtures.mixture import Fit, HierarchicalMixture, MixtureOfExperts
+from moe_viz.mixtures.methods import ERRORS, METHODS
+from moe_viz.mixtures.mixture import HierarchicalMixture, MixtureOfExperts
 
-__all__ = ["EXPERTS", "GATES", "Fit", "HierarchicalMixture", "MixtureOfExperts"]
+__all__ = ["ERRORS", "EXPERTS", "GATES", "METHODS", "HierarchicalMixture", "MixtureOfExperts"]

@@ -14,7 +14,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from moe_viz.mixtures.newton import climb, log_softmax_pinned, softmax_newton, weighted_least_squares, with_ones
+from moe_viz.mixtures.newton import (
+    climb,
+    log_softmax_pinned,
+    ridge_penalty,
+    softmax_newton,
+    weighted_least_squares,
+    with_ones,
+)
 
 ALIVE = 1e-8
 """An expert responsible for less than this many points keeps its parameters: there is nothing to fit it to."""
@@ -29,11 +36,12 @@ class Expert(ABC):
 
     def __init__(self, n_experts: int, nu: float) -> None:
         self.n_experts, self.nu = n_experts, nu
+        self.ridge = 0.0
         self.free: dict[str, Tensor] = {}
 
     def start(self, x: Tensor, y: Tensor, h: Tensor) -> None:
-        """Begin, fitted to a first guess `h` [N, E] of who is responsible. `x` [N, D], `y` [N, O]."""
-        self.free = self._blank(x, y)
+        """Begin, fitted to a first guess `h` [N, E] of who is responsible; its rows sum to the points' weights. `x` [N, D], `y` [N, O]."""
+        self.free = self._blank(x, y, h.sum(1))
         self.maximise(x, y, h)
 
     def maximise(self, x: Tensor, y: Tensor, h: Tensor) -> None:
@@ -46,6 +54,10 @@ class Expert(ABC):
     def _inputs(self, x: Tensor) -> Tensor:
         return with_ones(x)
 
+    def penalty(self) -> Tensor:
+        """What `ridge` takes from the log-likelihood: nothing but from those that classify."""
+        return torch.zeros((), dtype=torch.float64)
+
     @abstractmethod
     def mean(self, x: Tensor) -> Tensor:
         """[N, E, O]."""
@@ -55,8 +67,8 @@ class Expert(ABC):
         """[N, E]."""
 
     @abstractmethod
-    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """Parameters of all experts before they have seen a point."""
+    def _blank(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        """Parameters of all experts before they have seen a point. `weight` [N]: how much each point counts."""
 
     @abstractmethod
     def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -68,14 +80,14 @@ class Regression(Expert):
 
     classifies = False
 
-    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        self.floor = math.log(FLOOR * float(y.var(0, correction=0).mean().clamp_min(1e-12)))
-        weight = y.new_zeros(self.n_experts, self._inputs(x[:1]).shape[1], y.shape[1])
-        weight[:, -1] = y.mean(0)
-        return {
-            "weight": weight,
-            "log_scale": y.var(0, correction=0).mean().clamp_min(1e-12).log().expand(self.n_experts),
-        }
+    def _blank(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
+        share = weight / weight.sum()
+        centre = share @ y
+        variance = (share @ (y - centre).square()).mean().clamp_min(1e-12)
+        self.floor = math.log(FLOOR * float(variance))
+        lines = y.new_zeros(self.n_experts, self._inputs(x[:1]).shape[1], y.shape[1])
+        lines[:, -1] = centre
+        return {"weight": lines, "log_scale": variance.log().expand(self.n_experts)}
 
     def mean(self, x: Tensor) -> Tensor:
         """[N, E, O]."""
@@ -164,8 +176,12 @@ class Multinomial(Expert):
     STEPS = 1
     """Newton steps per M-step: one already makes it a generalised EM."""
 
-    def _blank(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def _blank(self, x: Tensor, y: Tensor, weight: Tensor) -> dict[str, Tensor]:
         return {"weight": y.new_zeros(self.n_experts, x.shape[1] + 1, y.shape[1] - 1)}
+
+    def penalty(self) -> Tensor:
+        """ridge / 2 times the squared slopes of all experts."""
+        return ridge_penalty(self.free["weight"], self.ridge)
 
     def _log_classes(self, x: Tensor) -> Tensor:
         inputs = with_ones(x)
@@ -180,7 +196,7 @@ class Multinomial(Expert):
         return (self._log_classes(x) * y.unsqueeze(1)).sum(-1)
 
     def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"weight": softmax_newton(inputs, h.unsqueeze(1) * y, own["weight"], self.STEPS)}
+        return {"weight": softmax_newton(inputs, h.unsqueeze(1) * y, own["weight"], self.STEPS, self.ridge)}
 
 
 class Logistic(Multinomial):
@@ -197,6 +213,10 @@ class Margin(Multinomial):
     STEPS = 3
     PENALTY = 1e-2
     """Weight of ||B||^2 / 2 beside the mean of the squared hinge losses; the bias is free."""
+
+    def penalty(self) -> Tensor:
+        """None beside its own, which is part of its aim and not of the likelihood."""
+        return torch.zeros((), dtype=torch.float64)
 
     def _log_classes(self, x: Tensor) -> Tensor:
         f = torch.einsum("np,epo->neo", with_ones(x), self.free["weight"])
@@ -237,3 +257,5 @@ EXPERTS = {
     "svm": Margin,
 }
 TWO_CLASSES = ("logistic", "svm")
+OF_DISTANCES = ("constant_gaussian", "linear_gaussian", "logistic", "multinomial")
+"""Experts whose output may be compared with y by its squared distance: the errors of Jacobs et al. 1991."""

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from moe_viz.mixtures.newton import log_softmax_pinned, softmax_newton, with_ones
+from moe_viz.mixtures.newton import log_softmax_pinned, ridge_penalty, softmax_newton, with_ones
 
 NEWTON_STEPS = 1
 """Per EM iteration; one already makes it a generalised EM, and more gain nothing while the experts still move."""
@@ -25,10 +25,11 @@ class SoftmaxGate:
 
     def __init__(self, n_experts: int) -> None:
         self.n_experts = n_experts
+        self.ridge = 0.0
         self.free: dict[str, Tensor] = {}
 
-    def start(self, x: Tensor) -> None:
-        """All experts equally likely. `x` [N, D]."""
+    def start(self, x: Tensor, weight: Tensor) -> None:
+        """All experts equally likely. `x` [N, D], `weight` [N]: how much each point counts."""
         self.free = {"weight": x.new_zeros(x.shape[1] + 1, self.n_experts - 1)}
 
     def log_score(self, x: Tensor) -> Tensor:
@@ -37,7 +38,11 @@ class SoftmaxGate:
 
     def maximise(self, x: Tensor, h: Tensor, steps: int = NEWTON_STEPS) -> None:
         """Climb sum(h log g). `h` [N, E]: responsibilities; rows below a node of a tree sum to that node's share."""
-        self.free = {"weight": softmax_newton(with_ones(x), h, self.free["weight"], steps)}
+        self.free = {"weight": softmax_newton(with_ones(x), h, self.free["weight"], steps, self.ridge)}
+
+    def penalty(self) -> Tensor:
+        """ridge / 2 times the squared slopes."""
+        return ridge_penalty(self.free["weight"], self.ridge)
 
 
 class DensityGate(ABC):
@@ -47,12 +52,17 @@ class DensityGate(ABC):
 
     def __init__(self, n_experts: int) -> None:
         self.n_experts = n_experts
+        self.ridge = 0.0
         self.free: dict[str, Tensor] = {}
 
-    def start(self, x: Tensor) -> None:
-        """Every expert's density is that of all the data. `x` [N, D]."""
-        self._measure(x)
-        self.maximise(x, x.new_full((len(x), self.n_experts), 1 / self.n_experts))
+    def start(self, x: Tensor, weight: Tensor) -> None:
+        """Every expert's density is that of all the data. `x` [N, D], `weight` [N]: how much each point counts."""
+        self._measure(x, weight)
+        self.maximise(x, (weight / self.n_experts).unsqueeze(1).expand(-1, self.n_experts))
+
+    def penalty(self) -> Tensor:
+        """A ridge takes nothing from a density."""
+        return torch.zeros((), dtype=torch.float64)
 
     def log_score(self, x: Tensor) -> Tensor:
         """log a_e p(x | e) [N, E], not normalised over experts."""
@@ -69,7 +79,7 @@ class DensityGate(ABC):
         }
 
     @abstractmethod
-    def _measure(self, x: Tensor) -> None:
+    def _measure(self, x: Tensor, weight: Tensor) -> None:
         """What of all the data [N, D] the densities need to know."""
 
     @abstractmethod
@@ -84,7 +94,7 @@ class DensityGate(ABC):
 class GaussianGate(DensityGate):
     """p(x | e) = N(x; m_e, S_e) with a full covariance (Xu, Jordan & Hinton 1995). `root` is S_e's Cholesky factor, its diagonal as logarithm."""
 
-    def _measure(self, x: Tensor) -> None:
+    def _measure(self, x: Tensor, weight: Tensor) -> None:
         self.floor = x.new_full((x.shape[1],), 1e-6)  # of the variance: columns are standardised
 
     def _fitted(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:
@@ -112,9 +122,9 @@ class ExponentialGate(DensityGate):
     dimension; later points below it count as lying on it.
     """
 
-    def _measure(self, x: Tensor) -> None:
+    def _measure(self, x: Tensor, weight: Tensor) -> None:
         self.origin = x.amin(0)
-        self.floor = 1e-6 * (x - self.origin).mean(0).clamp_min(1e-12)
+        self.floor = 1e-6 * (weight / weight.sum() @ (x - self.origin)).clamp_min(1e-12)
 
     def _fitted(self, x: Tensor, h: Tensor) -> dict[str, Tensor]:
         return {"log_rate": -(h.T @ (x - self.origin)).clamp_min(self.floor).log()}

@@ -1,212 +1,328 @@
-"""The mixtures themselves: one tree of gates with experts at its leaves; a flat mixture is a tree of one level.
+"""The mixtures as scikit-learn's estimators: one tree of gates with experts at its leaves; a flat mixture is a tree of one level.
 
-Fitted by expectation-maximisation (Jordan & Jacobs 1994: E-step in log space, M-step per gate and per expert) or by climbing the gradient of the same
-likelihood (Jacobs et al. 1991). All in float64; numpy arrays or torch tensors in, numpy arrays out. Everything is fitted in standardised columns
-(`scales`) and answered in the units given, so that no unit or offset changes a fit.
+All in float64; arrays, tensors and tables in, numpy arrays out. Everything is fitted in standardised columns (`scales`) and answered in the units given,
+so that no unit or offset changes a fit.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import ClassifierTags, RegressorTags, Tags
+from sklearn.utils.validation import column_or_1d, validate_data
 from torch import Tensor
 
 from moe_viz.mixtures import checks
-from moe_viz.mixtures.experts import EXPERTS, Expert
-from moe_viz.mixtures.gates import GATES
+from moe_viz.mixtures.experts import EXPERTS, TWO_CLASSES
+from moe_viz.mixtures.fitting import Fitting
+from moe_viz.mixtures.methods import Points, make_method
 from moe_viz.mixtures.scales import Scale, first_guess
-
-METHODS = ("em", "gradient")
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What fitting did. `log_likelihood`: total over the data, one per iteration, the start included; of y given x for the softmax gate, of x and y
-    together for gates that model x (that is what they climb)."""
-
-    log_likelihood: np.ndarray
-    method: str
+from moe_viz.mixtures.tree import Tree
 
 
-class HierarchicalMixture:
-    """Experts at the leaves of a tree of softmax gates (Jordan & Jacobs 1994).
+class NamedAsItsParameter:
+    """A method that shares its name with a constructor parameter: to read the attribute is to get the method, to set it sets the parameter.
 
-    Parameters: `branching`: children per node, level by level, (2, 2) = 4 experts; `expert`: one of EXPERTS; `seed`: of the first guess of who is
-    responsible for which point; `nu`: degrees of freedom of `student_t`. Raises ValueError on any other value.
+    `gate="softmax"` and `gate(x)` are both promised, and scikit-learn sets parameters as attributes (`set_params`, `clone`): without this the first call
+    of it would hide the method. The parameter is stored under its own name in the model's `__dict__`, where `get_params` reads it.
     """
 
-    def __init__(
-        self, branching: tuple[int, ...] = (2, 2), expert: str = "linear_gaussian", seed: int = 0, *, nu: float = 4.0
-    ) -> None:
-        self._choose(branching, expert, "softmax", seed, nu)
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
 
-    def fit(self, x: Any, y: Any, method: str = "em", iterations: int = 50) -> Fit:
-        """Fit to `x` [N, D] and `y` [N] or [N, O] (classes: [N] labels or [N, C] one-hot) from a seeded start. Raises ValueError on what it cannot fit.
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
-        A column of `x` that is constant or a linear function of those before it tells nothing more and is not read.
-        """
-        checks.among("method", method, METHODS)
-        checks.whole("iterations", iterations, 0)
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        return self if model is None else MethodType(self._method, model)
+
+    def __set__(self, model: Any, value: Any) -> None:
+        vars(model)[self._name] = value
+
+
+class DoesNotClassify(AttributeError, ValueError):
+    """A regression was asked for classes. An AttributeError, too, so that `hasattr` tells what a model can do, as scikit-learn asks."""
+
+
+class IfItClassifies:
+    """A method that only a model with classifying experts has."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        if model is None:
+            return self._method
+        if not model.classifies:
+            raise DoesNotClassify(f"expert = {model.expert!r} does not classify: use predict")
+        return MethodType(self._method, model)
+
+
+class Mixture(BaseEstimator):
+    """What the flat and the hierarchical mixture share; make one of those.
+
+    Attributes once fitted: `log_likelihood_` and `objective_`, totals over the data in the units given, one per iteration, the start included: the
+    likelihood of y given x for the softmax gate, of x and y together for gates that model x (that is what they climb), and what `method` climbs: less
+    the ridge; hard EM's likelihood of each point's own expert; minus another `error`. `n_iter_`; `n_features_in_`; `feature_names_in_` where x is a
+    table whose columns have names; `classes_` where the experts classify; `tree_`, gates and experts in standardised columns.
+    """
+
+    expert: Any  # a str, as `set_params` may not know
+    seed: int
+    nu: float
+    method: str
+    iterations: int
+    ridge: float
+    error: str
+    unit: float
+    rate: float
+    tree_: Tree
+    log_likelihood_: np.ndarray
+    objective_: np.ndarray
+    n_iter_: int
+    n_features_in_: int
+    classes_: np.ndarray
+
+    def begin(
+        self,
+        x: Any,
+        y: Any,
+        method: str | None = None,
+        ridge: float | None = None,
+        *,
+        sample_weight: Any = None,
+    ) -> Fitting:
+        """`fit` for whoever shows it while it runs: the start, with a `step()` for each iteration; the model answers at any time as it stands."""
+        method, ridge = self.method if method is None else method, self.ridge if ridge is None else ridge
+        self._check()
+        checks.way_to_fit(method, ridge, self.error, self.expert)
         inputs = checks.matrix(x, "x")
-        targets = self._coded(y, len(inputs))
-        self._width = inputs.shape[1]
-        self._x_scale = Scale.of_inputs(inputs)
-        self._y_scale = None if self._labels is not None else Scale.of_answers(targets)
-        inputs = self._x_scale.into(inputs)
+        validate_data(self, checks.with_columns(x, "x"), y, reset=True, skip_check_array=True)
+        weight = checks.weights(sample_weight, len(inputs))
+        values, self._flat = self._answers(y, len(inputs))
+        counted = (weight > 0).numpy()
+        checks.enough_rows(counted, len(counted))
+        inputs, weight = inputs[counted], weight[counted]
+        targets = self._fit_coding(values, counted)
+        average = float(weight.mean())
+        self._x_scale = Scale.of_inputs(inputs, weight)
+        self._y_scale = None if self.classifies else Scale.of_answers(targets, weight, self._unit_of_y)
         targets = targets if self._y_scale is None else self._y_scale.into(targets)
-        self._start(inputs, targets)
-        steps = self._em(inputs, targets) if method == "em" else self._gradient(inputs, targets)
-        values = [next(steps) for _ in range(iterations + 1)]
-        return Fit(np.array(values) - len(inputs) * self._log_volume(), method)
+        points = Points(self._x_scale.into(inputs), targets, None if sample_weight is None else weight / average)
+        self.tree_ = Tree(self._branching, self.expert, self._gate_name, float(self.nu), float(ridge) / average)
+        h = first_guess(points.x, points.y, self.tree_.n_experts, np.random.default_rng(self.seed))
+        self.tree_.start(points.x, points.y, points.weighted(h))
+        if self.error != "likelihood" and self._y_scale is not None:
+            self.tree_.experts.free["log_scale"] = torch.zeros(self.tree_.n_experts, dtype=torch.float64)  # of one unit
+        way = make_method(method, self.tree_, points, self.error, 1.0 if self._y_scale else self.unit, self.rate)
+        volume = len(inputs) * self._log_volume()
+        return Fitting(self, way, average, volume, volume if self.error == "likelihood" else 0.0)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        method: str | None = None,
+        iterations: int | None = None,
+        ridge: float | None = None,
+        *,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Fit to `x` [N, D] and `y` [N] or [N, O] (classes: [N] labels or [N, C] one-hot) from a seeded start; returns the model itself.
+
+        `method`, `iterations`, `ridge`: for this fit, in place of the constructor's. `sample_weight` [N] >= 0: a whole number counts as that many equal
+        rows. A column of `x` that is constant or a linear function of those before it tells nothing more and is not read. Raises ValueError on what it
+        cannot fit.
+        """
+        iterations = self.iterations if iterations is None else iterations
+        checks.whole("iterations", iterations, 0)
+        fitting = self.begin(x, y, method, ridge, sample_weight=sample_weight)
+        for _ in range(iterations):
+            fitting.step()
+        return self
+
+    @property
+    def log_likelihood(self) -> np.ndarray:
+        """`log_likelihood_`, read-only."""
+        self._fitted()
+        view = self.log_likelihood_.view()
+        view.flags.writeable = False
+        return view
 
     def predict(self, x: Any) -> np.ndarray:
         """The mixture's mean, shaped like `y` in `fit`: [N] or [N, O]; for classes the most probable one, in the labels (or one-hot rows) given."""
-        mean = self._mixed(x)
-        if self._labels is None:
+        mean = self._blend(x)
+        if self._y_scale is not None:
             return mean[:, 0] if self._flat else mean
         best = mean.argmax(1)
-        return self._labels[best] if self._flat else np.eye(mean.shape[1])[best]
+        return self.classes_[best] if self._flat else np.eye(mean.shape[1])[best]
 
+    @IfItClassifies
     def predict_proba(self, x: Any) -> np.ndarray:
-        """Class probabilities [N, C], in the order of the sorted labels. Raises ValueError for regression."""
-        probabilities = self._mixed(x)
-        if self._labels is None:
-            raise ValueError(f"expert = {self.expert!r} does not classify: use predict")
-        return probabilities
+        """Class probabilities [N, C] of `x` [N, D], in the order of `classes_`. Raises DoesNotClassify for regression."""
+        return self._blend(x)
+
+    def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy where the experts classify, else R^2 of the mixture's mean; each row counts `sample_weight` times."""
+        guess = self.predict(x)
+        truth = self._answers(y, len(guess), again=True)[0]
+        weight = None if sample_weight is None else checks.weights(sample_weight, len(guess)).numpy()
+        measure = accuracy_score if self.classifies else r2_score
+        return float(measure(truth, guess, sample_weight=weight))
 
     def gate(self, x: Any) -> np.ndarray:
         """Each expert's probability before y is seen [N, E]; in a tree the product along its path."""
-        return self._log_gate(self._known(x)).log_softmax(1).exp().numpy()
+        return self._fitted().log_gate(self._known(x)).log_softmax(1).exp().numpy()
 
     def responsibilities(self, x: Any, y: Any) -> np.ndarray:
         """Each expert's probability after y is seen [N, E]: h_e = g_e p_e(y | x) / sum."""
         inputs = self._known(x)
-        return self._log_joint(inputs, self._coded(y, len(inputs), again=True)).softmax(1).numpy()
+        return self._fitted().log_joint(inputs, self._coded(y, len(inputs))).softmax(1).numpy()
 
     # -- how it works ---------------------------------------------------------------------------------------------------------------
 
-    def _choose(self, branching: Any, expert: str, gate: str, seed: int, nu: float) -> None:
-        self.branching = checks.options(branching, expert, gate, seed, nu)
-        self.expert, self.gate_name, self.seed, self.nu = expert, gate, seed, float(nu)
-        self._fitted: Expert | None = None
+    @property
+    def _branching(self) -> tuple[int, ...]:
+        raise NotImplementedError
 
     @property
-    def _experts(self) -> Expert:
-        if self._fitted is None:
-            raise ValueError("this mixture has not been fitted yet: call fit first")
-        return self._fitted
+    def _gate_name(self) -> str:
+        return "softmax"
 
-    def _start(self, x: Tensor, y: Tensor) -> None:
-        n_experts = math.prod(self.branching)
-        h = first_guess(x, y, n_experts, np.random.default_rng(self.seed))
-        self._fitted = EXPERTS[self.expert](n_experts, self.nu)
-        self._fitted.start(x, y, h)
-        nodes = [math.prod(self.branching[:level]) for level in range(len(self.branching))]
-        self._gates = [[GATES[self.gate_name](n) for _ in range(m)] for n, m in zip(self.branching, nodes, strict=True)]
-        for level in self._gates:
-            for gate in level:
-                gate.start(x)
-        self._set_gates(x, h)
+    def _check(self) -> None:
+        """Raises ValueError on a parameter outside its range: at once where it is written, and again at a fit, as `set_params` may have changed it."""
+        checks.options(self._branching, self.expert, self._gate_name, self.seed, self.nu)
+        checks.whole("iterations", self.iterations, 0)
+        checks.above_zero("unit", self.unit)
+        checks.above_zero("rate", self.rate)
+        checks.way_to_fit(self.method, self.ridge, self.error, self.expert)
 
-    def _log_gate(self, x: Tensor) -> Tensor:
-        """Sum of the log scores along each leaf's path [N, E], leaves in depth-first order."""
-        path = x.new_zeros(len(x), 1)
-        for level in self._gates:
-            path = torch.cat([path[:, node : node + 1] + gate.log_score(x) for node, gate in enumerate(level)], 1)
-        return path
+    @property
+    def classifies(self) -> bool:
+        """Whether the experts give probabilities of classes."""
+        return isinstance(self.expert, str) and self.expert in EXPERTS and EXPERTS[self.expert].classifies
 
-    def _log_joint(self, x: Tensor, y: Tensor) -> Tensor:
-        return self._log_gate(x) + self._experts.log_prob(x, y)
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        if self.classifies:
+            tags.estimator_type = "classifier"
+            tags.classifier_tags = ClassifierTags(multi_class=self.expert not in TWO_CLASSES)
+        else:
+            tags.estimator_type = "regressor"
+            tags.regressor_tags = RegressorTags()
+            tags.target_tags.multi_output = True
+        return tags
 
-    def _set_gates(self, x: Tensor, h: Tensor) -> None:
-        """M-step of every gate: a node's targets are what its children's leaves are responsible for, not normalised."""
-        for level, gates in enumerate(self._gates):
-            shares = h.reshape(len(h), len(gates), self.branching[level], -1).sum(3)
-            for node, gate in enumerate(gates):
-                gate.maximise(x, shares[:, node])
+    @property
+    def _unit_of_y(self) -> float:
+        """The errors of squared distances have no scale of their own: y is measured in `unit`, which is theirs."""
+        return 1.0 if self.error == "likelihood" else self.unit
 
-    def _em(self, x: Tensor, y: Tensor) -> Iterator[float]:
-        while True:
-            joint = self._log_joint(x, y)
-            yield float(joint.logsumexp(1).sum())
-            h = joint.softmax(1)
-            self._experts.maximise(x, y, h)
-            self._set_gates(x, h)
+    def _fitted(self) -> Tree:
+        if "tree_" not in vars(self):
+            raise NotFittedError("this mixture has not been fitted yet: call fit first")
+        return self.tree_
 
-    def _gradient(self, x: Tensor, y: Tensor) -> Iterator[float]:
-        """One L-BFGS step along the gradient of the mean log-likelihood per iteration; a step that would lower it is not taken."""
-        parts = [self._experts, *(gate for level in self._gates for gate in level)]
-        for part in parts:
-            part.free = {name: value.clone(memory_format=torch.contiguous_format) for name, value in part.free.items()}
-        leaves = [value for part in parts for value in part.free.values() if value.numel()]
-
-        def loss() -> Tensor:
-            value = -self._log_joint(x, y).logsumexp(1).mean()
-            for leaf, slope in zip(leaves, torch.autograd.grad(value, leaves), strict=True):
-                leaf.grad = slope.contiguous()
-            return value
-
-        climber = None
-        yield float(self._log_joint(x, y).logsumexp(1).sum())
-        while True:
-            for leaf in leaves:
-                leaf.requires_grad_(True)
-            climber = climber or torch.optim.LBFGS(leaves, max_iter=1, max_eval=25, line_search_fn="strong_wolfe")
-            kept = [leaf.detach().clone() for leaf in leaves]
-            before = climber.step(loss).detach()
-            for leaf in leaves:
-                leaf.requires_grad_(False)
-            after = -self._log_joint(x, y).logsumexp(1).mean()
-            if not after < before:
-                for leaf, old in zip(leaves, kept, strict=True):
-                    leaf.copy_(old)
-                after, climber = before, None
-            yield float(-after * len(x))
-
-    def _mixed(self, x: Any) -> np.ndarray:
+    def _blend(self, x: Any) -> np.ndarray:
         inputs = self._known(x)
-        g = self._log_gate(inputs).softmax(1)
-        mean = torch.einsum("ne,neo->no", g, self._experts.mean(inputs))
+        mean = self._fitted().mean(inputs)
         return (mean if self._y_scale is None else self._y_scale.back(mean)).numpy()
 
     def _log_volume(self) -> float:
         """What one point's log density gains when its columns are standardised: of y, and of x where the gate models x."""
-        of_x = self._x_scale.log_volume if self._gates[0][0].joint else 0.0
+        of_x = self._x_scale.log_volume if self.tree_.joint else 0.0
         return of_x + (0.0 if self._y_scale is None else self._y_scale.log_volume)
 
     def _known(self, x: Any) -> Tensor:
-        if self._fitted is None:
-            raise ValueError("this mixture has not been fitted yet: call fit first")
+        """New points in the scale of the fit. Raises ValueError where their columns are not those fitted."""
+        self._fitted()
         inputs = checks.matrix(x, "x")
-        if inputs.shape[1] != self._width:
-            raise ValueError(f"x has {inputs.shape[1]} columns: it was fitted with {self._width}")
+        try:
+            validate_data(self, checks.with_columns(x, "x"), reset=False, skip_check_array=True)
+        except ValueError as error:
+            if inputs.shape[1] == self.n_features_in_:
+                raise
+            raise ValueError(f"{error} (x has {inputs.shape[1]} columns, fitted with {self.n_features_in_})") from None
         return self._x_scale.into(inputs)
 
-    def _coded(self, y: Any, n_points: int, again: bool = False) -> Tensor:
-        """`y` [N, O] float64, classes one-hot in the order of the sorted labels; `again`: in the scale of the fit."""
+    def _answers(self, y: Any, n_points: int, again: bool = False) -> tuple[np.ndarray, bool]:
+        """`y` as an array, and whether it is [N]. `again`: it must be shaped as in `fit`."""
         values = checks.plain(y, "y")
         if values.ndim not in (1, 2) or len(values) != n_points:
             raise ValueError(f"y has shape {values.shape}: [N] or [N, O] with N = {n_points} is needed, as x has")
-        if again and (values.ndim == 1) != self._flat:
-            raise ValueError(f"y has shape {values.shape}: fitted with {'[N]' if self._flat else '[N, O]'}")
+        if self.classifies and values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
         flat = values.ndim == 1
-        if not EXPERTS[self.expert].classifies:
-            labels, coded = None, checks.matrix(values[:, None] if flat else values, "y")
-        else:
-            labels, coded = checks.classes(values, self.expert, self._labels if again else None)
-        if not again:
-            self._flat, self._labels = flat, labels
-            return coded
-        return coded if self._y_scale is None else self._y_scale.into(coded)
+        if again and flat != self._flat:
+            raise ValueError(f"y has shape {values.shape}: fitted with {'[N]' if self._flat else '[N, O]'}")
+        return values, flat
+
+    def _fit_coding(self, values: np.ndarray, counted: np.ndarray) -> Tensor:
+        """The answers of the rows that count, as numbers [N, O]; classes one-hot in the order of `classes_`, which this sets."""
+        if not self.classifies:
+            return checks.matrix(values[:, None] if self._flat else values, "y")[counted]
+        self.classes_, coded = checks.classes(values, self.expert, counted)
+        return coded
+
+    def _coded(self, y: Any, n_points: int) -> Tensor:
+        """`y` as in the fit, standardised or one-hot."""
+        values, flat = self._answers(y, n_points, again=True)
+        if self._y_scale is None:
+            return checks.one_hot(values, self.classes_)
+        return self._y_scale.into(checks.matrix(values[:, None] if flat else values, "y"))
 
 
-class MixtureOfExperts(HierarchicalMixture):
-    """A flat mixture (Jacobs, Jordan, Nowlan & Hinton 1991): `n_experts` experts of one kind under one gate of GATES. See HierarchicalMixture."""
+class HierarchicalMixture(Mixture):
+    """Experts at the leaves of a tree of softmax gates (Jordan & Jacobs 1994).
+
+    Parameters: `branching`: children per node, level by level, (2, 2) = 4 experts; `expert`: one of EXPERTS; `seed`: of the first guess of who is
+    responsible for which point; `nu`: degrees of freedom of `student_t`; `method`: em, hard_em (each point wholly its best expert's), gradient (L-BFGS),
+    adam or ascent (plain, of `rate`); `iterations`; `ridge`: half of it times the squared slopes of gates and classifying experts, in standardised
+    columns, is taken from the log-likelihood; `error`: likelihood, or for the gradient methods competitive, localised or cooperative (Jacobs et al.
+    1991), of squared distances in parts `unit` of y's standard deviation, of classes' probabilities as they are. `fit` may override `method`,
+    `iterations` and `ridge`. Raises ValueError on any other value.
+    """
+
+    def __init__(
+        self,
+        branching: tuple[int, ...] = (2, 2),
+        expert: str = "linear_gaussian",
+        seed: int = 0,
+        *,
+        nu: float = 4.0,
+        method: str = "em",
+        iterations: int = 50,
+        ridge: float = 0.0,
+        error: str = "likelihood",
+        unit: float = 1.0,
+        rate: float = 0.05,
+    ) -> None:
+        self.branching, self.expert, self.seed, self.nu = branching, expert, seed, nu
+        self.method, self.iterations, self.ridge = method, iterations, ridge
+        self.error, self.unit, self.rate = error, unit, rate
+        self._check()
+
+    @property
+    def _branching(self) -> tuple[int, ...]:
+        return checks.levels(self.branching)
+
+
+class MixtureOfExperts(Mixture):
+    """A flat mixture (Jacobs, Jordan, Nowlan & Hinton 1991): `n_experts` experts of one kind under one gate of GATES.
+
+    The other parameters are HierarchicalMixture's. `gate` is a parameter and a method: `gate="softmax"` in the constructor, `set_params` and
+    `get_params`; `model.gate(x)` gives each expert's probability. `model.gate_name` reads the parameter.
+    """
 
     def __init__(
         self,
@@ -216,5 +332,33 @@ class MixtureOfExperts(HierarchicalMixture):
         seed: int = 0,
         *,
         nu: float = 4.0,
+        method: str = "em",
+        iterations: int = 50,
+        ridge: float = 0.0,
+        error: str = "likelihood",
+        unit: float = 1.0,
+        rate: float = 0.05,
     ) -> None:
-        self._choose((n_experts,), expert, gate, seed, nu)
+        self.n_experts, self.expert, self.gate, self.seed, self.nu = n_experts, expert, gate, seed, nu
+        self.method, self.iterations, self.ridge = method, iterations, ridge
+        self.error, self.unit, self.rate = error, unit, rate
+        self._check()
+
+    gate: Any = NamedAsItsParameter(Mixture.gate)
+
+    @property
+    def gate_name(self) -> str:
+        """The parameter `gate`."""
+        return vars(self)["gate"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's parameters, as scikit-learn has it."""
+        return super().get_params(deep) | {"gate": self.gate_name}
+
+    @property
+    def _branching(self) -> tuple[int, ...]:
+        return (self.n_experts,)
+
+    @property
+    def _gate_name(self) -> str:
+        return self.gate_name

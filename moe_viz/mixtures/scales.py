@@ -25,24 +25,24 @@ class Scale:
     spread: Tensor
 
     @classmethod
-    def of_inputs(cls, x: Tensor) -> Scale:
-        """Each column of `x` [N, D] by its own standard deviation, constant and linearly dependent ones left out."""
+    def of_inputs(cls, x: Tensor, weight: Tensor) -> Scale:
+        """Each column of `x` [N, D] by its own standard deviation, constant and linearly dependent ones left out. `weight` [N]: each point's."""
         kept = (~_constant(x)).nonzero().flatten()
-        scale = cls(kept, *_measured(x[:, kept]))
+        scale = cls(kept, *_measured(x[:, kept], weight))
         basis: list[Tensor] = []
         free = [column for column, values in enumerate(scale.into(x).T) if _adds(values, basis)]
         return cls(kept[free], scale.centre[free], scale.spread[free])
 
     @classmethod
-    def of_answers(cls, y: Tensor) -> Scale:
-        """All columns of `y` [N, O] by one spread, as an expert has one scale for all. Raises ValueError where nothing varies."""
+    def of_answers(cls, y: Tensor, weight: Tensor, unit: float = 1.0) -> Scale:
+        """All columns of `y` [N, O] by one spread, `unit` of it, as an expert has one scale for all. Raises ValueError where nothing varies."""
         if _constant(y).all():
             raise ValueError(
                 f"y is constant ({y[0].tolist()} in every row): there is nothing to fit; give answers that differ"
             )
-        centre, spread = _measured(y)
+        centre, spread = _measured(y, weight)
         largest = spread.max()
-        spread = largest * (spread / largest).square().mean().sqrt()
+        spread = unit * largest * (spread / largest).square().mean().sqrt()
         return cls(torch.arange(y.shape[1]), centre, spread.expand(y.shape[1]))
 
     def into(self, values: Tensor) -> Tensor:
@@ -64,15 +64,16 @@ def _constant(values: Tensor) -> Tensor:
     return values.amax(0) / 2 - values.amin(0) / 2 <= SAME * largest / 2
 
 
-def _measured(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each column, safe where their squares would over- or underflow."""
+def _measured(values: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation of each column, safe where their squares would over- or underflow."""
+    share = weight / weight.sum()
     largest = values.abs().amax(0)
     parts = values / torch.where(largest > 0, largest, 1.0)
-    centre = parts.mean(0)
-    centre = centre + (parts - centre).mean(0)
+    centre = share @ parts
+    centre = centre + share @ (parts - centre)
     away = (parts - centre).abs()
     reach = away.amax(0)
-    spread = reach * (away / torch.where(reach > 0, reach, 1.0)).square().mean(0).sqrt()
+    spread = reach * (share @ (away / torch.where(reach > 0, reach, 1.0)).square()).sqrt()
     return centre * largest, spread * largest
 
 
@@ -89,12 +90,16 @@ def _adds(column: Tensor, basis: list[Tensor]) -> bool:
     return True
 
 
-def _distinct(points: Tensor) -> np.ndarray:
-    """The row at which each different point [N, D] first stands."""
-    first: dict[bytes, int] = {}
-    for row, point in enumerate(points.numpy().round(ALIKE) + 0.0):
-        first.setdefault(point.tobytes(), row)
-    return np.array(list(first.values()))
+def _distinct(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The row at which each different point [N, D] first stands, and which of them each row is.
+
+    They come in the order of their distance from the centre, column by column: rows in another order, repeated ones and a column turned round draw
+    the same points.
+    """
+    rounded = points.numpy().round(ALIKE) + 0.0
+    _, first, which = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
+    order = np.lexsort([first, *np.abs(rounded[first]).T[::-1]])
+    return first[order], np.argsort(order)[which.ravel()]
 
 
 def first_guess(x: Tensor, y: Tensor, n_experts: int, draw: np.random.Generator) -> Tensor:
@@ -103,13 +108,13 @@ def first_guess(x: Tensor, y: Tensor, n_experts: int, draw: np.random.Generator)
     Experts that start alike would stay alike: where `x` [N, D] has too few different points, points of x and `y` [N, O] are drawn, and where there are
     too few of these as well, the experts left over begin with random shares.
     """
-    points, distinct = x, _distinct(x)
+    points, (distinct, which) = x, _distinct(x)
     if len(distinct) < n_experts:
         points = torch.cat([x, y], 1)
-        distinct = _distinct(points)
+        distinct, which = _distinct(points)
     picked = distinct[draw.choice(len(distinct), min(n_experts, len(distinct)), replace=False)]
     nearest = torch.cdist(points, points[picked]).argmin(1)
     hard = torch.nn.functional.one_hot(nearest, n_experts).to(x)
     if len(picked) == n_experts:
         return hard * 0.9 + 0.1 / n_experts
-    return hard * 0.5 + 0.5 * torch.from_numpy(draw.dirichlet(np.ones(n_experts), len(x)))
+    return hard * 0.5 + 0.5 * torch.from_numpy(draw.dirichlet(np.ones(n_experts), len(distinct))[which])
