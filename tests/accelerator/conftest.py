@@ -12,9 +12,11 @@ import torch
 
 from moe_viz.spec import RunConfig, change
 from moe_viz.spec.knobs import declared, is_live
-from tests.accelerator.pretended import DEVICE, pretending
+from tests.accelerator.pretended import DEVICE, pretending, register
 
 REAL = torch.cuda.is_available()
+if not REAL:
+    register()  # now, while tests are collected: the first backward pass of a process starts one thread for each device that is known then
 
 
 class Accelerator:

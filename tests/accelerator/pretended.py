@@ -247,7 +247,7 @@ def _is_cuda(device: Any) -> bool:
 
 
 @cache
-def _registered() -> None:
+def register() -> None:
     """Tell torch of the backend; once per process, and for good."""
     _setup_privateuseone_for_python_backend("mimic", backend_module=Backend())
 
@@ -301,7 +301,7 @@ def pretending() -> Iterator[Device]:
     """This process has one CUDA device, until the block ends."""
     from moe_viz.moe import routing
 
-    _registered()
+    register()
     real_to = torch.Tensor.to
 
     def to(self: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
