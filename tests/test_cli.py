@@ -183,7 +183,6 @@ def test_divergence_is_reported(tmp_path, capsys, monkeypatch):
     assert json.loads((tmp_path / "RUN" / "snapshot.json").read_text())["state"] == "diverged"
 
 
-@pytest.mark.heavy
 def test_interrupt_keeps_what_was_reached(tmp_path):
     """A real process, a real Ctrl-C, and what it left is a run that can be verified."""
     folder = tmp_path / "RUN"

@@ -230,7 +230,6 @@ async def visit(address: str) -> None:
     await reader.close()
 
 
-@pytest.mark.heavy
 def test_the_lab_works_below_a_path_prefix_behind_a_proxy(below_a_prefix):
     async def through() -> None:
         server = await proxy(below_a_prefix)
@@ -242,7 +241,6 @@ def test_the_lab_works_below_a_path_prefix_behind_a_proxy(below_a_prefix):
     asyncio.run(through())
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["nginx", "caddy"])
 def test_the_snippets_of_the_document_work(below_a_prefix, name, tmp_path):
     if shutil.which(name) is None:
@@ -251,7 +249,6 @@ def test_the_snippets_of_the_document_work(below_a_prefix, name, tmp_path):
         asyncio.run(visit(address))
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("origin", ["https://lab.school.example", None])
 def test_a_websocket_through_a_proxy_that_keeps_the_public_name(below_a_prefix, origin):
     async def visit() -> None:

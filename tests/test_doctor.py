@@ -28,7 +28,6 @@ def states(findings):
     return [finding.state for finding in findings]
 
 
-@pytest.mark.heavy
 def test_a_fit_machine_passes(tmp_path, monkeypatch):
     monkeypatch.setenv("MOE_VIZ_HOME", str(tmp_path))
     done = subprocess.run(

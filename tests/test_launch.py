@@ -229,7 +229,6 @@ def test_settings_among_streamlits_secrets_are_waited_for(tmp_path, monkeypatch)
     assert order == ["training", "server", "server"]
 
 
-@pytest.mark.heavy
 def test_make_run_is_calm(tmp_path):
     """What a newcomer types, exactly: the settings in force, no thread that watches files, and not one warning."""
     with started(recipe("run"), tmp_path) as (address, process, log, ask):
@@ -256,7 +255,6 @@ def links(pid: int) -> list[Path]:
     return [path for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
 
 
-@pytest.mark.heavy
 def test_make_dev_starts_the_lab_anew_when_a_source_changes(tmp_path):
     """The supervisor alone, over a small program in place of the lab."""
     (tmp_path / "app.py").write_text("")

@@ -152,7 +152,6 @@ async def live_step(address: str) -> int:
     return step(reader)
 
 
-@pytest.mark.heavy
 def test_it_opens_the_lab_and_trains(installed):
     with served(installed) as (address, process):
         assert asyncio.run(live_step(address)) > 0

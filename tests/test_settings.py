@@ -124,7 +124,6 @@ def test_a_terminal_gets_one_sentence_and_no_traceback(monkeypatch):
     assert done.stderr == "moe_viz cannot start: MOE_VIZ_MAX_RUNS = 'many' is not allowed; it must be 1 to 2000 runs.\n"
 
 
-@pytest.mark.heavy
 def test_a_server_with_a_refused_setting_does_not_start(tmp_path):
     env = os.environ | {
         "MOE_VIZ_LEASE_S": "0",

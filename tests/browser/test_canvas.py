@@ -10,7 +10,7 @@ from moe_viz.charts.palette import COLORS
 from tests.browser.lab import NARROW, browser_page, wait_for_frames
 from tests.components.traces import make_trace
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 30_000
 EVERY_VIEW = ["", "kind=image&tokens=64", "kind=point&k=1", "view=gate_map", "view=scrubber", "view=pictures"]
 ROOT = ".mv, .scrub"

@@ -10,7 +10,7 @@ from moe_viz.lessons.scenes import POINTS
 from moe_viz.training import Trainer
 from tests.browser.lab import browser_page, live_step, wait_for_pictures, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 
 

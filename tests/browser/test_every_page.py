@@ -10,7 +10,7 @@ from moe_viz import __version__
 from moe_viz.spec import RunConfig
 from tests.browser.lab import NARROW, accessibility_faults, browser_page, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 SVG = "{http://www.w3.org/2000/svg}"
 # page -> a choice of colours, a part of the page that must be there first, and what a vector picture of it must hold

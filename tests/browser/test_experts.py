@@ -12,7 +12,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.browser.lab import NARROW, browser_page, wait_for_pictures, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 SMALL = {
     "task": "domains",

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.lab import browser_page, open_list, wait_for_step, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 60_000
 CONTRAST = """element => {
     const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)

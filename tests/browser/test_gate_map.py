@@ -13,7 +13,7 @@ from moe_viz.training import Trainer
 from tests.browser.lab import live_step, wait_for_pictures, wait_for_step
 from tests.records.gate_map_field import field_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 MAP = ".st-key-gate_map"
 CANVAS = f"{MAP} .stage canvas"

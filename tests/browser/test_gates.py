@@ -10,7 +10,7 @@ from moe_viz.training import Trainer
 from moe_viz.ui.gates.comparison import FIRST, config_of
 from tests.browser.lab import browser_page, live_step, wait_for_step, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 BASE = RunConfig(task="domains", router={"name": "topk", "k": 2})
 PATIENCE = 60_000

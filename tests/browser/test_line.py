@@ -11,7 +11,7 @@ from moe_viz.ui.server.streamlit_patches.requests import is_answer, painted, pic
 from tests.browser.lab import live_step, wait_for_pictures, wait_for_step
 from tests.browser.line import Line
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 SLOW = 30_000
 TRANSLATE = """() => {
   const texts = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

@@ -7,7 +7,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.browser.lab import browser_page, server, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 def late_tick(page):

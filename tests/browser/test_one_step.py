@@ -9,7 +9,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
 from tests.browser.lab import NARROW, WIDE, browser_page, wait_for_step, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 LINK = "one_step?task=clusters&router=switch&k=1&capacity_factor=1&balance_coef=0.1&speed=0"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.lab import browser_page, server, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 
 

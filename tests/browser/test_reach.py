@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.lab import NARROW, browser_page, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 60_000
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.lab import browser_page
 from tests.test_house import ROOT
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 PAGES = re.findall(r'st\.Page\("pages/(\w+)\.py"', (ROOT / "app.py").read_text(encoding="utf-8"))
 SHOWN = "() => (document.querySelector('.stMain')?.innerText ?? '').trim().length > 20"
 """The page has words of its own that can be seen."""

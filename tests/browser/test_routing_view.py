@@ -10,7 +10,7 @@ from moe_viz.components.bundle import bundle
 from tests.browser.lab import NARROW, WIDE, accessibility_faults, browser_page, wait_until
 from tests.components.traces import make_trace
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 30_000
 SCRIPT = bundle("routing").partition("\n")[0].encode()
 """The first line of the view's script, as it stands in a message that carries it."""

@@ -10,7 +10,7 @@ from moe_viz.records.script_file import read_script
 from tests.browser.lab import wait_for_step
 from tests.browser.test_lab import SLOW, pick, wait_for_text
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def press(page, key):

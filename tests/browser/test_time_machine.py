@@ -9,7 +9,7 @@ from moe_viz.records import recording, specialisation
 from moe_viz.records.moved_tokens import who_moved
 from tests.browser.lab import NARROW, browser_page, wait_for_step, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 40_000
 TRACK = ".st-key-track input[type=range]"
 

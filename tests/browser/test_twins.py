@@ -12,7 +12,7 @@ from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
 from tests.browser.lab import browser_page, wait_for_step, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 QUERY = "task=clusters&n_layers=1&batch_tokens=64&balance_coef=0.1"
 

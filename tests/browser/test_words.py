@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.lab import NARROW, browser_page, wait_for_frames, wait_for_pictures, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 60_000
 OPEN = ".moe-viz-words [popover]:popover-open"
 PLACES = """() => [...document.querySelectorAll('.st-key-head, .st-key-about, .st-key-routing, .st-key-words_routing, .st-key-strips')]

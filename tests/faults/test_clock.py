@@ -6,7 +6,6 @@ And a run whose numbers stop being finite, in the real training process: its rea
 import random
 import time
 
-import pytest
 import torch
 
 from moe_viz.engine.client import LocalEngine
@@ -17,7 +16,6 @@ from tests.faults import CHECKPOINT_S, TIMES
 from tests.faults.harness import children, clusters, losses, settings, stored, wait
 from tests.faults.nan_trainer import FIRST_NAN_SEED
 
-pytestmark = pytest.mark.heavy
 torch.set_num_threads(1)
 YEAR_S = 365 * 86_400.0
 

@@ -17,7 +17,7 @@ from moe_viz.training import Trainer
 from tests.faults import MESSAGE_S, TIMES
 from tests.faults.harness import children, clusters, losses, settings, stored, unfinished, wait
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 torch.set_num_threads(1)
 
 

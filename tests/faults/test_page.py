@@ -17,7 +17,7 @@ from tests.faults import CHECKPOINT_S, MESSAGE_S, SERVER_TIMES, TIMES
 from tests.faults.harness import PACE, Worked, newest_write, stored, wait
 from tests.websocket import Reader
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 LINK = f"task=clusters&speed={PACE}"
 SLOW_S = 120
 

@@ -10,8 +10,6 @@ from moe_viz.engine.worker.crash_record import MOST
 from tests.faults.fakes import POISON
 from tests.faults.harness import children, clusters, settings, wait
 
-pytestmark = pytest.mark.heavy
-
 
 @pytest.fixture
 def engine(tmp_path):

@@ -35,7 +35,7 @@ from tests.faults.harness import (
     wait,
 )
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 MOMENTS = ("step", "checkpoint", "answer", "opening", "late", "checkpoint", "step", "answer", "opening", "checkpoint")
 
 

@@ -83,7 +83,6 @@ def test_every_act_is_a_valid_turn_of_knobs(scene, buffers):
             )
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("buffers", [False, True])
 def test_the_scene_keeps_its_word(buffers):
     from benchmarks.scenes import act_out

@@ -32,7 +32,6 @@ def train(config: RunConfig, steps: int, rescue_at: int | None = None):
     return task.evaluate(model), dead
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("router", [{"name": "switch"}, {"name": "topk", "k": 1}], ids=["switch", "topk"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_shared_vector_collapses_and_balancing_rescues(router, seed):
@@ -44,7 +43,6 @@ def test_the_shared_vector_collapses_and_balancing_rescues(router, seed):
     assert dead[-1][0] == 0
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_without_the_shared_vector_nothing_collapses(seed):
     config = RunConfig(task="clusters", balance_coef=0.0, seed=seed)
@@ -52,20 +50,17 @@ def test_without_the_shared_vector_nothing_collapses(seed):
     assert max(count for (count,) in dead[WINDOW:]) < 4
 
 
-@pytest.mark.heavy
 def test_the_language_model_learns_real_text():
     loss, dead = train(RunConfig(), 200)
     assert loss < 2.45
     assert dead[-1] == [0, 0]
 
 
-@pytest.mark.heavy
 def test_the_vision_model_reads_digits():
     accuracy, _ = train(RunConfig(task="digits"), 300)
     assert accuracy > 0.9
 
 
-@pytest.mark.heavy
 def test_the_vision_model_knows_parts_of_photographs_it_never_saw():
     accuracy, dead = train(RunConfig(task="photo"), 300)
     assert accuracy > 0.7

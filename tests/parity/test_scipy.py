@@ -68,7 +68,6 @@ def test_assignment_reaches_the_optimum_on_anything(scores):
     check_optimal(scores)
 
 
-@pytest.mark.heavy
 def test_assignment_at_the_size_of_a_step():
     for kind in ("random", "collapsed", "low rank"):
         check_optimal(KINDS[kind](1024, 8).astype(np.float32))

@@ -72,7 +72,6 @@ def test_a_token_without_an_output_predicts_nothing():
     assert plane().predict(outputs).tolist() == [-1, 2]
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("lift", ["curved", "straight"])
 def test_the_spiral_is_learned(lift):
     from moe_viz.training import Trainer

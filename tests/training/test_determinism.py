@@ -70,7 +70,6 @@ def test_watching_changes_nothing(router):
     assert_same(fingerprint(watched), fingerprint(unwatched))
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("router", ROUTER_OPTIONS)
 def test_resumes_bit_for_bit(router):
     straight, first = Trainer(small(router=router)), Trainer(small(router=router))

@@ -120,7 +120,6 @@ def test_a_refused_knob_changes_nothing(knobs):
     assert trainer.config == before and trainer.step_number == 2 and trainer.epoch == 0
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("first", ROUTER_OPTIONS)
 def test_every_router_gives_way_to_every_other(first):
     """Live, in both directions, over all layers of a real network; nothing becomes infinite and every probe is traced."""
@@ -138,7 +137,6 @@ def test_every_router_gives_way_to_every_other(first):
         assert math.isfinite(snapshot.metrics["loss"]) and math.isfinite(snapshot.metrics["task_metric"])
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("router", ROUTER_OPTIONS)
 def test_every_router_trains_on_every_task(router):
     for task in ("clusters", "domains"):

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -32,7 +31,6 @@ def test_equals_torch_bit_for_bit():
         assert all(torch.equal(one.state[mine][name], two.state[other][name]) for name in one.state[mine])
 
 
-@pytest.mark.heavy
 def test_a_run_does_not_load_the_compiler():
     code = "import sys; from moe_viz.training import Trainer; from moe_viz.spec import RunConfig\n"
     code += "t = Trainer(RunConfig()); t.step(); t.snapshot(); t.set(router='switch', k=1); t.step()\n"

@@ -18,7 +18,6 @@ from moe_viz.engine.protocol import EngineError, WorkerLost
 from moe_viz.spec import RunConfig
 from tests.engine.client.test_local import steps, wait
 
-pytestmark = pytest.mark.heavy
 ROOT = Path(__file__).parents[3]
 
 

@@ -7,7 +7,7 @@ from moe_viz.engine.client import engine
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.ui.widgets.sidebar import first
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,12 @@ from tests.test_house import ROOT, imports
 from tests.websocket import Reader
 
 
-@pytest.mark.heavy
 def test_every_press_and_turn_counts_once_while_the_page_ticks():
     """A request without any press follows most of them at once, as a view's own message may, and stops the run that was to hear the press."""
     wrong, tracebacks = asyncio.run(clicks(rounds=60))
     assert wrong == [] and tracebacks == []
 
 
-@pytest.mark.heavy
 def test_a_tick_that_is_behind_does_not_turn_back_what_the_script_has_set():
     """The reader's last word of its knob is 7, and each tick repeats it. Nor does a press of a part that is gone come late."""
 

@@ -2,13 +2,10 @@
 
 import asyncio
 
-import pytest
-
 from tests.browser.lab import server
 from tests.websocket import Reader
 
 
-@pytest.mark.heavy
 def test_a_press_in_a_part_is_done_once_and_the_whole_page_drawn_anew():
     async def pressed():
         with server("tests/ui/widgets/buttons_app.py") as (address, _process):
