@@ -23,7 +23,7 @@
   }, true);
 
   history.pushState = (state, title, url) => {
-    const to = new URL(url, location.href), now = new URLSearchParams(location.search), next = to.searchParams;
+    const to = new URL(url ?? location.href, location.href), now = new URLSearchParams(location.search), next = to.searchParams;
     const changed = [...new Set([...now.keys(), ...next.keys()])].filter((word) => now.get(word) !== next.get(word));
     const words = changed.filter((word) => !BY_ITSELF.includes(word)).join();
     const moves = to.pathname !== location.pathname;

@@ -36,7 +36,7 @@ class Finding:
 
     state: str
     name: str
-    said: str
+    text: str
     todo: str = ""
 
 
@@ -68,7 +68,7 @@ def report(port: int = 8501, as_json: bool = False) -> int:
     for finding in examine(port):
         findings.append(finding)
         if not as_json:
-            print(f"{SIGNS[finding.state]}  {finding.name:9} {finding.said}", flush=True)
+            print(f"{SIGNS[finding.state]}  {finding.name:9} {finding.text}", flush=True)
             if finding.todo:
                 print(f"      {'':9} -> {finding.todo}", flush=True)
     failed = any(finding.state == "fail" for finding in findings)

@@ -37,7 +37,7 @@ def test_a_fit_machine_passes(tmp_path, monkeypatch):
     said = {finding["name"]: finding for finding in found["findings"]}
     assert done.returncode == 0 and found["ok"], done.stdout + done.stderr
     assert said.keys() >= {"python", "packages", "settings", "device", "folder", "memory", "worker", "port", "browser"}
-    assert "trained 5 steps" in said["worker"]["said"] and said["device"]["said"].startswith("torch ")
+    assert "trained 5 steps" in said["worker"]["text"] and said["device"]["text"].startswith("torch ")
 
 
 def test_refused_settings_are_told_and_nothing_is_started(monkeypatch, capsys):
@@ -52,7 +52,7 @@ def test_refused_settings_are_told_and_nothing_is_started(monkeypatch, capsys):
 def test_misspelt_variable_and_passphrase(monkeypatch, chosen):
     monkeypatch.setenv("MOE_VIZ_PASPHRASE", "open sesame")
     found = list(doctor.settings(chosen()))
-    assert any(finding.state == "warn" and "MOE_VIZ_PASPHRASE is not a setting" in finding.said for finding in found)
+    assert any(finding.state == "warn" and "MOE_VIZ_PASPHRASE is not a setting" in finding.text for finding in found)
     assert "open sesame" not in str(list(doctor.settings(chosen(passphrase="open sesame"))))
 
 
@@ -96,15 +96,15 @@ def test_device_that_is_absent_and_one_that_is_there(monkeypatch, chosen):
     (found,) = doctor.device(chosen(device="cuda"))
     assert found.state == "fail" and "MOE_VIZ_DEVICE=auto" in found.todo
     (found,) = doctor.device(chosen(device="cpu"))
-    assert found.state == "ok" and "on cpu (1 thread" in found.said
+    assert found.state == "ok" and "on cpu (1 thread" in found.text
 
 
 def test_packages_against_pins(tmp_path):
     pins = tmp_path / "requirements.txt"
     pins.write_text("# a comment\ntorch==2.13.0\nnumpy==1.0\nno-such-package-of-ours==1.2\n")
     missing, other = doctor.packages(pins)
-    assert missing.state == "fail" and "no-such-package-of-ours 1.2" in missing.said
-    assert other.state == "warn" and other.said.startswith("not as tested: numpy ") and "torch" not in other.said
+    assert missing.state == "fail" and "no-such-package-of-ours 1.2" in missing.text
+    assert other.state == "warn" and other.text.startswith("not as tested: numpy ") and "torch" not in other.text
     assert states(doctor.packages(tmp_path / "none")) == ["warn"]
 
 
@@ -123,7 +123,7 @@ def test_a_check_that_breaks_is_a_failure_of_its_own(monkeypatch, chosen):
 
     for name in ("device", "folder", "memory", "worker"):
         monkeypatch.setattr(doctor, name, broken)
-    assert [finding.said for finding in doctor.examine() if finding.state == "fail"] == [
+    assert [finding.text for finding in doctor.examine() if finding.state == "fail"] == [
         "RuntimeError: no such thing"
     ] * 4
 

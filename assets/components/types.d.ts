@@ -40,7 +40,7 @@ interface RoutingPayload {
   recorded: boolean;
   height: number;
   motion: boolean;
-  theatre: boolean;
+  filling: boolean;
   selected: { kind: "token" | "expert"; index: number } | null;
   title: string;
   peak: number;

@@ -1,10 +1,11 @@
 // Draws the recorded picture while the page's own code is still loading, with the very view that will draw it there, and goes when that has.
 {
-  const host = document.getElementById("first_picture"), text = document.getElementById("first_picture_data").textContent;
+  const part = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+  const host = part("first_picture"), text = part("first_picture_data").textContent;
   const { version, source, data } = JSON.parse(text);
   let name = "";
   try {
-    name = localStorage.getItem(Object.keys(localStorage).find((key) => key.startsWith("stActiveTheme"))) ?? "";
+    name = localStorage.getItem(Object.keys(localStorage).find((key) => key.startsWith("stActiveTheme")) ?? "") ?? "";
   } catch {
     // a browser that blocks cookies has no storage either: then the system's theme it is
   }
@@ -14,7 +15,7 @@
   (globalThis.moeVizScripts ??= new Map()).set(version, view);  // the page need not load it again, see loader.js
 
   const root = host.attachShadow({ mode: "open" });
-  root.append(host.querySelector("template").content);
+  root.append(/** @type {HTMLTemplateElement} */ (host.querySelector("template")).content);
   let gone = false, still = 0;
   const go = () => {
     if (gone) return;

@@ -73,7 +73,7 @@ def picture(
     labels: Mapping[str, str] | None = None,
     group_name: Callable[[str], str] = str,
     motion: bool = True,
-    theatre: bool = False,
+    filling: bool = False,
     lit: Sequence[int] | None = None,
     peers: Sequence[RoutingTrace] = (),
     title: str = "",
@@ -83,7 +83,7 @@ def picture(
     images, points, dead: see `pack`.  height: pixels of the side-by-side layout; narrow screens stack and take what they need.
     labels: translated `LABELS`; missing ones stay English.  group_name: how a group is called on screen.
     motion: False stops tweening whatever the browser prefers.
-    theatre: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
+    filling: replay the filling of the buffers, slot after slot, whenever the step changes (for paused or single steps).
     peers: traces whose views stand beside this one: the bars of all are drawn to one scale.
     title: what tells this view's pictures from those of another one on the same page.
     lit: the tokens (by index) that stand out while nothing is hovered or pinned; None: all alike.
@@ -100,7 +100,7 @@ def picture(
         "recorded": recorded,
         "height": height,
         "motion": motion,
-        "theatre": theatre,
+        "filling": filling,
         "selected": None,
         "title": title,
         "peak": max((_peak(trace) for trace in peers), default=0.0),

@@ -35,7 +35,7 @@ def routing(moment: int) -> None:
     images = np.array(DIGITS)[: trace.sequence.max() + 1] if kind == "image" else None
     points = make_points(trace.n_tokens) if kind == "point" else None
     result = routing_view(
-        [trace], layer=0, key="hero", images=images, points=points, recorded="recorded" in ask, theatre="theatre" in ask
+        [trace], layer=0, key="hero", images=images, points=points, recorded="recorded" in ask, filling="filling" in ask
     )
     st.write("selected", result.selected)
     if "table" in ask:

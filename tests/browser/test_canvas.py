@@ -223,11 +223,11 @@ def contains(r, at):
     return r["x"] - 0.5 <= at[0] <= r["x"] + r["w"] + 0.5 and r["y"] - 0.5 <= at[1] <= r["y"] + r["h"] + 0.5
 
 
-@pytest.mark.parametrize("query", ["capacity=0.75&theatre=1&tokens=64", "view=gate_map"])
+@pytest.mark.parametrize("query", ["capacity=0.75&filling=1&tokens=64", "view=gate_map"])
 def test_a_print_shows_the_view_complete_and_at_rest_and_the_screen_is_as_before(demo, page, query):
     show(page, demo, query)
     before = page.locator(".mv").evaluate("n => n.innerText")
-    if "theatre" in query:
+    if "filling" in query:
         page.locator(".replay").click()
         expect(page.locator(".mv[data-replaying]")).to_be_visible()
     page.evaluate(

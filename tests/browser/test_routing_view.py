@@ -156,8 +156,8 @@ def test_extremes_fit_a_phone_and_a_desk(demo, query):
             expect(page.locator(".card")).to_be_hidden()
 
 
-def test_theatre_replays_and_ends_where_it_began(demo, page):
-    show(page, demo, "capacity=0.75&theatre=1&tokens=64")
+def test_filling_replays_and_ends_where_it_began(demo, page):
+    show(page, demo, "capacity=0.75&filling=1&tokens=64")
     page.locator(".replay").click()
     expect(page.locator(".mv[data-replaying]")).to_be_visible()
     expect(page.locator(".mv[data-replaying]")).to_have_count(0, timeout=10_000)
@@ -165,7 +165,7 @@ def test_theatre_replays_and_ends_where_it_began(demo, page):
 
 def test_no_motion_when_the_reader_prefers_none(demo):
     with browser_page(reduced_motion="reduce") as page:
-        show(page, demo, "capacity=0.75&theatre=1")
+        show(page, demo, "capacity=0.75&filling=1")
         expect(page.locator(".replay")).to_be_hidden()
 
 

@@ -10,7 +10,7 @@ const { makeCard } = await import("../../assets/components/routing/card.js");
 const { makeExperts } = await import("../../assets/components/routing/experts.js");
 const { makeGrid } = await import("../../assets/components/routing/grid.js");
 const { decode } = await import("../../assets/components/routing/model.js");
-const { makeTheatre } = await import("../../assets/components/routing/theatre.js");
+const { makeFilling } = await import("../../assets/components/routing/filling.js");
 const { sign } = await import("../../assets/components/shared/signs.js");
 const { palette } = await import("../../assets/components/shared/theme.js");
 
@@ -160,6 +160,6 @@ test("the legend's signs are drawn as the picture draws what they stand for", ()
 });
 
 test("the replay waits until it is started", () => {
-  const view = viewOf(payload()), theatre = makeTheatre(view);
-  assert.deepEqual([theatre.node.hidden, theatre.node.attributes["aria-hidden"]], [true, "true"]);
+  const view = viewOf(payload()), filling = makeFilling(view);
+  assert.deepEqual([filling.node.hidden, filling.node.attributes["aria-hidden"]], [true, "true"]);
 });

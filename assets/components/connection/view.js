@@ -46,12 +46,13 @@ function watch() {
   const line = { root: null, data: null, news: 0, cut: false, cuts: 0, heard: {}, presses: [], lost: [], mindsNoCookies: !navigator.cookieEnabled, announced: "" };
   document.addEventListener("click", (event) => note(line, event), true);
   setInterval(() => show(line), LOOK_MS);
+  const app = /** @type {HTMLElement} */ (document.querySelector(APP));
   new MutationObserver(() => {
-    const cut = document.querySelector(APP).getAttribute(STATE) !== "CONNECTED";
+    const cut = app.getAttribute(STATE) !== "CONNECTED";
     if (cut && !line.cut) line.cuts += 1;
     line.cut ||= cut; // until the next picture: the page is not yet as the server has it
     show(line);
-  }).observe(document.querySelector(APP), { attributes: true, attributeFilter: [STATE] });
+  }).observe(app, { attributes: true, attributeFilter: [STATE] });
   return line;
 }
 

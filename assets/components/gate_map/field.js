@@ -1,5 +1,6 @@
 // The map as numbers: what a payload says of every place, and the moving picture between two payloads. Where the owner is the most
 // probable expert, both payloads' probabilities are mixed and read between the places of the grid, so borders are lines that glide.
+import { context2d } from "../shared/context.js";
 import { parse } from "../shared/theme.js";
 
 const SIDE = 208;
@@ -33,7 +34,7 @@ export const probability = (m, e, field) => m.probs[e * m.R * m.R + field] * m.u
 export function makeField(look) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIDE;
-  const ctx = canvas.getContext("2d"), image = ctx.createImageData(SIDE, SIDE);
+  const ctx = context2d(canvas), image = ctx.createImageData(SIDE, SIDE);
   return { canvas, ctx, image, owners: new Uint8Array(SIDE * SIDE), colours: look.colours.map(parse), plan: null };
 }
 

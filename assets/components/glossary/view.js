@@ -5,7 +5,7 @@ const LINGER_MS = 200, GAP = 6, EDGE = 8;
 
 /** @param {Component<GlossaryPayload>} component */
 export default function glossary(component) {
-  const words = (globalThis.moeVizGlossary ??= watch()), root = component.parentElement.querySelector(".moe-viz-words");
+  const words = (globalThis.moeVizGlossary ??= watch()), root = /** @type {HTMLElement} */ (component.parentElement.querySelector(".moe-viz-words"));
   const wanted = JSON.stringify(component.data.terms);
   if (words.root === root && words.held === wanted) return;
   hide(words);
@@ -29,6 +29,7 @@ function definition([id, name, text]) {
 
 // One for all pages: what it listens to outlives each of them.
 function watch() {
+  /** @type {{ root: HTMLElement | null, held: string, open: HTMLElement | null, link: HTMLElement | null, home: HTMLElement | null, place: string, focused: boolean, timer: number, due: boolean, mouse: boolean, pressed: boolean }} */
   const words = { root: null, held: "", open: null, link: null, home: null, place: "", focused: false, timer: 0, due: false, mouse: false, pressed: false };
   const at = (event) => event.target.closest?.(WORD) ?? null;
   const inside = (event) => words.open?.contains(event.target) || (words.link && at(event) === words.link);

@@ -1,5 +1,6 @@
 // The file of one picture: the SVG with its title, what made it (readable below the picture, complete in its metadata) and its fonts;
 // the PNG from that very SVG at twice its size, with the same text inside.
+import { context2d } from "../shared/context.js";
 import { attributes, escape, paint } from "../shared/ink.js";
 import { walk } from "../shared/walk.js";
 
@@ -8,7 +9,7 @@ const EDGE = 16, LINE = 16, SCALE = 2;
 // node: the part of the page;  about: what the server says of it (see records/table_files.py).
 export const toSvg = async (node, title, about) => {
   const restore = node.whole?.();
-  const box = node.getBoundingClientRect(), page = getComputedStyle(document.querySelector(".stApp"));
+  const box = node.getBoundingClientRect(), page = getComputedStyle(document.querySelector(".stApp") ?? document.body);
   const scene = { x: box.left, y: box.top, defs: new Map(), parts: [], fonts: new Set(), raster: false };
   walk(node, scene);
   restore?.();
@@ -38,7 +39,7 @@ ${foot.map((words, i) => put(words, height - EDGE / 2 - LINE * (foot.length - 1 
 
 // "a · b · c" in as many lines as the width asks for.
 function lines(words, width, font) {
-  const ruler = document.createElement("canvas").getContext("2d"), found = [""];
+  const ruler = context2d(document.createElement("canvas")), found = [""];
   ruler.font = font;
   for (const part of words.split(" · ")) {
     const longer = found.at(-1) ? `${found.at(-1)} · ${part}` : part;
@@ -89,7 +90,7 @@ export const toPng = async (svg, said) => {
   const canvas = document.createElement("canvas");
   canvas.width = image.naturalWidth * SCALE;
   canvas.height = image.naturalHeight * SCALE;
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  context2d(canvas).drawImage(image, 0, 0, canvas.width, canvas.height);
   URL.revokeObjectURL(address);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   return withText(new Uint8Array(await blob.arrayBuffer()), "moe_viz", said);

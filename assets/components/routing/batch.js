@@ -41,9 +41,9 @@ function build(b, m) {
   b.spans = [];
   b.list.dataset.kind = m.kind;
   b.bitmaps = m.images ? m.images.pixels.map((pixels) => bitmap(m.images, pixels)) : [];
-  let line = null, run = null, sequence = -1, group = -1;
+  let line = b.list, run = line, sequence = -1, group = -1;
   for (let t = 0; t < m.T; t++) {
-    if (m.sequence[t] !== sequence || !line) {
+    if (t === 0 || m.sequence[t] !== sequence) {
       const first = t, block = element("div", "sequence");
       block.setAttribute("role", "group");
       const label = m.groups[m.group[first]] || "";

@@ -17,6 +17,7 @@ export function makeExperts(view) {
   inner.append(canvas);
   node.append(inner);
   // override: while the buffers are replayed, how many routes each has received so far.
+  /** @type {Record<string, any>} */
   const x = { node, inner, canvas, rows: [], shown: null, from: null, target: null, override: null, geometry: [], scale: 0 };
 
   x.update = (m) => {

@@ -10,6 +10,7 @@ export function makeGrid(view) {
   const node = element("div", "grid"), canvas = element("canvas");
   canvas.setAttribute("role", "img");
   node.append(canvas);
+  /** @type {Record<string, any>} */
   const g = { node, canvas, columns: [], stale: true };
   canvas.picture = (ctx) => paint(ctx, g, view);
   g.update = (m) => canvas.setAttribute("aria-label", say(m, "grid"));

@@ -1,5 +1,6 @@
 // Images as tiles of square patches: how large they are drawn, what their pixels are, and the outlines around neighbouring patches
 // of one expert.
+import { context2d } from "../shared/context.js";
 
 // The server sends pixels only until the page has answered that it holds them. A few pictures are kept: the probe's, the reader's own.
 const pictures = (globalThis.moeVizPictures ??= new Map());
@@ -9,7 +10,7 @@ const ANSWER_AGAIN_MS = 1500;
 export function holdPictures(view, images) {
   if (images.pixels) {
     pictures.set(images.id, images.pixels);
-    if (pictures.size > MOST_KEPT) pictures.delete(pictures.keys().next().value);
+    for (const oldest of [...pictures.keys()].slice(0, Math.max(0, pictures.size - MOST_KEPT))) pictures.delete(oldest);
   }
   const answer = pictures.has(images.id) ? images.id : "", now = performance.now();
   const due = answer !== view.answer || now - view.answered >= ANSWER_AGAIN_MS;
@@ -38,7 +39,7 @@ export function bitmap(images, pixels) {
   const canvas = document.createElement("canvas");
   canvas.width = images.width;
   canvas.height = images.height;
-  const ctx = canvas.getContext("2d"), image = ctx.createImageData(images.width, images.height);
+  const ctx = context2d(canvas), image = ctx.createImageData(images.width, images.height);
   for (let i = 0; i < images.width * images.height; i++) {
     for (let c = 0; c < 3; c++) image.data[4 * i + c] = images.colour ? raw[3 * i + c] : raw[i];
     image.data[4 * i + 3] = 255;

@@ -9,7 +9,7 @@ import { listen } from "./input.js";
 import { decode, tokensOf } from "./model.js";
 import { put, say, whole } from "../shared/words.js";
 import { makeMore } from "./more.js";
-import { makeTheatre } from "./theatre.js";
+import { makeFilling } from "./filling.js";
 import { unfold } from "./unfold.js";
 import { sign } from "../shared/signs.js";
 import { element, palette, readTheme } from "../shared/theme.js";
@@ -49,7 +49,7 @@ function make(root) {
     makeMore(view, view.grid.node, view.grid.bottoms),
   ];
   view.more = () => hints.forEach((update) => update());
-  view.theatre = makeTheatre(view);
+  view.filling = makeFilling(view);
   frame(view);
   control(view);
   listen(view);
@@ -64,7 +64,7 @@ function make(root) {
   view.stop = () => {
     watch.disconnect();
     cancelAnimationFrame(view.frame);
-    view.theatre.stop();
+    view.filling.stop();
     view.paper.stop();
   };
   return view;
@@ -91,7 +91,7 @@ function frame(view) {
   view.replay.type = "button";
   bar.append(tabs, view.facts, view.badge, view.replay, view.switch);
   view.body = element("div", "body");
-  view.body.append(view.batch.node, view.experts.node, view.grid.node, view.beams.node, view.theatre.node, view.card.node);
+  view.body.append(view.batch.node, view.experts.node, view.grid.node, view.beams.node, view.filling.node, view.card.node);
   view.legend = element("div", "legend");
   view.live = element("div", "live");
   view.live.setAttribute("aria-live", "polite");
@@ -100,7 +100,7 @@ function frame(view) {
 }
 
 function control(view) {
-  view.replay.addEventListener("click", () => view.theatre.start());
+  view.replay.addEventListener("click", () => view.filling.start());
   view.switch.addEventListener("click", () => {
     view.numbers = !view.numbers;
     view.switch.setAttribute("aria-checked", String(view.numbers));
@@ -116,7 +116,7 @@ function control(view) {
 /** @param {RoutingPayload} data */
 function receive(view, data) {
   const stepped = view.model && data.step !== view.model.step;
-  view.theatre.stop();
+  view.filling.stop();
   view.theme = readTheme(view.root);
   view.root.dataset.dark = view.theme.dark;
   view.look = data.look;
@@ -131,7 +131,7 @@ function receive(view, data) {
   const asked = JSON.stringify(data.selected);
   if (asked !== view.asked) {
     view.asked = asked;
-    view.pinned = valid(view, data.selected) ? { kind: data.selected.kind, index: data.selected.index } : null;
+    view.pinned = data.selected && valid(view, data.selected) ? { kind: data.selected.kind, index: data.selected.index } : null;
   }
   words(view, data);
   view.batch.update(view.model);
@@ -142,9 +142,9 @@ function receive(view, data) {
   view.grid.layout();
   mark(view);
   run(view);
-  view.replay.hidden = !(data.theatre && view.motion && view.model.total);
+  view.replay.hidden = !(data.filling && view.motion && view.model.total);
   view.more();
-  if (data.theatre && stepped) view.theatre.start();
+  if (data.filling && stepped) view.filling.start();
   view.paper.redraw();
 }
 
@@ -216,7 +216,7 @@ function forPaper(view) {
     recolour(view);
   };
   cancelAnimationFrame(view.frame);
-  if (replaying) view.theatre.stop();
+  if (replaying) view.filling.stop();
   view.hover = view.focus = null;
   dress(true);
   const fold = unfold(view);
@@ -294,7 +294,7 @@ function highlight(view) {
 }
 
 function show(view, tab) {
-  view.theatre.stop();
+  view.filling.stop();
   view.tab = tab;
   view.root.dataset.tab = tab;
   view.tabs.forEach((t) => t.setAttribute("aria-selected", String(t.dataset.tab === tab)));

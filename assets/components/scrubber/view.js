@@ -6,7 +6,7 @@ const bars = new WeakMap();
 
 /** @param {Component<ScrubberPayload>} component */
 export default function scrubber(component) {
-  const root = component.parentElement.querySelector(".scrub");
+  const root = /** @type {HTMLElement} */ (component.parentElement.querySelector(".scrub"));
   let bar = bars.get(root);
   if (!bar) bars.set(root, (bar = make(root)));
   bar.send = component.setStateValue;
@@ -104,7 +104,7 @@ function drawLines(bar) {
   while (bar.lines.length > charts.length) bar.lines.pop().remove();
   clearTimeout(bar.retry);
   if (charts.length < bar.axes.length && bar.root.isConnected) bar.retry = setTimeout(() => drawLines(bar), 250);  // charts come after the track
-  if (!charts.length) return;
+  if (!strips || !charts.length) return;
   strips.style.position = "relative";
   const home = strips.getBoundingClientRect(), boxes = charts.map((chart) => chart.getBoundingClientRect());
   charts.forEach((chart, i) => {

@@ -1,6 +1,8 @@
 // A drawing context that writes SVG: the part of the canvas API that the views draw with, so that the very code that paints the screen
 // also writes the file, as vectors. Marks that are pictures themselves (photographs, the field of a map) become embedded images.
-const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+import { context2d } from "./context.js";
+
+const probe = context2d(document.createElement("canvas"), { willReadFrequently: true });
 const known = new Map();
 
 // Any CSS colour as [#rrggbb, opacity]: SVG readers outside of browsers know neither rgba() nor color-mix().
@@ -64,7 +66,7 @@ export function makeInk(defs) {
       return probe.measureText(text);
     },
     fillText(text, x, y, most) {
-      const [, weight, size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font), width = this.measureText(text).width;
+      const [, weight, size, family] = /^(?:(\d+) )?([\d.]+)px (.*)$/.exec(this.font) ?? [], width = this.measureText(text).width;
       const middle = this.textBaseline === "middle" ? 0.35 * Number(size) : 0;
       put("text", {
         x, y: y + middle, "font-family": family, "font-size": Number(size), "font-weight": weight, "text-anchor": ANCHOR[this.textAlign],

@@ -11,6 +11,7 @@ const HEAD = 18;
 // redraw after each update, for a page that is shown as paper on the screen.
 export function onPaper(view, prepare) {
   const { root } = view, media = matchMedia("print");
+  /** @type {HTMLElement | null} */
   let sheet = null;
   const close = () => {
     sheet?.remove();

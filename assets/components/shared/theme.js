@@ -1,5 +1,6 @@
 // Colours: the page's theme read from its CSS variables, each expert's colour from the payload's look, and a pattern for
 // each further round through the colours, so that colour never carries an expert's identity alone.
+import { context2d } from "./context.js";
 
 export function readTheme(root) {
   const style = getComputedStyle(root);
@@ -30,7 +31,7 @@ export function palette(colours) {
 export function parse(colour) {
   const hex = /^#([0-9a-f]{6}|[0-9a-f]{3})/i.exec(colour);
   if (hex) {
-    const digits = hex[1].length === 3 ? [...hex[1]].map((d) => d + d) : hex[1].match(/../g);
+    const digits = hex[1].length === 3 ? [...hex[1]].map((d) => d + d) : hex[1].match(/../g) ?? [];
     return digits.map((d) => parseInt(d, 16));
   }
   const numbers = colour.match(/[\d.]+/g);
@@ -105,7 +106,7 @@ const STROKES = { diagonal: "r", backdiagonal: "f", cross: "rf", horizontal: "h"
 
 // One seamless tile: r rising and f falling lines (drawn beyond the edges so that corners meet), h, v, and d for a dot.
 function tile(kind, colour) {
-  const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d"), strokes = STROKES[kind] || "r";
+  const canvas = document.createElement("canvas"), ctx = context2d(canvas), strokes = STROKES[kind] || "r";
   canvas.width = canvas.height = SIDE;
   ctx.fillStyle = ctx.strokeStyle = colour;
   if (strokes.includes("d")) ctx.fillRect(2, 2, 2, 2);
@@ -156,7 +157,7 @@ export function fit(canvas, width, height) {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
   }
-  const ctx = canvas.getContext("2d");
+  const ctx = context2d(canvas);
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   return ctx;
 }

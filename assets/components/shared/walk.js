@@ -1,5 +1,6 @@
 // From a part of the page to SVG: its boxes, its text line by line, the charts' own SVG, and its canvases drawn once more as vectors
 // (a canvas that can do that has a function `picture(ctx, width, height)`). What carries data-picture="no" is a control, not a picture.
+import { context2d } from "./context.js";
 import { attributes, escape, makeInk, paint, plain } from "./ink.js";
 
 const SKIP = '[data-picture="no"], [data-testid="stElementToolbar"], .modebar-container, .hoverlayer, style, script';
@@ -89,7 +90,7 @@ function remember(family, scene) {
   return family.replaceAll('"', "'");
 }
 
-const ruler = document.createElement("canvas").getContext("2d");
+const ruler = context2d(document.createElement("canvas"));
 
 function write(words, left, top, width, height, style, scene) {
   const size = parseFloat(style.fontSize);
@@ -107,6 +108,7 @@ function text(node, scene) {
   const whole = node.textContent;
   if (!whole.trim()) return;
   const style = getComputedStyle(node.parentElement || node.parentNode.host), range = document.createRange();
+  /** @type {{ words: string, left: number, top: number, width: number, height: number } | null} */
   let line = null;
   const flush = () => line && line.width > 0 && write(line.words.trimEnd(), line.left, line.top, line.width, line.height, style, scene);
   for (const part of whole.matchAll(/\S+\s*|\s+/g)) {

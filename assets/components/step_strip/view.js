@@ -97,7 +97,7 @@ function shape({ tag, className, text, expert, ...at }, colour) {
   node.setAttribute("class", className);
   for (const [name, value] of Object.entries(at)) node.setAttribute(name, String(+value.toFixed(2)));
   if (tag === "text") {
-    node.textContent = text;
+    node.textContent = text ?? "";
     if (className === "chip-text") node.style.fill = inkOn(colour(expert));
   } else if (expert !== undefined) node.style.fill = rgba(colour(expert), 1);
   return node;

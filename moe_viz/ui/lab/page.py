@@ -122,7 +122,7 @@ def _hero(run: SessionRun, shown: Update, layer: int, is_own: bool) -> None:
         points=moment.extras.get("points"),
         labels=translated(_, residual=TASK_OPTIONS[moment.config["task"]].residual),
         group_name=_,
-        theatre=is_own and not shown.playing,
+        filling=is_own and not shown.playing,
         height=PRESENTED if present.is_on() else HEIGHT,
     )
     glossary.words(*WORDS, key="routing")

@@ -1,4 +1,4 @@
-// The capacity theatre: every route flies from its token to its expert, slot after slot, in the order in which the drop policy
+// How the buffers fill: every route flies from its token to its expert, slot after slot, in the order in which the drop policy
 // served that expert; when the buffer is full the rest turn away beyond its end. The order is the trace's own slot order:
 // rank n of every expert takes off at the same moment.
 import { element, fit, rgba } from "../shared/theme.js";
@@ -6,8 +6,8 @@ import { tokenOf } from "./model.js";
 
 const FLIGHT = 520, SHORTEST = 1400, LONGEST = 5000, PER_RANK = 70, LARGEST = 26;
 
-export function makeTheatre(view) {
-  const canvas = element("canvas", "beams theatre");
+export function makeFilling(view) {
+  const canvas = element("canvas", "beams filling");
   canvas.setAttribute("aria-hidden", "true");
   canvas.hidden = true;
   const s = { node: canvas, frame: 0 };
