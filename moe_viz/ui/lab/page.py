@@ -11,7 +11,7 @@ from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab import first_presses, first_visit, tabs
 from moe_viz.ui.server import theme
-from moe_viz.ui.session.recorded import CALM, HEIGHT, SENTENCE, recorded
+from moe_viz.ui.session.recorded import CALM, CALM_AT, HEIGHT, SENTENCE, recorded
 from moe_viz.ui.session.run import SessionRun, arrive, current, write_link
 from moe_viz.ui.widgets import glossary, present, refresh
 from moe_viz.ui.widgets.charts import for_charts
@@ -94,6 +94,8 @@ def _head(run: SessionRun, shown: Update, is_own: bool, is_live: bool) -> int:
     with head(moment.step if is_own or is_calm else None):
         if is_own:
             sentence(told[run.layer], n_layers)
+        elif is_calm and run.latest:
+            st.markdown(_(CALM_AT).format(n=moment.step, own=run.latest.snapshot.step))
         else:
             st.markdown(_(CALM).format(n=moment.step) if is_calm else _(SENTENCE))
     with st.container(horizontal=True, vertical_alignment="center", key="about"):

@@ -19,6 +19,10 @@ CALM = N_(
     "A recorded run that has learned for {n} steps. Yours has begun; it takes over when it has come as far, or at your first press."
 )
 """The same on a first visit, which opens with something that has learned already."""
+CALM_AT = N_(
+    "A recorded run that has learned for {n} steps. Yours is at step {own}; it takes over when it has come as far, or at your first press."
+)
+"""The same once the reader's own run has made a step: it says that something trains while the picture rests."""
 HEIGHT = 400
 """Pixels of the lab's picture, side by side."""
 
