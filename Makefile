@@ -1,10 +1,10 @@
-# Two commands are enough: `make run` opens the lab, `make test` runs every test. Each installs what it needs into .venv.
+# Two commands are enough: `make run` opens the lab, `make test` tests it. Each installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
+.PHONY: run dev test test-slow soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -18,8 +18,14 @@ test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(TYPES)
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster"
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m browser
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster and not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "browser and not slow"
+
+# The few that take longest, which `make test` leaves out; .ci/run runs them, too.
+test-slow: .venv/.dev
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow and browser"
 
 # How often the browser tests are green in five rounds with every core busy.
 soak-tests: .venv/.dev

@@ -53,6 +53,22 @@ def test_each_change_runs_the_same_as_ci_with_every_python_from_the_oldest_on():
     assert {"push", "pull_request"} <= read(path)[True].keys()
 
 
+def test_ci_runs_what_is_left_out_of_make_test():
+    steps = re.findall(r"^step ([\w-]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert steps == ["test", "test-slow", "parity", "test-cluster", "test-js", "smoke"]
+    recipes = MAKEFILE[MAKEFILE.index("\ntest:") : MAKEFILE.index("\nsoak-tests:")]
+    selected = re.findall(r'-m "([a-z ]+)"$', recipes, re.MULTILINE)
+    for marks in ({"slow"}, {"browser"}, {"slow", "browser"}, set()):  # whatever a test is, some target selects it
+        assert any(
+            eval(
+                marked,
+                {"__builtins__": {}},
+                {mark: mark in marks for mark in ("slow", "browser", "cluster", "nightly")},
+            )
+            for marked in selected
+        ), marks
+
+
 def test_the_night_runs_the_long_sets():
     path = GITHUB / "workflows" / "nightly.yml"
     assert set(commands(path)) == {"make nightly", "make soak-tests", "make bench"} and "schedule" in read(path)[True]

@@ -75,6 +75,7 @@ def switch(page, word):
     page.locator(f".st-key-{word} label").first.click()
 
 
+@pytest.mark.slow
 def test_learned_and_frozen_numbers_files_and_ablation(address):
     with browser_page() as page:
         page.goto(f"{address}/experts?{LINK}")

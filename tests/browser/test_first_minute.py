@@ -21,7 +21,9 @@ def test_a_first_visit_opens_with_what_was_learned_and_one_press_makes_a_collaps
         expect(page.locator(".st-key-routing .badge")).to_have_text("recorded")
         top = page.locator(".st-key-routing .tok").first.bounding_box()["y"]
         wait_for_text(page, "story", r"Yours is at step [1-9]")
-        assert page.locator(".st-key-routing .tok").first.bounding_box()["y"] == top, "the longer sentence moves nothing"
+        assert page.locator(".st-key-routing .tok").first.bounding_box()["y"] == top, (
+            "the longer sentence moves nothing"
+        )
 
         page.locator(".st-key-first_collapse button").click()
         expect(said).to_contain_text("Watch the rows of squares", timeout=SLOW)

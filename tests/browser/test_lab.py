@@ -173,6 +173,7 @@ def test_digits_show_images_with_their_patches(address, page):
     expect(page.locator(".st-key-routing .list[data-kind=image] .tok").first).to_be_visible(timeout=SLOW)
 
 
+@pytest.mark.slow
 def test_worker_killed_is_said_and_resumed(page, tmp_path):
     with server(env={"MOE_VIZ_HOME": str(tmp_path)}) as (address, process):
         page.goto(f"{address}/?task=clusters&speed=20")

@@ -42,6 +42,7 @@ def button(page):
     return page.locator(".st-key-play button")
 
 
+@pytest.mark.slow
 def test_over_a_slow_line_pictures_come_one_by_one_and_a_press_before_the_next(line, page):
     seen = []
 

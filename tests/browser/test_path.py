@@ -14,6 +14,7 @@ def knobs(link: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(link).query)
 
 
+@pytest.mark.slow
 def test_links_of_all_pages_open_the_lab_below_its_path(tmp_path):
     with server(env={"MOE_VIZ_HOME": str(tmp_path)}, path="moe") as (address, _process), browser_page() as page:
         missing = []

@@ -41,6 +41,7 @@ def grid(page, key):
     return len(columns), len(rows)
 
 
+@pytest.mark.slow
 def test_photographs_show_their_patches_and_an_own_picture_is_routed(address):
     with browser_page() as page:
         page.goto(f"{address}/?task=photo&seed=5")

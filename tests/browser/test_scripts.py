@@ -26,6 +26,7 @@ def turn(page, key, arrow):
     page.wait_for_function(f"([key, before]) => ({value})(key) !== before", arg=[key, before], timeout=SLOW)
 
 
+@pytest.mark.slow
 def test_a_session_of_ten_turns_is_verified_refuted_and_played(address, page, tmp_path, capsys):
     page.goto(f"{address}/?task=clusters&router=topk&k=2&speed=20")
     wait_for_step(page, 8)

@@ -69,6 +69,7 @@ def test_the_first_token_that_parts_is_the_engines(address, tmp_path):
         assert marked.count() > 0
 
 
+@pytest.mark.slow
 def test_one_pair_has_no_interval_and_equal_twins_no_difference(address):
     with browser_page() as page:
         open_twins(page, address)

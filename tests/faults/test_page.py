@@ -96,6 +96,7 @@ async def survive(home, how, reader, at_least, draw):
     return run, kept, told, back
 
 
+@pytest.mark.slow
 def test_server_killed_or_stopped(tmp_path):
     """The link finds the run again, whichever of the two processes was killed, or was asked to stop."""
     home, draw, reader, told, back = tmp_path / "home", random.Random(0), Reader("", query=LINK), [], []
@@ -177,6 +178,7 @@ async def worker_dies(address, process):
     assert max(told) <= MESSAGE_S
 
 
+@pytest.mark.slow
 def test_page_or_network_or_training_process_goes(tmp_path):
     home = tmp_path / "home"
     with server(env={"MOE_VIZ_HOME": str(home)}) as (address, process):

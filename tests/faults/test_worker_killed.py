@@ -119,6 +119,7 @@ class Killed:
         assert all(here[key] == there[key] for key in same)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_beyond_the_last_checkpoint(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))

@@ -213,6 +213,7 @@ def widget(name, chance):
     return state
 
 
+@pytest.mark.slow
 def test_no_message_harms_the_server_or_a_bystander(locked):
     async def siege():
         bystander = await inside(locked)
