@@ -25,6 +25,7 @@ else:
             st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
             st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
             st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+            st.Page("pages/glossary.py", title=_("Glossary"), icon=":material/menu_book:"),
             st.Page("pages/runs.py", title=_("My runs"), icon=":material/folder_open:"),
             st.Page("pages/status.py", title=_("Status"), icon=":material/monitor_heart:", visibility="hidden"),
         ],

@@ -125,3 +125,11 @@ interface HTMLElement {
 interface WindowEventMap {
   moe_viz_drawn: CustomEvent<HTMLElement>;
 }
+
+/** moe_viz/components/word_map.py. lines: pairs of ids; chosen: the id whose meaning the page shows. */
+interface WordMapPayload {
+  topics: { title: string; words: { id: string; name: string }[] }[];
+  lines: [string, string][];
+  chosen: string;
+  labels: Words;
+}

@@ -33,15 +33,17 @@ class GlossaryError(ValueError):
 
 
 class Term(BaseModel):
-    """One word. name: as a heading has it;  text: its definition, plain text;  forms: spellings by which it is found in texts."""
+    """One word. name: as a heading has it;  text: its definition, plain text;  simple: the same in simple words;  forms: spellings by which it
+    is found in texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=40)
     text: str = Field(min_length=10, max_length=LONGEST)
+    simple: str = Field(min_length=5, max_length=LONGEST)
     forms: tuple[str, ...]
 
-    @field_validator("name", "text")
+    @field_validator("name", "text", "simple")
     @classmethod
     def _is_one_line(cls, text: str) -> str:
         if text != " ".join(text.split()):
@@ -126,7 +128,7 @@ def _entries(path: Path, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Nod
 def _term(path: Path, name: str, node: yaml.Node) -> Term:
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
-        raise GlossaryError(path, line, f"{name!r} must have name, text and forms")
+        raise GlossaryError(path, line, f"{name!r} must have name, text, simple and forms")
     fields = dict(_entries(path, node))
     try:
         return Term(**{key: _plain(value) for key, value in fields.items()})
