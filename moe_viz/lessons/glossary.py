@@ -7,7 +7,7 @@ they stand in a text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,19 @@ def glossary(language: str) -> Glossary:
 
 def read_glossary(path: Path) -> Glossary:
     """Read one file. Raises `GlossaryError` with file and line for anything that is not as the schema has it."""
+    return Glossary({name: _term(path, name, node) for name, node in read_entries(path)})
+
+
+def read_entries(path: Path) -> Iterator[tuple[str, yaml.Node]]:
+    """Id and content of each entry of a file. Raises `GlossaryError`."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise GlossaryError(path, mark.line + 1 if mark else 1, error.problem or "is no YAML") from None
     if not isinstance(root, yaml.MappingNode):
-        raise GlossaryError(path, 1, "must be a mapping of ids to terms")
-    return Glossary({name: _term(path, name, node) for name, node in _entries(path, root)})
+        raise GlossaryError(path, 1, "must be a mapping of ids to what is said of them")
+    yield from _entries(path, root)
 
 
 def _entries(path: Path, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
@@ -142,3 +147,19 @@ def _term(path: Path, name: str, node: yaml.Node) -> Term:
 def _plain(node: yaml.Node) -> Any:
     """Texts as they are written: a bare `no` or `1` is a word here."""
     return [_plain(each) for each in node.value] if isinstance(node, yaml.SequenceNode) else node.value
+
+
+SCALARS: dict[str, Callable[[str], Any]] = {
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": float,
+    "tag:yaml.org,2002:null": lambda _text: None,
+}
+
+
+def typed(node: yaml.Node) -> Any:
+    """Mappings, lists, numbers, null and texts as YAML has them; all else is a text."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: typed(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [typed(each) for each in node.value]
+    return SCALARS.get(node.tag, str)(node.value)

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from moe_viz.lessons.glossary import LESSONS, GlossaryError
+from moe_viz.lessons.glossary import LESSONS, GlossaryError, read_entries, typed
 from moe_viz.spec import RunConfig
 
 Topic = Literal["computing", "learning", "layer", "buffers", "balance", "training", "record"]
@@ -56,21 +55,12 @@ def word_map() -> Mapping[str, Place]:
 
 def read_map(path: Path) -> Mapping[str, Place]:
     """Read one file. Raises `GlossaryError` with file, line and reason: a wrong field, a neighbour that is not there, a word beside itself."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        entries, lines = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise GlossaryError(path, mark.line + 1 if mark else 1, error.problem or "is no YAML") from None
-    if not isinstance(entries, dict) or not isinstance(lines, yaml.MappingNode):
-        raise GlossaryError(path, 1, "must be a mapping of ids to places")
+    entries = dict(read_entries(path))
     places: dict[str, Place] = {}
-    for key, _value in lines.value:
-        name, line = key.value, key.start_mark.line + 1
-        if name in places:
-            raise GlossaryError(path, line, f"{name!r} stands here twice")
+    for name, node in entries.items():
+        line = node.start_mark.line + 1
         try:
-            places[name] = Place.model_validate(entries[name])
+            places[name] = Place.model_validate(typed(node))
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"])) or "place"
