@@ -35,7 +35,7 @@ class LanguageModel(Model):
         x = self.token(batch.inputs) + self.position.weight[:length]
         shared, routings = self.shared_vector, []
         for block in self.blocks:
-            x, routing = block(x, batch.token_ids, shared)
+            x, routing = block(x, batch.token_ids, shared, batch.mask)
             routings.append(routing)
         self.routings = routings
         return self.head(self.norm(x)).flatten(0, 1)

@@ -26,7 +26,7 @@ class PointModel(Model):
         x, shared, routings = batch.inputs, self.shared_vector, []
         for layer in self.moe_layers:
             seen = x if shared is None else x + shared
-            x, routing = layer(seen, token_ids=batch.token_ids)
+            x, routing = layer(seen, token_ids=batch.token_ids, mask=batch.mask)
             routings.append(routing)
         self.routings = routings
         return x

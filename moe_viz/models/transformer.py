@@ -43,9 +43,15 @@ class Block(nn.Module):
         self.moe_norm = nn.LayerNorm(d_model)
         self.moe = moe
 
-    def forward(self, x: Tensor, token_ids: Tensor, shared: Tensor | None) -> tuple[Tensor, Routing]:
-        """[N, L, D], token_ids [N*L], shared [D] added to what the router sees -> [N, L, D] and the routing of N*L tokens."""
+    def forward(
+        self, x: Tensor, token_ids: Tensor, shared: Tensor | None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Routing]:
+        """[N, L, D], token_ids [N*L], shared [D] added to what the router sees -> [N, L, D] and the routing of N*L tokens.
+
+        mask [N*L] bool: the real tokens among those that the MoE layer gets. Attention is not told of it.
+        """
         x = x + self.attention(self.attention_norm(x))
         flat = self.moe_norm(x).flatten(0, 1)
-        y, routing = self.moe(flat, token_ids=token_ids, group_size=group_of(self.moe, x.shape[1]), router_shift=shared)
+        group_size = group_of(self.moe, x.shape[1])
+        y, routing = self.moe(flat, token_ids=token_ids, group_size=group_size, router_shift=shared, mask=mask)
         return x + y.view_as(x), routing

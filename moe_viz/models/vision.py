@@ -36,6 +36,8 @@ class VisionTransformer(Model):
         self.moe_layers = [block.moe for block in blocks]
 
     def forward(self, batch: Batch) -> Tensor:
+        if batch.mask is not None:
+            raise ValueError("images have no padding: every patch meets every other, and all are averaged")
         # Patches are centred and of unit size.
         x = self.patch(patches((batch.inputs - self.pixel_mean) / self.pixel_std, self.size))
         if self.position is not None:

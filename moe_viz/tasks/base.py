@@ -32,12 +32,15 @@ class Batch:
     targets    next token ids [N, block], classes [N], or regression targets [N, D]
     token_ids  [T] int64, what a hash router goes by: text token, patch position, or cluster
     group_size tokens per sequence or image; all T where the tokens are not grouped
+    mask       [T] bool, True = a real token; None: all are. Only text is padded, and only at the end of a row, where causal attention
+               never looks: the MoE layers and the loss leave the padding out
     """
 
     inputs: Tensor
     targets: Tensor
     token_ids: Tensor
     group_size: int
+    mask: Tensor | None = None
 
     def split(self, parts: int) -> list[Batch]:
         """The batch in (at most) `parts` micro-batches of whole rows, as even as the number of rows allows."""
@@ -46,9 +49,14 @@ class Batch:
             return [self]
         per_row = self.token_ids.shape[0] // rows
         ids = self.token_ids.view(rows, per_row).tensor_split(min(parts, rows))
-        pieces = zip(self.inputs.tensor_split(len(ids)), self.targets.tensor_split(len(ids)), ids)
+        masks = (
+            [None] * len(ids)
+            if self.mask is None
+            else [m.reshape(-1) for m in self.mask.view(rows, per_row).tensor_split(len(ids))]
+        )
+        pieces = zip(self.inputs.tensor_split(len(ids)), self.targets.tensor_split(len(ids)), ids, masks)
         grouped = per_row > 1
-        return [Batch(x, y, t.reshape(-1), self.group_size if grouped else len(t)) for x, y, t in pieces]
+        return [Batch(x, y, t.reshape(-1), self.group_size if grouped else len(t), m) for x, y, t, m in pieces]
 
 
 @dataclass(frozen=True)

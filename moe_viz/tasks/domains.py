@@ -81,10 +81,17 @@ class DomainsTask(Task):
 
     def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         per_token = F.cross_entropy(outputs, batch.targets.reshape(-1), reduction="none")
-        return per_token.mean(), per_token
+        if batch.mask is None:
+            return per_token.mean(), per_token
+        per_token = per_token.masked_fill(~batch.mask, 0)
+        return per_token.sum() / batch.mask.sum().clamp(min=1), per_token
 
     def metric(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return F.cross_entropy(outputs, batch.targets.reshape(-1))
+        return (
+            self.loss(outputs, batch)[0]
+            if batch.mask is not None
+            else F.cross_entropy(outputs, batch.targets.reshape(-1))
+        )
 
     def encode(self, text: str) -> Tensor:
         """[n] int64 token ids on the task's device. ValueError for no text, or more than `MAX_DOCUMENT` tokens."""
@@ -104,14 +111,16 @@ class DomainsTask(Task):
     def ids_batch(self, ids: Tensor) -> Batch:
         """Token ids [n] in order as the fewest rows that the model can read, filled up with line breaks to equal length.
 
-        At most rows - 1 tokens are filling. The target of the last token is a line break.
+        At most rows - 1 tokens are filling, which the batch's mask tells; without filling there is no mask. The target of the last token
+        is a line break.
         """
         rows = -(-len(ids) // self.options.block)
         length = -(-len(ids) // rows)
         filling = torch.full((rows * length - len(ids) + 1,), self._line_break, dtype=ids.dtype, device=ids.device)
         filled = torch.cat([ids, filling])
         inputs = filled[:-1].view(rows, length)
-        return Batch(inputs, filled[1:].view(rows, length), inputs.reshape(-1), length)
+        mask = torch.arange(rows * length, device=ids.device) < len(ids) if rows * length > len(ids) else None
+        return Batch(inputs, filled[1:].view(rows, length), inputs.reshape(-1), length, mask)
 
     def labels(self, batch: Batch, groups: list[str] | None = None) -> ProbeLabels:
         """Labels of a text batch. `groups` [N] names its rows; without, the rows are one text in order, the reader's own."""

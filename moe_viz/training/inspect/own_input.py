@@ -12,10 +12,12 @@ from moe_viz.records.snapshot import Continuation
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
+from moe_viz.tasks import ProbeLabels
 from moe_viz.tasks.images import ImageTask
 from moe_viz.tasks.picture import read_picture
 from moe_viz.training.devices import random_stream, stream_seed
 from moe_viz.training.inspect.probe import route, traces_of
+from moe_viz.training.inspect.traces import joined
 from moe_viz.training.run import Run
 from moe_viz.training.transfer import to_host
 
@@ -59,14 +61,24 @@ def _text_task(run: Run) -> Any:
 
 
 def _route_ids(run: Run, ids: Tensor) -> list[RoutingTrace]:
-    """Traces of exactly these tokens: what fills the last row up to its length is cut off again."""
+    """Traces of exactly these tokens. What fills the last row up to its length is masked: it takes no slot and counts in nothing.
+
+    A router that works row by row gets the short last row by itself, since its groups are all of one size.
+    """
     task = _text_task(run)
     batch = task.ids_batch(ids)
-    routings, batch = to_host((route(run.model, batch, run.config, run.step_number, run.device), batch))
-    traces = traces_of(routings, task.labels(batch), run.config, run.step_number)
-    return [_first(trace, len(ids)) for trace in traces]
+    alone = batch.mask is not None and run.config.router.facts.per_sequence
+    whole = batch.inputs[:-1].numel() if alone else 0
+    parts = [task.ids_batch(ids[:whole]), task.ids_batch(ids[whole:])] if whole else [batch]
+    routings = [route(run.model, part, run.config, run.step_number, run.device) for part in parts]
+    routings, batch = to_host((routings, batch))
+    labels = task.labels(batch)
+    if not whole:
+        return traces_of(routings[0], labels, run.config, run.step_number)
+    split = (_labels_of(labels, slice(0, whole)), _labels_of(labels, slice(whole, len(ids))))
+    first, last = (traces_of(of, part, run.config, run.step_number) for of, part in zip(routings, split, strict=True))
+    return [joined(one, other) for one, other in zip(first, last, strict=True)]
 
 
-def _first(trace: RoutingTrace, n_tokens: int) -> RoutingTrace:
-    columns = {name: value[:n_tokens] for name, value in vars(trace).items() if isinstance(value, np.ndarray)}
-    return RoutingTrace(trace.step, trace.layer, trace.router, trace.capacity, **columns)
+def _labels_of(labels: ProbeLabels, part: slice) -> ProbeLabels:
+    return ProbeLabels(labels.tokens[part], labels.group[part], labels.sequence[part], labels.position[part])

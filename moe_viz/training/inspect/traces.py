@@ -12,13 +12,35 @@ from moe_viz.training.metrics.statistics import weight_before_drop
 
 
 def trace_of(routing: Routing, labels: Any, *, step: int, layer: int, router: str) -> RoutingTrace:
-    """One layer's trace of a routing on the host. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
+    """One layer's trace of a routing on the host, of its real tokens alone. `labels` has `tokens`, `group`, `sequence`, `position`, each [T]."""
+    about = {name: getattr(labels, name) for name in ("tokens", "group", "sequence", "position")}
+    if routing.padding is not None:
+        rows, routing = routing.padding.rows.numpy(), routing.unpadded
+        about = {name: values[rows] for name, values in about.items()}
     probs = routing.probs.detach().float().numpy()
     expert, weight, kept, slot = _routes(routing)
-    about = {name: getattr(labels, name) for name in ("tokens", "group", "sequence", "position")}
     return RoutingTrace(
         step, layer, router, routing.capacity, **about, expert=expert, weight=weight, kept=kept, slot=slot, probs=probs
     )
+
+
+def joined(one: RoutingTrace, other: RoutingTrace) -> RoutingTrace:
+    """Two batches of one layer, each routed by itself, as one: the slots of the second follow those of the first."""
+    room, width = one.capacity or 0, max(one.expert.shape[1], other.expert.shape[1])
+    columns: dict[str, np.ndarray] = {
+        name: np.concatenate([getattr(one, name), getattr(other, name)])
+        for name in ("tokens", "group", "sequence", "position", "probs")
+    }
+    for name, empty in (("expert", -1), ("weight", 0), ("kept", False), ("slot", -1)):
+        first, second = (
+            np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=empty)
+            for values in (getattr(one, name), getattr(other, name))
+        )
+        if name == "slot":
+            second = np.where(second >= 0, second + np.int32(room), second)
+        columns[name] = np.concatenate([first, second])
+    capacity = None if one.capacity is None or other.capacity is None else one.capacity + other.capacity
+    return RoutingTrace(one.step, one.layer, one.router, capacity, **columns)
 
 
 def first_choice(routing: Routing) -> np.ndarray:
