@@ -6,6 +6,8 @@ Axes: T tokens, E experts, G groups of consecutive tokens over each of which the
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,16 @@ hf, flaxformer: shares are not divided by k, so balanced is k.  fairscale: the p
 def precise(x: Tensor) -> Tensor:
     """x in float32, or as it is where it is more precise."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def autocasts(x: Tensor) -> bool:
+    """Whether autocast is on where x lies; the meta device has none."""
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Operations within keep the types of their operands."""
+    return torch.autocast(x.device.type, enabled=False) if autocasts(x) else nullcontext()
 
 
 def balance_loss(probs: Tensor, share: Tensor, convention: str = "switch", k: int = 1) -> Tensor:

@@ -2,7 +2,8 @@
 experts on them and sums their weighted answers per token.
 
 The backward pass is written by hand: it gathers once instead of scattering through `index_put`, activates in place, and sums a
-token's rows with `embedding_bag`, which on CPU makes a training step about a third shorter. Axes as in routing.py; N rows.
+token's rows with `embedding_bag`, which on CPU makes a training step about a third shorter. The same in operations that torch
+traces and differentiates again is `traceable_experts`. Axes as in routing.py; N rows.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from moe_viz.moe.capacity import fill_buckets
 from moe_viz.moe.experts import ACTIVATIONS, Experts
-from moe_viz.moe.routing import CompleteRouting, SparseRouting, numbers
+from moe_viz.moe.gates import gradient_with_graph
+from moe_viz.moe.grouped import grouped_product
+from moe_viz.moe.routing import CompleteRouting, SparseRouting, has_no_data, numbers
 
 MOST_PADDING, FEW_ROWS = 4, 2**15
 """Rows of dropless buffers for each route: where a collapse would need more of them, and more than a few rows in all, each expert
@@ -86,10 +88,40 @@ def plan_buffers(routing: SparseRouting) -> Plan:
 
 def run_experts(experts: Experts, x: Tensor, weight: Tensor, in_weight: Tensor | None, plan: Plan) -> Tensor:
     """y [T, D]: y_t = sum over t's routes of weight * f_expert(in_weight * x_t); weight, in_weight [M]. Computes in the type of x."""
-    w1, b1, w2, b2 = experts.w1, experts.b1, experts.w2, experts.b2
-    if w1.dtype != x.dtype:
-        w1, b1, w2, b2 = (None if p is None else p.to(x.dtype) for p in (w1, b1, w2, b2))
-    return _RunExperts.apply(x, weight, in_weight, w1, b1, w2, b2, plan, experts.activation)
+    w1, w2 = experts.w1.to(x.dtype), experts.w2.to(x.dtype)
+    b1, b2 = (None if b is None else b.to(x.dtype) for b in (experts.b1, experts.b2))
+    run = traceable_experts if has_no_data(x) else _RunExperts.apply
+    return run(x, weight, in_weight, w1, b1, w2, b2, plan, experts.activation)
+
+
+def traceable_experts(
+    x: Tensor,
+    weight: Tensor,
+    in_weight: Tensor | None,
+    w1: Tensor,
+    b1: Tensor | None,
+    w2: Tensor,
+    b2: Tensor | None,
+    plan: Plan,
+    activation: str,
+) -> Tensor:
+    """As `run_experts`, for compilers and for gradients of gradients: autograd follows it, any number of times."""
+    product = _product if plan.ends is None else grouped_product
+    expert = None if b1 is None and b2 is None else _row_expert(plan, w1.shape[0])
+    rows = x.index_select(0, plan.row_token)
+    if in_weight is not None:
+        rows = rows * in_weight.index_select(0, plan.row_route)[:, None]
+    h = product(rows, w1, plan.ends)
+    out = product(ACTIVATIONS[activation](h if b1 is None else h + b1[expert]), w2, plan.ends)
+    if b2 is not None:
+        out = out + b2[expert]
+    if plan.kept is not None:
+        weight = weight.masked_fill(~plan.kept, 0)
+    answers = out.index_select(0, plan.route_row) * weight[:, None]
+    if plan.per_token:
+        return answers.view(x.shape[0], plan.per_token, -1).sum(1)
+    token = plan.row_token.index_select(0, plan.route_row)
+    return torch.zeros_like(x).index_add(0, token, answers)
 
 
 def _product(rows: Tensor, weights: Tensor, ends: Ends) -> Tensor:
@@ -218,11 +250,18 @@ class _RunExperts(torch.autograd.Function):
         return _per_token(out, weight, plan, x.shape[0])
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes one gradient for each output
         ctx: Any, grad_y: Tensor
     ) -> tuple[Tensor | None, ...]:
         x, weight, in_weight, w1, b1, w2, b2, rows, a, h, opened, out = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient is to be differentiated in turn
+
+            def again(*inputs: Any) -> tuple[Tensor]:
+                x, weight, in_weight, w1, b1, w2, b2 = inputs
+                return (traceable_experts(x, weight, in_weight, w1, b1, w2, b2, ctx.plan, ctx.activation),)
+
+            inputs = x, weight, in_weight, w1, b1, w2, b2
+            return (*gradient_with_graph(again, inputs, ctx.needs_input_grad, (grad_y,)), None, None)
         plan, n_experts, ends = ctx.plan, w1.shape[0], ctx.plan.ends
         grad = grad_y.index_select(0, plan.row_token)
         grad_weight = None

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from moe_viz.moe.grouped import takes_grouped
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -55,6 +57,5 @@ class Experts(nn.Module):
         return torch.baddbmm(self.b2[:, None], act(torch.baddbmm(self.b1[:, None], x, self.w1)), self.w2)
 
     def can_group(self, x: Tensor) -> bool:
-        """Whether torch's grouped product takes these rows: at most 32 bits a number, rows of whole multiples of 16 bytes."""
-        rows = [width * x.element_size() % 16 for width in (self.d_model, self.d_hidden)]
-        return x.dtype in (torch.float32, torch.bfloat16, torch.float16) and not any(rows)
+        """Whether torch's grouped product takes these rows."""
+        return takes_grouped(x.dtype, self.d_model, self.d_hidden)

@@ -6,11 +6,13 @@ more than the mathematics where tokens are few. Axes as in routing.py; K chosen 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from moe_viz.moe.balance import balance_loss, z_loss
 
 
 class GateValues(NamedTuple):
@@ -32,7 +34,7 @@ class GateValues(NamedTuple):
 
 
 def with_gradient(logits: Tensor, probs: Tensor, values: GateValues) -> tuple[Tensor, Tensor, Tensor]:
-    """weight, balance and z of `values`, now differentiable (once): the first two by probs [T, E], z by logits [T, E]."""
+    """weight, balance and z of `values`, now differentiable: the first two by probs [T, E], z by logits [T, E]."""
     return _Gates.apply(logits, probs, values)
 
 
@@ -44,11 +46,19 @@ class _Gates(torch.autograd.Function):
         return values[:3]
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch passes one gradient for each output
         ctx: Any, grad_weight: Tensor | None, grad_balance: Tensor | None, grad_z: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None, None]:
         logits, probs, weight, expert, kept, norm, counted, share = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient is to be differentiated in turn
+
+            def again(logits: Tensor, probs: Tensor) -> tuple[Tensor, ...]:
+                gates = _weights(probs, expert, kept, norm is not None, counted)
+                return gates.reshape(-1), balance_loss(probs, share), z_loss(logits)
+
+            grads = grad_weight, grad_balance, grad_z
+            of_logits, of_probs = gradient_with_graph(again, (logits, probs), ctx.needs_input_grad, grads)
+            return of_logits, of_probs, None
         grad_logits = grad_probs = None
         if grad_weight is not None or grad_balance is not None:
             # Experts first, as everywhere here: short reductions want tokens contiguous.
@@ -65,6 +75,30 @@ class _Gates(torch.autograd.Function):
             log_sum = logits.logsumexp(1, keepdim=True)
             grad_logits = (logits - log_sum).exp_().mul_(log_sum * (grad_z * (2 / max(1, len(logits)))))
         return grad_logits, grad_probs, None
+
+
+def gradient_with_graph(
+    function: Callable[..., Sequence[Tensor]],
+    inputs: Sequence[Tensor | None],
+    needed: Sequence[bool],
+    grads: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Gradient of function(*inputs), given those of its outputs (None: not used), by each input that is needed, itself differentiable."""
+    # As new views: where one input was computed from another, its part of the gradient must not be counted in both.
+    inputs = [i if i is None else i.view_as(i) for i in inputs]
+    wanted = [i for i, need in zip(inputs, needed, strict=False) if need and i is not None]
+    used = [(out, grad) for out, grad in zip(function(*inputs), grads, strict=True) if grad is not None]
+    outputs, grads = [out for out, _ in used], [grad for _, grad in used]
+    parts = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=True, allow_unused=True))
+    return [next(parts) if need and i is not None else None for i, need in zip(inputs, needed, strict=False)]
+
+
+def _weights(probs: Tensor, expert: Tensor, kept: Tensor | None, divided: bool, counted: Tensor | None) -> Tensor:
+    """Combine weights [T, K] as `TokenChoiceRouter.weights` and `finish` have them."""
+    gates = probs.gather(1, expert)
+    if divided:
+        gates = gates / ((gates if counted is None else gates.masked_fill(~counted, 0)).sum(-1, keepdim=True) + 1e-20)
+    return gates if kept is None else gates.masked_fill(~kept, 0)
 
 
 def _of_gates(grad: Tensor, weight: Tensor, kept: Tensor | None, norm: Tensor | None, counted: Tensor | None) -> Tensor:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from moe_viz.moe.balance import autocasts, without_autocast
 from moe_viz.moe.dispatch import plan_buffers, plan_sorted, run_experts
 from moe_viz.moe.experts import Experts
 from moe_viz.moe.routers.base import Router
-from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting
+from moe_viz.moe.routing import Routing, SoftRouting, SparseRouting, has_no_data
 
 
 class MoELayer(nn.Module):
@@ -89,10 +90,10 @@ class MoELayer(nn.Module):
             return self._blend(x, routing)
         assert isinstance(routing, SparseRouting)
         device = x.device.type
-        if torch.is_autocast_enabled(device):
+        if autocasts(x):
             # Autocast sees no further than the one operation that the experts are to it, so the type is chosen here.
             x = x.to(torch.get_autocast_dtype(device))
-            with torch.autocast(device, enabled=False):
+            with without_autocast(x):
                 return self.mix(x, routing)
         weight = routing.route_weight.to(x.dtype)
         if self.disabled:
@@ -103,6 +104,8 @@ class MoELayer(nn.Module):
         # has a grouped product for bfloat16 alone: in other types torch asks the host for the ends at each product.
         on_host, whole = device == "cpu", routing.capacity is None and x.dtype == torch.bfloat16
         grouped = self.experts.can_group(x) and (on_host or whole)
+        if routing.capacity is None and has_no_data(x):
+            grouped = True  # how many rows dropless buffers would need is not known then
         plan = plan_sorted(routing) if grouped else plan_buffers(routing)
         in_weight = routing.route_in_weight
         return run_experts(self.experts, x, weight, None if in_weight is None else in_weight.to(x.dtype), plan)

@@ -23,14 +23,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import (
     _get_current_dispatch_mode,  # pyright: ignore[reportPrivateUsage] - no public name tells of this thread alone
 )
 
 
 def traced() -> bool:
-    """Whether tensors made now stand for others (compile, export, a fake mode): such a one must outlive no call."""
+    """Whether tensors made now may stand for others (compile, export, a fake mode): such a one must outlive no call."""
     return torch.compiler.is_compiling() or _get_current_dispatch_mode() is not None
+
+
+def has_no_data(x: Tensor) -> bool:
+    """Whether x stands for tensors of its shape: while torch compiles or exports, in a fake mode, on the meta device."""
+    return torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor)
 
 
 def numbers(stop: int, device: torch.device, step: int = 1) -> Tensor:

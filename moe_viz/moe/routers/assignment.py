@@ -28,6 +28,9 @@ class BaseRouter(TokenChoiceRouter):
         super().__init__(d_model, n_experts, options)
         nn.init.orthogonal_(self.gate.weight, gain=0.1)
 
+    def untraceable(self) -> str | None:
+        return "in training: the host solves the assignment; after .eval() it can" if self.training else None
+
     def select(self, c: Choice) -> tuple[Tensor, None]:
         if not self.training:
             return c.ranking.argmax(-1, keepdim=True), None
@@ -60,6 +63,13 @@ class SinkhornRouter(TokenChoiceRouter):
     """
 
     options: Sinkhorn
+
+    def untraceable(self) -> str | None:
+        if self.training and self.options.tolerance:
+            return (
+                "in training with a tolerance, which looks at the error after each iteration; with tolerance = 0 it can"
+            )
+        return None
 
     def ranking(self, c: Choice) -> Tensor:
         o, scores = self.options, super().ranking(c)

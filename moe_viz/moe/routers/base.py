@@ -16,11 +16,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from moe_viz.moe.balance import as_share, balance_loss, precise, routed_share, z_loss
+from moe_viz.moe.balance import as_share, autocasts, balance_loss, precise, routed_share, without_autocast, z_loss
 from moe_viz.moe.capacity import Slots, assign_slots, capacity, reroute_slots
 from moe_viz.moe.gates import GateValues, with_gradient
 from moe_viz.moe.padding import real_rows, with_padding
-from moe_viz.moe.routing import CompleteRouting, ListedRouting, Routing, SparseRouting, tokens_of_routes
+from moe_viz.moe.routing import CompleteRouting, ListedRouting, Routing, SparseRouting, has_no_data, tokens_of_routes
 from moe_viz.spec import RouterOptions
 from moe_viz.spec.routers.base import TokenChoice
 
@@ -44,6 +44,7 @@ class Router(nn.Module, ABC):
     def __init__(self, d_model: int, n_experts: int, options: RouterOptions):
         super().__init__()
         self.d_model, self.n_experts, self.options = d_model, n_experts, options
+        self._declared = frozenset(type(options).model_fields)
 
     def forward(
         self, x: Tensor, token_ids: Tensor | None = None, group_size: int | None = None, mask: Tensor | None = None
@@ -51,11 +52,17 @@ class Router(nn.Module, ABC):
         """x [T, D] float, token_ids [T] int64 -> Routing. Selection and capacity hold within each `group_size` consecutive tokens.
 
         mask [T] bool, True = a real token: the others are routed nowhere and count in nothing, as if the batch did not have them
-        (so groups are of consecutive real tokens). Raises ValueError where x is not [T, D], the mask is no such tensor, or the groups
-        do not divide the number of (real) tokens.
+        (so groups are of consecutive real tokens). Raises ValueError where x is not [T, D] float, the mask is no such tensor, or the groups
+        do not divide the number of (real) tokens; and while torch compiles or exports what cannot be (`untraceable`).
         """
+        if has_no_data(x):
+            reason = self.untraceable() if mask is None else "with a mask, which says by data how many tokens there are"
+            if reason:
+                raise ValueError(f"the {self.options.name} router cannot be compiled or exported {reason}")
         if x.dim() != 2 or x.shape[1] != self.d_model:
             raise ValueError(f"a router takes x of shape [tokens, {self.d_model}]; got {list(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"a router takes x of floating-point numbers; got {x.dtype}")
         if mask is not None:
             rows = real_rows(mask, x.shape[0], token_ids)
             ids = None if token_ids is None else token_ids.reshape(-1)[rows]
@@ -63,6 +70,14 @@ class Router(nn.Module, ABC):
         if group_size is not None and (group_size < 1 or x.shape[0] % group_size):
             raise ValueError(f"{x.shape[0]} tokens cannot be routed in groups of {group_size}: not a multiple")
         return self.route(x, token_ids, group_size or max(1, x.shape[0]))
+
+    def option(self, name: str, otherwise: Any) -> Any:
+        """The option of that name as it is now, or `otherwise` where these options do not declare it."""
+        return getattr(self.options, name) if name in self._declared else otherwise
+
+    def untraceable(self) -> str | None:
+        """Why this router, set as it is, looks at data while it routes: the end of a sentence. None where shapes say all, and torch can
+        compile and export it."""
 
     def check_state(self, state: Mapping[str, Tensor]) -> None:
         """Raises ValueError where these tensors, by their names in this router's own state_dict, hold what no training can have left."""
@@ -131,8 +146,8 @@ def linear_gate(d_model: int, n_experts: int, std: float = 0.02) -> nn.Linear:
 
 def full_precision(gate: nn.Linear, x: Tensor) -> Tensor:
     """gate(x) in float32 (or more) even under autocast: routers are the one place where half precision is known to hurt (Switch, 2.4)."""
-    if torch.is_autocast_enabled(x.device.type):
-        with torch.autocast(x.device.type, enabled=False):
+    if autocasts(x):
+        with without_autocast(x):
             return full_precision(gate, x)
     weight = precise(gate.weight)
     # Experts first: reductions over the short axis E are several times faster when tokens are the contiguous axis.
@@ -218,7 +233,7 @@ class TokenChoiceRouter(Router):
 
     def ranking(self, c: Choice) -> Tensor:
         """Scores [T, E] by which experts are preferred (noise or a bias enters here, and nowhere else). Not differentiated."""
-        ranking, noise = c.logits.detach(), getattr(self.options, "noise", 0.0)
+        ranking, noise = c.logits.detach(), self.option("noise", 0.0)
         return ranking + noise * torch.randn_like(ranking) if noise and self.training else ranking
 
     def select(self, c: Choice) -> tuple[Tensor, Tensor | None]:
@@ -235,7 +250,7 @@ class TokenChoiceRouter(Router):
         Weights of routes not kept are set to 0 afterwards.
         """
         c.norm = c.counted = None
-        if getattr(self.options, "renormalize", "never") == "never":
+        if self.option("renormalize", "never") == "never":
             return gates
         c.counted = self.counted(c, kept)
         norm = c.norm = self.norm(gates if c.counted is None else gates.masked_fill(~c.counted, 0))
@@ -267,7 +282,7 @@ class TokenChoiceRouter(Router):
         if logits is not None:
             c.logits = logits
         probs = c.probs = self.probabilities(c)
-        joined = logits if self.one_gradient and probs.requires_grad else None
+        joined = logits if self.one_gradient and probs.requires_grad and not has_no_data(x) else None
         if joined is not None:
             c.logits, c.probs = joined.detach(), probs.detach()
         with torch.no_grad():
@@ -314,16 +329,16 @@ class TokenChoiceRouter(Router):
     def _post_counts(self, c: Choice, slots: Slots, limit: int | None) -> Tensor:
         if limit is None:
             return c.counts
-        if getattr(self.options, "drop_policy", "") != "reroute":
+        if self.option("drop_policy", "") != "reroute":
             return slots.counts.clamp(max=limit).sum(0).to(c.counts.dtype)
         assert slots.kept is not None
         kept = slots.kept.reshape(-1).to(c.counts.dtype)
         return torch.zeros_like(c.counts).scatter_add_(0, slots.expert.reshape(-1), kept)
 
     def _slots(self, c: Choice) -> tuple[int | None, Slots]:
-        o, k, n_groups = self.options, c.expert.shape[1], max(1, c.x.shape[0] // c.group_size)
+        k, n_groups = c.expert.shape[1], max(1, c.x.shape[0] // c.group_size)
         limit = self.group_capacity(c.group_size, k)
-        policy = getattr(o, "drop_policy", "position")
+        policy = self.option("drop_policy", "position")
         if limit is not None and policy == "reroute":
             return limit, reroute_slots(c.ranking, k, limit, n_groups, c.expert, c.requested)
         gates = self.weights(c, c.expert).detach() if limit is not None and policy != "position" else c.probs
@@ -332,7 +347,7 @@ class TokenChoiceRouter(Router):
     def group_capacity(self, n_tokens: int, k: int) -> int | None:
         """Slots of one expert for a group of this many tokens; None where dropless."""
         o = self.options
-        factor = getattr(o, "capacity_factor", None)
+        factor = self.option("capacity_factor", None)
         if factor is None:
             return None
         return capacity(n_tokens, self.n_experts, k, factor, o.capacity_rounding, o.min_capacity)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from moe_viz.moe.balance import precise
+from moe_viz.moe.balance import precise, without_autocast
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, full_precision
 from moe_viz.spec.routers.cosine import Cosine
 
@@ -36,5 +36,5 @@ class CosineRouter(TokenChoiceRouter):
         expert = F.normalize(precise(self.expert_vectors), dim=-1)
         scale = self.log_scale.clamp(max=-math.log(LOWEST_TEMPERATURE)).exp()
         c.info["temperature"] = 1 / scale.detach()
-        with torch.autocast(c.x.device.type, enabled=False):
+        with without_autocast(c.x):
             return token @ expert.t() * scale

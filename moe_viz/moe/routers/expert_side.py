@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from moe_viz.moe.balance import precise, z_loss
+from moe_viz.moe.balance import precise, without_autocast, z_loss
 from moe_viz.moe.capacity import CAPACITY_FORMULAS
 from moe_viz.moe.routers.base import Router, full_precision, linear_gate, softmax
 from moe_viz.moe.routing import CompleteRouting, SoftRouting
@@ -84,7 +84,7 @@ class SoftRouter(Router):
 
     def slot_logits(self, x: Tensor, slots: int) -> Tensor:
         """Scores [T, E, p] of every token with every slot, in float32 or more."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             unit = _unit(precise(x), -1)
             phi = self.scale.to(unit.dtype) * _unit(self.phi[:, :, :slots].to(unit.dtype), 0)
             logits = (unit @ phi.flatten(1)).view(-1, self.n_experts, slots)

@@ -105,7 +105,9 @@ class HashRouter(TokenChoiceRouter):
             raise ValueError("the hash router needs token_ids: it chooses by token, not by what the token means here")
         if token_ids.numel() != x.shape[0]:
             raise ValueError(f"token_ids has {token_ids.numel()} entries for {x.shape[0]} tokens")
-        token_ids = token_ids.reshape(-1)
+        if token_ids.is_floating_point() or token_ids.is_complex() or token_ids.dtype == torch.bool:
+            raise ValueError(f"token_ids are whole numbers; got {token_ids.dtype}")
+        token_ids = token_ids.reshape(-1).long()
         # Elsewhere than on the host such a look would make every step wait.
         if token_ids.device.type == "cpu" and not traced() and len(token_ids):
             low, high = (int(bound) for bound in token_ids.aminmax())

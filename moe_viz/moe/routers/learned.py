@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from moe_viz.moe.balance import precise, z_loss
+from moe_viz.moe.balance import precise, without_autocast, z_loss
 from moe_viz.moe.routers.base import Choice, TokenChoiceRouter
 from moe_viz.moe.routing import Routing, SparseRouting
 from moe_viz.spec.routers.learned import Reinforce, ReMoE
@@ -42,7 +42,7 @@ class ReinforceRouter(TokenChoiceRouter):
         return torch.ones_like(expert, dtype=c.probs.dtype)
 
     def aux_terms(self, c: Choice) -> dict[str, Tensor]:
-        with torch.autocast(c.x.device.type, enabled=False):
+        with without_autocast(c.x):
             c.info["baseline"] = self.baseline(c.x.detach().to(self.baseline.weight.dtype)).squeeze(-1)
         return super().aux_terms(c)
 

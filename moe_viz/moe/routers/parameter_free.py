@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from moe_viz.moe.balance import precise
+from moe_viz.moe.balance import precise, without_autocast
 from moe_viz.moe.routers.base import Choice, Router, TokenChoiceRouter, in_backward, softmax
 from moe_viz.moe.routing import Routing
 from moe_viz.spec.routers.learned import KMeans, Random
@@ -52,6 +52,14 @@ class KMeansRouter(TokenChoiceRouter):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._placed = False
+        # They are in no checkpoint: a model that was made on the meta device has them from here.
+        for name in ("seen_sum", "seen", "worst_served"):
+            setattr(self, name, torch.zeros_like(getattr(self, name), device=self.centroids.device))
+
+    def untraceable(self) -> str | None:
+        if self.training and not self._placed:
+            return "before its first training batch, which places the centroids; after one ordinary forward, or .eval(), it can"
+        return None
 
     def likeness(self, x: Tensor, points: Tensor) -> Tensor:
         """[T, N] of tokens x [T, D] and points [N, D]: cosine, or minus the mean squared difference."""
@@ -61,7 +69,7 @@ class KMeansRouter(TokenChoiceRouter):
         return -squares / self.d_model
 
     def scores(self, c: Choice) -> Tensor:
-        with torch.autocast(c.x.device.type, enabled=False):
+        with without_autocast(c.x):
             x = precise(c.x)
             if self.training and len(x):
                 self._place_once(x.detach())
@@ -86,10 +94,10 @@ class KMeansRouter(TokenChoiceRouter):
         x = c.x.detach().to(self.seen_sum.dtype)
         # A product, because an accelerator adds to one place in any order.
         own = x.new_zeros(self.n_experts, len(x)).scatter_(0, expert.t(), 1.0)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             self.seen_sum += own @ x
         self.seen += own.sum(1)
-        self.worst_served = x.index_select(0, c.ranking.amax(-1).argmin()[None])[0]
+        self.worst_served.copy_(x.index_select(0, c.ranking.amax(-1).argmin()[None])[0])
 
     @torch.no_grad()
     def _place_once(self, x: Tensor) -> None:
@@ -145,6 +153,11 @@ class RandomRouter(TokenChoiceRouter):
         Router.__init__(self, d_model, n_experts, options)
         # From torch's stream: reproducible with the run, and different in every layer.
         self.register_buffer("seed", torch.randint(2**62, ()))
+
+    def untraceable(self) -> str | None:
+        if self.training or self.options.evaluation == "average":
+            return None
+        return "at evaluation, where draws start from a number kept with the weights; in training, or with evaluation = 'average', it can"
 
     def scores(self, c: Choice) -> None:
         return None
