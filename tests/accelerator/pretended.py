@@ -215,6 +215,10 @@ class Gpu(torch.Tensor):
 class Backend(_DummyBackendModule):
     """torch.mimic, which `fork_rng` asks in place of torch.cuda."""
 
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        """What activation checkpointing asks every device of the process, wherever its tensors lie."""
+        return [torch.bfloat16, torch.float16]
+
     def get_rng_state(self, device: Any = None) -> torch.Tensor:
         return DEVICE.generator.get_state()
 
