@@ -146,6 +146,14 @@ def dropped_token_rate(trace: RoutingTrace) -> float:
     return float((~trace.kept.any(1)).mean()) if trace.n_tokens else float("nan")
 
 
+def experts_touched(trace: RoutingTrace, group: int) -> float:
+    """Mean number of different experts over consecutive groups of `group` tokens, a last incomplete group left out; NaN where there is none."""
+    whole = trace.n_tokens // group
+    chosen = trace.expert[: whole * group].reshape(whole, -1)
+    counts = [len(np.unique(row[row >= 0])) for row in chosen]
+    return float(np.mean(counts)) if counts else float("nan")
+
+
 def drops_by(trace: RoutingTrace, key: str) -> pd.DataFrame:
     """Who loses: routes asked for, dropped, and their rate, per value of `key`.
 

@@ -81,6 +81,35 @@ def domain_information_null(trace: RoutingTrace, n_shuffles: int = SHUFFLES, see
     return np.array([_information(chosen, _shuffled(trace, which, rng), len(domains)) for _ in range(n_shuffles)])
 
 
+def place_information(trace: RoutingTrace) -> float:
+    """Domain information with a token's place in its sequence or image as the label."""
+    return domain_information(replace(trace, group=trace.position.astype(str)))
+
+
+def share_to(trace: RoutingTrace, expert: int) -> float:
+    """Part of the tokens that choose the expert; NaN where there are none."""
+    return float(membership(trace)[:, expert].mean()) if trace.n_tokens else float("nan")
+
+
+def routes_changed_before(before: Sequence[RoutingTrace], after: Sequence[RoutingTrace], place: int) -> float | None:
+    """Share of the first `place` tokens whose experts or kept flags differ in any layer; None where there are no such tokens.
+
+    before, after: one trace per layer of a text, and of the same text edited from `place` on.
+    """
+    if place < 1:
+        return None
+    changed = np.zeros(place, bool)
+    for one, other in zip(before, after, strict=True):
+        for token in range(place):
+            changed[token] |= _routes_of(one, token) != _routes_of(other, token)
+    return float(changed.mean())
+
+
+def _routes_of(trace: RoutingTrace, token: int) -> set[tuple[int, bool]]:
+    """(expert, kept) of each route of a token, in no order: near ties of the weights are no change."""
+    return {(int(e), bool(kept)) for e, kept in zip(trace.expert[token], trace.kept[token]) if e >= 0}
+
+
 def shuffled_labels(trace: RoutingTrace, seed: int = 0) -> RoutingTrace:
     """The trace with its domain labels permuted as in `domain_information_null`: any specialisation left in it is chance."""
     return replace(trace, group=_shuffled(trace, trace.group, np.random.default_rng(seed)))

@@ -23,7 +23,7 @@ from moe_viz.spec import plain
 from moe_viz.tasks.files import data_hashes
 from moe_viz.training.devices import resolve_device
 from moe_viz.training.files.claim import Claim, read_claim
-from moe_viz.training.files.figures import LOOKED_AT
+from moe_viz.training.files.figures import LOOKED_AT, ON_DEMAND
 from moe_viz.training.files.recording import differences
 from moe_viz.training.provenance import provenance
 from moe_viz.training.replay import Differs, Replay
@@ -133,7 +133,7 @@ def _looks(claim: Claim) -> set[tuple[int, int]]:
 
 
 def _looked_rows(claim: Claim) -> pd.DataFrame:
-    names = [name for name in claim.rows if name.startswith(LOOKED_AT)]
+    names = [name for name in claim.rows if name.startswith(LOOKED_AT) and not name.startswith(ON_DEMAND)]
     if not names:
         return pd.DataFrame(columns=["epoch", "step"])
     done = {(event.epoch, event.step) for event in claim.script.events}
@@ -189,7 +189,7 @@ def _in_parameters(claim: Claim, play: Replay[Run]) -> Difference | None:
 def _in_rows(claim: Claim, rows: pd.DataFrame, play: Replay[Run]) -> Difference | None:
     if not len(claim.rows):
         return None
-    names = [name for name in claim.rows if name not in ("epoch", "step")]
+    names = [name for name in claim.rows if name not in ("epoch", "step") and not name.startswith(ON_DEMAND)]
     places = [(int(epoch), int(step)) for epoch, step in claim.rows[["epoch", "step"]].to_numpy()]
     keys = pd.MultiIndex.from_tuples(places, names=["epoch", "step"])
     ours = (

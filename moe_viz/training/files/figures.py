@@ -13,7 +13,12 @@ MOST_VALUES = 60_000
 """Rows are fewer where they are wide: a script is a small file, however long its run."""
 AFTER_EVENT = 2
 """Rows kept right after each event (of the first `ROWS` events), so that a comparison can name the step at which a turn is not the same."""
-LOOKED_AT = ("task_metric", "bias.")
+ON_DEMAND = (
+    "unserved", "experts_touched.", "domain_information.", "domain_null.", "domain_null_mean.", "place_information.",
+    "token_predictability.", "router_task_gradient.",
+)  # fmt: skip
+"""How the names of columns begin that are measured where somebody asks for them by name; a replay does not."""
+LOOKED_AT = ("task_metric", "bias.", *ON_DEMAND)
 """How the names of columns begin that are measured when somebody looks, not at every step."""
 
 

@@ -20,7 +20,7 @@ from moe_viz.training.metrics.statistics import StepRows
 @dataclass(frozen=True)
 class Window:
     """What each step's window holds, oldest step first. tokens [N, 1]; asked, kept (routes), mass (of probability), gates (weights), load [N, L, E];
-    entropy, z: their mean over the window's tokens [N, L], NaN for a router without scores."""
+    entropy, z: their mean over the window's tokens [N, L], NaN for a router without scores;  now [N, L, E]: routes asked for at the step itself."""
 
     tokens: np.ndarray
     asked: np.ndarray
@@ -30,6 +30,7 @@ class Window:
     load: np.ndarray
     entropy: np.ndarray
     z: np.ndarray
+    now: np.ndarray
 
     @property
     def n_experts(self) -> int:
@@ -66,6 +67,7 @@ PER_LAYER: dict[str, Callable[[Window], np.ndarray]] = {
 PER_EXPERT: dict[str, Callable[[Window], np.ndarray]] = {
     "load": lambda w: w.load,
     "importance": lambda w: shares(w.gates),
+    "asked": lambda w: w.now,
 }
 """The same with one number per expert, [N, L, E]."""
 LEDGER = ("grad_share", "router_grad_share")
@@ -78,7 +80,7 @@ def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
     asked, kept, mass, gates = (_windowed(getattr(rows, name), new) for name in ("asked", "kept", "mass", "gates"))
     with np.errstate(divide="ignore", invalid="ignore"):
         token_entropy, z = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
-    window = Window(tokens, asked, kept, mass, gates, shares(asked), token_entropy, z)
+    window = Window(tokens, asked, kept, mass, gates, shares(asked), token_entropy, z, rows.asked[-new:])
     ledger: dict[str, np.ndarray] = {}
     if rows.norms is not None and np.isfinite(rows.norms[-new:]).any():
         norms = _windowed(rows.norms, new)
