@@ -47,6 +47,10 @@ class PlotlyChart:
     figure: go.Figure
     table: pd.DataFrame
 
+    def _repr_mimebundle_(self, **which: Any) -> dict[str, Any]:
+        """What Jupyter draws where a cell ends with this chart."""
+        return self.figure._repr_mimebundle_(**which)
+
 
 def load_heatmap(traces: Sequence[RoutingTrace], theme: str = "light", translate: Translate = str) -> PlotlyChart:
     """Layers as rows, experts as columns, colour = log2(E * share) on a fixed domain with the fair share, "1x", as its labelled middle.

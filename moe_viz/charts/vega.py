@@ -16,6 +16,8 @@ import pyarrow as pa
 
 AXIS = ("axis_from", "axis_to")
 """Columns that carry the ends of a shared time axis."""
+NOTEBOOK_WIDTH = 640
+"""Pixels; on a page a chart is as wide as its column."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,8 @@ class VegaChart:
         if isinstance(self.values, pd.DataFrame):
             return pa.Table.from_pandas(self.values)
         return pa.table({name: pa.array(column, from_pandas=True) for name, column in self.values.items()})
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """What Jupyter draws where a cell ends with this chart."""
+        spec = {"width": NOTEBOOK_WIDTH, **self.spec, "data": {"values": self.arrow.to_pylist()}}
+        return {"application/vnd.vegalite.v5+json": spec}
