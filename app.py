@@ -6,7 +6,7 @@ Streamlit imports this file once to serve it, and runs it as the main script for
 import streamlit as st
 
 from moe_viz.ui.i18n import _, picker
-from moe_viz.ui.server import front_page, lifecycle, passphrase
+from moe_viz.ui.server import front_page, lifecycle, passphrase, theme
 from moe_viz.ui.session import address, page_state, run_cookie
 from moe_viz.ui.widgets import glossary, present
 
@@ -15,22 +15,31 @@ if __name__ != "__main__":
 else:
     st.set_page_config(page_title="moe_viz", page_icon=str(front_page.ICON), layout="wide")
     address.follow()
-    page = st.navigation(
-        [
+    menu = {
+        _("Lab"): [
             st.Page("pages/lab.py", title=_("Lab"), icon=":material/science:", default=True),
-            st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
-            st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
-            st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
-            st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
-            st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
             st.Page("pages/one_step.py", title=_("One step"), icon=":material/footprint:"),
-            st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+            st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
+        ],
+        _("Learn"): [
             st.Page("pages/glossary.py", title=_("Glossary"), icon=":material/menu_book:"),
+        ],
+        _("Compare"): [
+            st.Page("pages/gates.py", title=_("Gates"), icon=":material/call_split:"),
+            st.Page("pages/twins.py", title=_("Twins"), icon=":material/balance:"),
+            st.Page("pages/collapse.py", title=_("Collapse and rescue"), icon=":material/vital_signs:"),
+        ],
+        _("Look inside"): [
+            st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
+            st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
+        ],
+        _("My runs"): [  # a page without a heading would stand first
             st.Page("pages/runs.py", title=_("My runs"), icon=":material/folder_open:"),
             st.Page("pages/status.py", title=_("Status"), icon=":material/monitor_heart:", visibility="hidden"),
         ],
-        position="top",
-    )
+    }
+    page = st.navigation(menu, position="top")
+    theme.mark_heading(next(i for i, pages in enumerate(menu.values()) if page in pages))
     passphrase.ask()
     page_state.visit(page.url_path)
     present.stay_only_on(page.url_path)

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from benchmarks.table import Row, show
 from moe_viz.records.history import History
 from moe_viz.records.trace import RoutingTrace
-from tests.browser.lab import browser_page, server, wait_for_step
+from tests.browser.lab import browser_page, follow_menu, server, wait_for_step
 
 STEPS = 10_000
 LOOK_EVERY = 5
@@ -81,7 +81,7 @@ def measure(times: int) -> list[Row]:
     with server() as (address, _), browser_page() as page:
         page.goto(f"{address}/?task=domains")
         wait_for_step(page, 100, 300)
-        page.get_by_role("link", name="Time machine").first.click()
+        follow_menu(page, "Time machine")
         page.locator(".st-key-moment .tok").first.wait_for(timeout=60_000)
         for name in ("while training", "paused"):
             if name == "paused":

@@ -125,6 +125,26 @@ def _context() -> BrowserContext:
     return browser.new_context()
 
 
+HEADINGS = {
+    "Lab": "Lab",
+    "One step": "Lab",
+    "Time machine": "Lab",
+    "Glossary": "Learn",
+    "Gates": "Compare",
+    "Twins": "Compare",
+    "Collapse and rescue": "Compare",
+    "Experts": "Look inside",
+    "Gate map": "Look inside",
+    "My runs": "My runs",
+}
+
+
+def follow_menu(page: Page, title: str) -> None:
+    """Open a page as a reader does: its heading in the menu, then its link."""
+    page.get_by_test_id("stTopNavSection").filter(has_text=HEADINGS[title]).click()
+    page.get_by_role("menuitem", name=title, exact=True).click()
+
+
 def live_step(page: Page) -> int | None:
     """The step number on the page, or None while no live run is shown."""
     text = page.locator(".st-key-live_step").inner_text(timeout=20_000)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.lab import live_step, wait_for_step, wait_until
+from tests.browser.lab import follow_menu, live_step, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 30_000
@@ -60,7 +60,7 @@ def test_back_undoes_one_knob_at_a_time_and_then_leaves_the_page(address, page):
     page.go_forward()
     wait_for(page, router="switch", run=first["run"])
     expect(page.locator(".st-key-shown_k")).to_contain_text("Switch", timeout=SLOW)
-    page.get_by_role("link", name="Gates").click()
+    follow_menu(page, "Gates")
     page.locator(".st-key-part").wait_for(timeout=SLOW)
     wait_for(page, routers=True, run=True)
     page.go_back()
@@ -190,7 +190,7 @@ def test_the_time_machine_stands_at_the_same_moment_after_a_reload_and_back_undo
     page.goto(f"{address}/?task=clusters&seed=6&speed=5")
     run = wait_for(page, run=True)["run"]
     wait_for_step(page, 3)
-    page.get_by_role("link", name="Time machine").click()
+    follow_menu(page, "Time machine")
     page.locator(".st-key-track").wait_for(timeout=SLOW)
     wait_for(page, run=run, seed="6")
     track, before = page.locator(".st-key-track input[type=range]"), entries(page)
@@ -214,7 +214,7 @@ def test_experts_show_the_same_view_after_a_reload_and_after_back(address, page)
     page.goto(f"{address}/?task=clusters&seed=6&speed=5")
     run = wait_for(page, run=True)["run"]
     wait_for_step(page, 3)
-    page.get_by_role("link", name="Experts").click()
+    follow_menu(page, "Experts")
     wait_for(page, run=run, view="domains")
     view = page.locator(".st-key-experts_view")
     view.get_by_text("Layers").click(timeout=SLOW)

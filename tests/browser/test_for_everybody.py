@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import browser_page, open_list, wait_for_step, wait_until
+from tests.browser.lab import browser_page, follow_menu, open_list, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 60_000
@@ -134,7 +134,7 @@ def test_another_kind_of_sentence_is_announced_once_and_no_tick_is(address):
         wait_for_step(page, step + 60)
         heard = page.evaluate("() => window.heard")
         assert first == 1 and len(heard) <= 5 and "" not in heard, heard
-        page.get_by_role("link", name="Gates").first.click()
+        follow_menu(page, "Gates")
         page.locator(".st-key-differences").wait_for(timeout=SLOW)
         expect(page.locator(".st-key-connection [role=status].live")).to_have_text(
             ""

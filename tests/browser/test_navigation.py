@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from tests.browser.lab import browser_page, server, wait_for_step
+from tests.browser.lab import HEADINGS, browser_page, follow_menu, server, wait_for_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -37,7 +38,7 @@ def test_a_tick_of_the_page_just_left_does_not_bring_it_back(address):
         late = late_tick(page)
         page.goto(f"{address}/?task=domains")
         wait_for_step(page, 2)
-        page.get_by_role("link", name="Gates").click()
+        follow_menu(page, "Gates")
         page.locator(".st-key-part").wait_for(timeout=60_000)
         step = wait_for_step(page, 1)
         wait_for_step(page, step + 1)
@@ -49,4 +50,7 @@ def test_a_deep_link_to_a_fresh_server_opens_the_whole_app(tmp_path):
     with server(env={"MOE_VIZ_HOME": str(tmp_path)}) as (address, _process), browser_page() as page:
         page.goto(f"{address}/time_machine")
         page.locator(".st-key-track").wait_for(timeout=60_000)
-        assert page.get_by_role("link", name="Lab").count()
+        headings = page.get_by_test_id("stTopNavSection")
+        expect(headings).to_have_count(len(set(HEADINGS.values())))
+        seen = [heading.evaluate("e => getComputedStyle(e).fontWeight") for heading in headings.all()]
+        assert seen.index("600") == 0 and seen.count("600") == 1, "the heading of the page that is open is marked"

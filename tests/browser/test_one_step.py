@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from moe_viz.spec import RunConfig
 from moe_viz.training import Trainer
-from tests.browser.lab import NARROW, WIDE, browser_page, wait_for_step, wait_until
+from tests.browser.lab import NARROW, WIDE, browser_page, follow_menu, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -115,11 +115,11 @@ def test_coming_back_to_the_page_pauses_the_run_on_the_step_that_it_shows(addres
         page.locator(".st-key-panel_row").wait_for(timeout=2 * SLOW)
         waits = page.get_by_text("the run itself waits")
         before = int(re.search(r"Step (\d+)", waits.inner_text(timeout=SLOW))[1])
-        page.get_by_role("link", name="Lab", exact=True).click()
+        follow_menu(page, "Lab")
         page.locator(".st-key-routing").wait_for(timeout=SLOW)
         page.locator(".st-key-play button").first.click()
         wait_for_step(page, before + 3)
-        page.get_by_role("link", name="One step", exact=True).click()
+        follow_menu(page, "One step")
         page.locator(".st-key-panel_row").wait_for(timeout=SLOW)
         step = int(re.search(r"Step (\d+)", waits.inner_text(timeout=SLOW))[1])
         assert step > before + 3

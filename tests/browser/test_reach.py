@@ -41,7 +41,7 @@ def test_focus_in_the_navigation_is_seen_and_crosses_can_be_hit(address):
         box = cross.bounding_box()
         assert box["width"] >= 24 and box["height"] >= 24
         page.keyboard.press("Tab")
-        link = page.get_by_role("link", name="Experts")
+        link = page.get_by_test_id("stTopNavSection").filter(has_text="Look inside")
         link.focus()
         page.keyboard.press("Shift+Tab")
         page.keyboard.press("Tab")

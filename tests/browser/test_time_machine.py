@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from moe_viz.records import recording, specialisation
 from moe_viz.records.moved_tokens import who_moved
-from tests.browser.lab import NARROW, browser_page, wait_for_step, wait_until
+from tests.browser.lab import NARROW, browser_page, follow_menu, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 40_000
@@ -83,7 +83,7 @@ def test_it_plays_forwards_and_back(address, page):
 def test_a_branch_of_the_lab_run_starts_at_a_checkpoint_and_stands_beside_it(address, page):
     page.goto(f"{address}/?task=clusters&speed=50")
     wait_for_step(page, 90, 90)
-    page.get_by_role("link", name="Time machine").first.click()
+    follow_menu(page, "Time machine")
     page.locator(TRACK).wait_for(timeout=SLOW)
     page.locator(".st-key-play button").click()
     expect(page.locator(".st-key-play button")).to_contain_text("Train on", timeout=SLOW)

@@ -10,7 +10,7 @@ from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.host import Host
 from moe_viz.records import twins
 from moe_viz.spec import RunConfig, change
-from tests.browser.lab import browser_page, wait_for_step, wait_until
+from tests.browser.lab import browser_page, follow_menu, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -25,7 +25,7 @@ def second(page):
 def open_twins(page, address):
     page.goto(f"{address}/?{QUERY}")
     wait_for_step(page, 1)
-    page.get_by_role("link", name="Twins").first.click()
+    follow_menu(page, "Twins")
     page.locator(".st-key-twin_one .tok").first.wait_for(timeout=SLOW)
 
 

@@ -29,7 +29,7 @@ CSS = """
 .st-key-notices p:is(:hover, :focus) { max-height: none; -webkit-line-clamp: none; position: absolute; inset: 0 0 auto; z-index: 100;
   background: Canvas; box-shadow: 0 0.3rem 0.6rem -0.2rem currentColor; padding-bottom: 0.3rem; }
 .st-key-notices [data-testid="stCaptionContainer"]:has(p:is(:hover, :focus)) { opacity: 1; }
-.stTopNavLink:focus-visible, [data-testid="stTopNavLink"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
+[data-testid="stTopNavSection"]:focus-visible, [data-testid="stSidebarNavLink"]:focus-visible,
 [data-testid^="stTopNav"] a:focus-visible { outline: 3px solid currentColor !important; outline-offset: -3px; }
 .stMultiSelect button[aria-label^="Remove"], .stMultiSelect [data-baseweb="tag"] [role="presentation"] { min-width: 24px; min-height: 24px; }
 .st-key-strips .stVegaLiteChart { min-height: 129px; }
@@ -111,7 +111,7 @@ CONTRAST = """
   [role="radiogroup"] button[aria-checked="true"], [role="tab"][aria-selected="true"], .stButtonGroup button:is([aria-pressed="true"], [data-selected="true"]) {
     forced-color-adjust: none; background: Highlight !important; color: HighlightText !important; }
   button[kind="primary"] { border: 3px solid CanvasText; }
-  .stTopNavLink[aria-current], [data-testid^="stTopNav"] a[aria-current] { outline: 2px solid currentColor; outline-offset: -2px; }
+  [data-testid^="stTopNav"] a[aria-current] { outline: 2px solid currentColor; outline-offset: -2px; }
   .stProgress [role="progressbar"] div { border: 1px solid CanvasText; }
   .moment-line { forced-color-adjust: none; background: CanvasText !important; }
 }
@@ -148,6 +148,12 @@ window.moeVizTables = setInterval(() => {
 </script>
 """
 """On a phone a wide table scrolls sideways, and a notice may be longer than its line; Streamlit leaves both out of reach of the keyboard."""
+
+
+def mark_heading(number: int) -> None:
+    """Under which heading of the menu, counted from 0, the page stands that is drawn: Streamlit tells it only once that is open."""
+    heading = f'[data-testid="stTopNav"] > .rc-overflow-item:nth-child({number + 1}) [data-testid="stTopNavSection"]'
+    st.html(f"<style>{heading} {{ background: var(--st-secondary-background-color); font-weight: 600; }}</style>")
 
 
 def apply() -> None:
