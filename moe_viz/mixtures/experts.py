@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from moe_viz.mixtures.least_absolute import least_absolute
 from moe_viz.mixtures.newton import (
     climb,
     log_softmax_pinned,
@@ -144,27 +145,19 @@ class StudentT(Regression):
 
 
 class Laplace(Regression):
-    """log density -|r|/b - log 2b: the weighted median's kin, by least squares reweighted with 1/|r|."""
+    """log density -|r|/b - log 2b: the weighted median's kin, fitted by least absolute deviations."""
 
-    STEPS = 3
+    ON_THE_LINE = 1e-10
+    """A best line goes through rows: nearer than this they pull to neither side, not to the one that rounding leaves them on."""
 
     def _log_density(self, residual: Tensor, log_scale: Tensor) -> Tensor:
         b = (log_scale / 2).exp()
+        residual = residual.where(residual.abs() > self.ON_THE_LINE, 0.0)
         return -residual.abs().sum(-1) / b - residual.shape[-1] * (math.log(2) + log_scale / 2)
 
     def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
-        weight = own["weight"]
-        tiny = math.exp(self.floor / 2)
-        for _ in range(self.STEPS):
-            columns = []
-            for o in range(y.shape[1]):
-                old = weight[:, o : o + 1]
-                near = (y[:, o : o + 1] - inputs @ old).abs().clamp_min(tiny).squeeze(1)
-                new = weighted_least_squares(inputs, y[:, o : o + 1], h / near)
-                columns.append(
-                    climb(old, new - old, lambda w, o=o: -(h * (y[:, o] - (inputs @ w).squeeze(1)).abs()).sum())
-                )
-            weight = torch.cat(columns, 1)
+        columns = [least_absolute(inputs, y[:, o], h, own["weight"][:, o]) for o in range(y.shape[1])]
+        weight = torch.stack(columns, 1)
         b = (h.unsqueeze(1) * (y - inputs @ weight).abs()).sum() / (h.sum() * y.shape[1])
         return {"weight": weight, "log_scale": self._scale(b.square())}
 

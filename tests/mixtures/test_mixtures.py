@@ -130,8 +130,8 @@ def test_a_constant_laplace_expert_sits_on_the_weighted_median():
     """Without slope to use (x is constant) the best |r| fit is the median."""
     y = np.array([0.0, 1.0, 2.0, 3.0, 100.0])
     model = MixtureOfExperts(1, "laplace", seed=0)
-    model.fit(np.zeros((5, 1)), y, iterations=60)
-    assert model.predict(np.zeros((1, 1)))[0] == pytest.approx(2.0, abs=0.05)
+    model.fit(np.zeros((5, 1)), y, iterations=1)
+    assert model.predict(np.zeros((1, 1)))[0] == pytest.approx(2.0)
 
 
 def test_a_tree_with_one_group_or_groups_of_one_is_the_flat_mixture():
