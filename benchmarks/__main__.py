@@ -22,6 +22,7 @@ SMALLEST = {
     "frames": "--seconds 1",
     "layer": "--rounds 1",
     "memory": "--sessions 1 --seconds 2",
+    "mixtures": "--rounds 1 --iterations 1",
     "page": "--times 1 --seconds 6",
     "routers": "--rounds 1",
     "scenes": "--seeds 1",

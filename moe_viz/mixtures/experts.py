@@ -13,11 +13,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from moe_viz.mixtures.least_absolute import least_absolute
 from moe_viz.mixtures.newton import (
     climb,
-    log_softmax_pinned,
     ridge_penalty,
     softmax_newton,
     weighted_least_squares,
@@ -177,8 +177,10 @@ class Multinomial(Expert):
         return ridge_penalty(self.free["weight"], self.ridge)
 
     def _log_classes(self, x: Tensor) -> Tensor:
-        inputs = with_ones(x)
-        return torch.stack([log_softmax_pinned(inputs, weight) for weight in self.free["weight"]], 1)
+        """[N, E, C]."""
+        logits = self.free["weight"].transpose(1, 2) @ with_ones(x).T
+        pinned = torch.cat([logits, logits.new_zeros(self.n_experts, 1, len(x))], 1)
+        return pinned.log_softmax(1).permute(2, 0, 1)
 
     def mean(self, x: Tensor) -> Tensor:
         """Class probabilities [N, E, C]."""
@@ -186,7 +188,7 @@ class Multinomial(Expert):
 
     def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
         """[N, E]."""
-        return (self._log_classes(x) * y.unsqueeze(1)).sum(-1)
+        return (self._log_classes(x).permute(1, 2, 0) * y.T).sum(1).T
 
     def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"weight": softmax_newton(inputs, h.unsqueeze(1) * y, own["weight"], self.STEPS, self.ridge)}
@@ -217,8 +219,8 @@ class Margin(Multinomial):
 
     @staticmethod
     def _of(f: Tensor) -> Tensor:
-        losses = torch.cat([(1 - f).clamp_min(0), (1 + f).clamp_min(0)], -1)
-        return (-losses).log_softmax(-1)
+        ahead = (1 + f).clamp_min(0) - (1 - f).clamp_min(0)
+        return torch.cat([logsigmoid(ahead), logsigmoid(-ahead)], -1)
 
     def _refit(self, inputs: Tensor, y: Tensor, h: Tensor, own: dict[str, Tensor]) -> dict[str, Tensor]:
         old, signs, share = own["weight"], y[:, :1] - y[:, 1:], h / h.sum()

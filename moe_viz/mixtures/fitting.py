@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from moe_viz.mixtures.methods import Method
+from moe_viz.mixtures.methods import Method, Points
 
 
 class Fitted(Protocol):
@@ -28,6 +28,11 @@ class Fitting:
         self._volumes = np.array([volume, volume_of_objective])
         self._totals: list[np.ndarray] = []
         self._tell()
+
+    @property
+    def points(self) -> Points:
+        """What is fitted, standardised."""
+        return self._method.points
 
     def step(self) -> None:
         """One iteration."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from moe_viz.mixtures.newton import log_softmax_of_rows, logsumexp_of_rows, softmax_of_rows
 from moe_viz.mixtures.tree import Tree
 
 
@@ -61,7 +62,7 @@ class Em(Method):
         self._measure()
 
     def _responsibilities(self) -> Tensor:
-        return self.joint.softmax(1)
+        return softmax_of_rows(self.joint)
 
     def _of_points(self) -> Tensor:
         """Each point's part of the objective [N]."""
@@ -69,7 +70,7 @@ class Em(Method):
 
     def _measure(self) -> None:
         self.joint = self.tree.log_joint(self.points.x, self.points.y)
-        self._own = self.joint.logsumexp(1)
+        self._own = logsumexp_of_rows(self.joint)
         self.log_likelihood = self.points.total(self._own)
         self.objective = self.points.total(self._of_points()) - self.tree.penalty()
 
@@ -86,19 +87,19 @@ class HardEm(Em):
 
 def likelihood(tree: Tree, points: Points, unit: float) -> Tensor:
     """[N]: log sum_e g_e p_e(y | x)."""
-    return tree.log_joint(points.x, points.y).logsumexp(1)
+    return logsumexp_of_rows(tree.log_joint(points.x, points.y))
 
 
 def _distances(tree: Tree, points: Points) -> tuple[Tensor, Tensor]:
     """log g [N, E] and squared distances of the experts' outputs [N, E]."""
     away = points.y.unsqueeze(1) - tree.experts.mean(points.x)
-    return tree.log_gate(points.x).log_softmax(1), away.square().sum(2)
+    return log_softmax_of_rows(tree.log_gate(points.x)), away.square().sum(2)
 
 
 def competitive(tree: Tree, points: Points, unit: float) -> Tensor:
     """[N]: log sum_e g_e exp(-|y - mu_e|^2 / 2 unit^2): each expert is pulled by its posterior."""
     log_gate, squared = _distances(tree, points)
-    return (log_gate - squared / (2 * unit**2)).logsumexp(1)
+    return logsumexp_of_rows(log_gate - squared / (2 * unit**2))
 
 
 def localised(tree: Tree, points: Points, unit: float) -> Tensor:

@@ -23,6 +23,7 @@ from moe_viz.mixtures import checks
 from moe_viz.mixtures.experts import EXPERTS, TWO_CLASSES
 from moe_viz.mixtures.fitting import Fitting
 from moe_viz.mixtures.methods import Points, make_method
+from moe_viz.mixtures.newton import by_columns
 from moe_viz.mixtures.scales import Scale, first_guess
 from moe_viz.mixtures.tree import Tree
 
@@ -117,7 +118,11 @@ class Mixture(BaseEstimator):
         self._x_scale = Scale.of_inputs(inputs, weight)
         self._y_scale = None if self.classifies else Scale.of_answers(targets, weight, self._unit_of_y)
         targets = targets if self._y_scale is None else self._y_scale.into(targets)
-        points = Points(self._x_scale.into(inputs), targets, None if sample_weight is None else weight / average)
+        points = Points(
+            by_columns(self._x_scale.into(inputs)),
+            by_columns(targets),
+            None if sample_weight is None else weight / average,
+        )
         self.tree_ = Tree(self._branching, self.expert, self._gate_name, float(self.nu), float(ridge) / average)
         h = first_guess(points.x, points.y, self.tree_.n_experts, np.random.default_rng(self.seed))
         self.tree_.start(points.x, points.y, points.weighted(h))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from moe_viz.mixtures.experts import EXPERTS, Expert
 from moe_viz.mixtures.gates import GATES, DensityGate, SoftmaxGate
+from moe_viz.mixtures.newton import softmax_of_rows
 
 
 class Tree:
@@ -69,7 +70,7 @@ class Tree:
 
     def mean(self, x: Tensor) -> Tensor:
         """sum_e g_e mean_e [N, O]: the blend."""
-        return torch.einsum("ne,neo->no", self.log_gate(x).softmax(1), self.experts.mean(x))
+        return torch.einsum("ne,neo->no", softmax_of_rows(self.log_gate(x)), self.experts.mean(x))
 
     def penalty(self) -> Tensor:
         """What the ridge takes from the log-likelihood."""
