@@ -110,10 +110,11 @@ ENGINE = {
     "protocol": {"calls"},
     "limits": set(),
     "health": set(),
+    "device": set(),
     "client": {"calls", "protocol", "limits", "health"},
-    "storage": {"protocol"},
-    "worker": {"calls", "protocol", "limits", "health", "storage"},
-    "cluster": {"calls", "protocol", "limits", "health", "storage", "worker"},
+    "storage": {"protocol", "device"},
+    "worker": {"calls", "protocol", "limits", "health", "device", "storage"},
+    "cluster": {"calls", "protocol", "limits", "health", "device", "storage", "worker"},
     "cluster/demo": {"protocol", "limits", "client", "cluster"},
 }
 """Part of the engine -> the parts it may import. The demonstration of a cluster stands outside: it uses the engine as a page does."""

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from moe_viz.settings import Settings
 
+DEVICE_LOST = 75
+"""Exit code of a worker whose device answers no more: a new one takes over at once."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -55,6 +55,10 @@ class TooCostly(EngineError):
     """A config that this server does not run, however empty it is."""
 
 
+class OutOfMemory(EngineError):
+    """Memory ended in this one request, also at the second try; nothing else has changed."""
+
+
 class InputRefused(EngineError):
     """What the reader has given cannot be used by a run with these settings, however often it is sent."""
 

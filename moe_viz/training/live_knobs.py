@@ -16,13 +16,16 @@ from moe_viz.training.optimizer import FusedAdamW
 
 def apply_live(model: Model, optimizer: FusedAdamW, task: Task, before: RunConfig, after: RunConfig) -> list[str]:
     """Carry the live differences of two configs into a model; what was done beyond turning a value, in sentences."""
+    routed_alike = before.router.name == after.router.name
+    # All of them before anything is changed: there may be no memory for one.
+    fresh = [] if routed_alike else [make_moe_layer(after, task).to(task.device) for _ in model.moe_layers]
     task.config = after
     model.set_shared_vector(after.task.shared_vector)
-    if before.router.name == after.router.name:
+    if routed_alike:
         for layer in model.moe_layers:
             layer.router.options = after.router
         return []
-    kept = [_replace_router(model, optimizer, index, task, after) for index in range(len(model.moe_layers))]
+    kept = [_replace_router(model, optimizer, index, new, after) for index, new in enumerate(fresh)]
     live = set(model.parameters())
     optimizer.param_groups[0]["params"] = list(model.parameters())
     for parameter in [parameter for parameter in optimizer.state if parameter not in live]:
@@ -30,13 +33,13 @@ def apply_live(model: Model, optimizer: FusedAdamW, task: Task, before: RunConfi
     return [swapped(before, after, gate_kept=all(kept))]
 
 
-def _replace_router(model: Model, optimizer: FusedAdamW, index: int, task: Task, config: RunConfig) -> bool:
+def _replace_router(model: Model, optimizer: FusedAdamW, index: int, new: MoELayer, config: RunConfig) -> bool:
     """Put a fresh layer's router around the old layer's experts; whether the gate's weights could be kept.
 
     The whole layer is exchanged, not just its router: some routers bring a layer of their own (a second branch beside the experts).
     """
     old: MoELayer = model.moe_layers[index]
-    new = make_moe_layer(config, task).to(task.device).train(old.training)
+    new.train(old.training)
     if config.task.balanced_start:
         model.balance_start(new.router)
     before = dict(old.named_parameters())

@@ -29,7 +29,7 @@ from moe_viz.training.metrics.gradient_norms import gradient_norms
 from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
 from moe_viz.training.metrics.statistics import Statistics, StepRows
 from moe_viz.training.script_writer import ScriptWriter, turned
-from moe_viz.training.step import make_optimizer, train_step
+from moe_viz.training.step import break_off, make_optimizer, train_step
 from moe_viz.training.transfer import to_host
 
 LAST_STEPS = "last_steps."
@@ -63,16 +63,17 @@ class Run:
         with random_stream(device, "init", config.seed):
             task = make_task(config, device)
             model = build_model(config, task).to(device)
+        statistics, optimizer = Statistics(len(model.moe_layers), config.n_experts, device), make_optimizer(model)
+        self._kept = Checkpoint(config, 0, self.epoch, tensors_of(model, optimizer))
+        # From here on nothing can fail: a restart for which there is no memory leaves the run as it was.
         self.config, self.device, self.task, self.model = config, device, task, model.train()
-        self.optimizer = make_optimizer(model)
+        self.optimizer, self.statistics = optimizer, statistics
         self.step_number = 0
         self.state, self.message = "running", ""
-        self.statistics = Statistics(len(model.moe_layers), config.n_experts, device)
         self._window: StepRows | None = None
         self._metrics = nothing_yet(len(model.moe_layers), config.n_experts)
         self._task_metric: tuple[Any, float] | None = None
         self._trained_tokens, self._trained_seconds, self._rate = 0.0, 0.0, None
-        self.keep()
 
     @property
     def epoch(self) -> int:
@@ -89,9 +90,13 @@ class Run:
         started = time.perf_counter()
         with random_stream(self.device, "step", self.config.seed, self.step_number):
             batch = self.task.train_batch(self.step_number, self.config.seed)
-            norm = train_step(
-                self.model, self.optimizer, self.task, batch, self.config, self.step_number, self.statistics
-            )
+            try:
+                norm = train_step(
+                    self.model, self.optimizer, self.task, batch, self.config, self.step_number, self.statistics
+                )
+            except Exception:
+                break_off(self.model, self.optimizer)
+                raise
         self.step_number += 1
         n_tokens = len(batch.token_ids)
         norms = gradient_norms(self.model) if self.config.grad_ledger else None
@@ -161,7 +166,10 @@ class Run:
         if restart:
             self._restart(new, done)
             return [messages.restarted(restart, before, new)]
-        notices = []
+        notices, told = [], []
+        if words:  # before anything else: there may be no memory for it
+            with random_stream(self.device, "live", new.seed, self.step_number):
+                told = apply_live(self.model, self.optimizer, self.task, before, new)
         if self.state == "diverged":
             notices += [self.message] if running else []  # it went wrong since the last look: nobody has been told yet
             self.state, self.message = "running", ""
@@ -169,8 +177,7 @@ class Run:
             notices.append(messages.goes_on(self.step_number))
         if words:
             self.config = new
-            with random_stream(self.device, "live", new.seed, self.step_number):
-                notices += apply_live(self.model, self.optimizer, self.task, before, new)
+            notices += told
             if words & {"router", "k"}:
                 self._window = None  # loads of two kinds of routing must not be averaged
             self.keep()
@@ -187,7 +194,7 @@ class Run:
         self._begin(config)
         self._writer.add(done)
         self.history.restart()
-        self.keep()
+        self._kept = replace(self._kept, epoch=self.epoch)
 
     # -- the script --------------------------------------------------------------------------------------------------------
 

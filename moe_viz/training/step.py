@@ -81,6 +81,15 @@ def train_step(
     return norm
 
 
+def break_off(model: Model, optimizer: FusedAdamW) -> None:
+    """An error has interrupted a step: nothing of it stays, neither in memory nor in what the next step counts."""
+    optimizer.zero_grad()
+    model.routings = []
+    _count_over(False, model.moe_layers)
+    for layer in model.moe_layers:
+        layer.router.break_off()
+
+
 def _second_pass(model: Model, task: Task, part: Batch, outputs: Tensor, agreement: float) -> Tensor:
     """What THOR (Zuo et al. 2021) adds, a scalar: the loss of another pass through other experts + `agreement` x how far the two outputs are apart.
 

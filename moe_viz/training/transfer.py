@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 def to_host(tree: T) -> T:
-    """The same nest of dicts, lists, tuples and dataclasses with every tensor on the host and detached. One copy; none where all are there."""
+    """The same nest of dicts, lists, tuples and dataclasses with every tensor on the host and detached.
+
+    One copy; none where all are there; one for each where the device has no room to gather them.
+    """
     away: dict[int, Tensor] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -32,8 +35,11 @@ def _copied(away: dict[int, Tensor]) -> dict[int, Tensor]:
     if not away:
         return {}
     order = sorted(away, key=lambda key: -away[key].element_size())
-    flat = [away[key].detach().contiguous().view(-1).view(torch.uint8) for key in order]
-    parts = torch.cat(flat).cpu().split([len(part) for part in flat])
+    try:
+        flat = [away[key].detach().contiguous().view(-1).view(torch.uint8) for key in order]
+        parts = torch.cat(flat).cpu().split([len(part) for part in flat])
+    except torch.OutOfMemoryError:  # a full device must still give up what is to be saved
+        return {key: tensor.detach().cpu() for key, tensor in away.items()}
     return {key: part.view(away[key].dtype).view(away[key].shape) for key, part in zip(order, parts)}
 
 

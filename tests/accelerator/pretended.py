@@ -35,7 +35,7 @@ class MixedDevices(RuntimeError):
 
 
 class Device:
-    """waits, kernels, unordered: what was counted since `clear`.  before: called with each operation's name; it may raise."""
+    """waits, kernels, unordered: what was counted since `clear`.  memory: bytes free and in all.  before: called with each operation's name; it may raise."""
 
     def __init__(self) -> None:
         self.real_generator = torch.Generator
@@ -43,6 +43,7 @@ class Device:
         self.generator_device: dict[int, tuple[torch.device, Any]] = {}
         self.pinned: set[int] = set()
         self.before: Callable[[str], Any] = lambda name: None
+        self.memory = (8_000_000_000, 16_000_000_000)
         self.clear()
 
     def clear(self) -> None:
@@ -316,6 +317,7 @@ def pretending() -> Iterator[Device]:
 
     here = {name: _factory(name) for name in FACTORIES} | {"Generator": _Generator}
     cuda = {"is_available": lambda: True, "current_device": lambda: 0, "device_count": lambda: 1}
+    cuda |= {"mem_get_info": lambda *_: DEVICE.memory, "empty_cache": lambda: None, "synchronize": lambda *_: None}
     cuda |= {"get_device_name": lambda *_: "Mimic", "default_generators": (DEVICE.generator,)}
     with (
         mock.patch.multiple(torch, **here),

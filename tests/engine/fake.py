@@ -13,7 +13,8 @@ from moe_viz.spec import RunConfig, change, needs_restart
 
 
 class FakeTrainer:
-    """Behaves by `seed`: 100 raises at step 3, 101 diverges at step 3, 102 runs out of memory at step 3, 103 cannot make a snapshot."""
+    """Behaves by `seed`: 100 raises at step 3, 101 diverges at step 3, 102 runs out of memory at step 3, 103 cannot make a snapshot,
+    105 meets an error of the device at step 3."""
 
     work_s = 0.0
 
@@ -30,6 +31,8 @@ class FakeTrainer:
     def step(self):
         if self.step_number == 3 and self.config.seed in (100, 102):
             raise RuntimeError("CUDA out of memory" if self.config.seed == 102 else "boom")
+        if self.step_number == 3 and self.config.seed == 105:
+            raise RuntimeError("CUDA error: device-side assert triggered")
         if self.step_number == 3 and self.config.seed == 101:
             self.state, self.message = "diverged", "The loss is not finite."
             return

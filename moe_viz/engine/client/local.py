@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -25,7 +26,7 @@ from typing import IO, Any, BinaryIO, ClassVar
 
 from moe_viz import logs, paths
 from moe_viz.engine.calls import R, Request, request
-from moe_viz.engine.limits import WorkerSettings
+from moe_viz.engine.limits import DEVICE_LOST, WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost, called
 from moe_viz.settings import settings
 from moe_viz.spec.knobs import N_
@@ -136,14 +137,15 @@ class LocalEngine(Engine):
     def _restart_if_lost(self) -> None:
         with self._lock:
             if not self._closed and (self._worker is None or self._worker.process.poll() is not None):
-                self._worker = _Worker(self.settings)
+                self._worker = _Worker(self.settings, self._restart_if_lost)
 
 
 class _Worker:
     """One training process and the thread that reads its answers. Never used again once the process is gone."""
 
-    def __init__(self, settings: WorkerSettings):
+    def __init__(self, settings: WorkerSettings, successor: Callable[[], None]):
         self.process = _spawn(settings)
+        self._successor = successor
         self._requests, self._answers = _pipes(self.process)
         self.started: Future[dict[str, Any]] = Future()
         self._waiting: dict[int, Future[Any]] = {0: self.started}
@@ -223,6 +225,8 @@ class _Worker:
             waiting, self._waiting = self._waiting, {}
         for future in waiting.values():
             future.set_exception(self.lost())
+        if self.process.returncode == DEVICE_LOST:
+            self._successor()  # nobody is to blame but a run that stays stopped: the others go on at once
 
 
 def _wait_for_end(process: subprocess.Popen[bytes]) -> None:

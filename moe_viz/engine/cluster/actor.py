@@ -25,6 +25,7 @@ import psutil
 
 from moe_viz import logs
 from moe_viz.engine.calls import Request, request
+from moe_viz.engine.device import DeviceLost
 from moe_viz.engine.limits import WorkerSettings
 from moe_viz.engine.protocol import CALLS, Engine, UnknownRun
 from moe_viz.engine.storage.replication import Outbox, RunDelta, unpack
@@ -163,7 +164,7 @@ class HostActor:
         try:
             serve(self._host, self._requests, _hand_over)
             self._host.close()
-        except Exception:
+        except (Exception, DeviceLost):
             log.exception("the host stops")
             os._exit(1)  # to be seen as dead is what brings its runs back elsewhere
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from moe_viz.engine.device import is_lost, is_out_of_memory
 from moe_viz.engine.protocol import KeptRun
 from moe_viz.engine.storage.branch_points import BranchPoints
 from moe_viz.records.files import atomically, write_atomically
@@ -98,7 +99,10 @@ class RunStore:
         self._tidy(run_id)
 
     def load(self, run_id: str, load: Callable[[Path], Any]) -> Stored | None:
-        """The newest readable checkpoint of `run`, through `load(path)`; None where the run is not stored, or nothing of it can be read."""
+        """The newest readable checkpoint of `run`, through `load(path)`; None where the run is not stored, or nothing of it can be read.
+
+        Raises what `load` does where memory or the device is at fault: nothing is removed then.
+        """
         if run_id not in self:
             return None
         about = self._about(run_id)
@@ -107,6 +111,8 @@ class RunStore:
             try:
                 trainer = load(place / f"{number}{CHECKPOINT}")
             except Exception as error:
+                if is_out_of_memory(error) or is_lost(error):
+                    raise  # the checkpoint is sound: there is only no room for it now
                 # whatever is wrong with one checkpoint, the one before it may be sound
                 log.exception("cannot read checkpoint %s of run %s", number, run_id[:6])
                 broken[place / f"{number}{CHECKPOINT}"] = error

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
+from moe_viz.engine.device import room
 from moe_viz.engine.protocol import Full, Update
 from moe_viz.engine.worker.cost import estimate
 from moe_viz.engine.worker.hosted_run import Account, HostedRun
@@ -108,4 +109,5 @@ class Admission:
 
     def _lacks(self, count: int, model_bytes: float) -> bool:
         held = sum(estimate(run.trainer.config).model_bytes for run in self.runs.values()) if model_bytes else 0
-        return len(self.runs) + count > self.limits.max_runs or held + model_bytes > self.limits.model_bytes
+        crowded = held + model_bytes > self.limits.model_bytes and model_bytes > room()
+        return len(self.runs) + count > self.limits.max_runs or crowded

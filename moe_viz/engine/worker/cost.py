@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from moe_viz.engine import device
 from moe_viz.engine.protocol import TooCostly
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
@@ -18,6 +19,10 @@ PER_ACTIVATION = 10
 """Bytes for each hidden number of each route, kept for the backward pass in two or three forms."""
 MIXING = 3
 """Soft MoE keeps its [T, slots] weights in more forms than other numbers, and its two softmaxes cost about ten times as many operations each."""
+MOST_PADDING = 4
+"""Rows of dropless buffers for each route, at the most; as in `moe.dispatch`."""
+DEVICE_TIMES = 30
+"""Multiply-adds that an accelerator makes, at the least, in the time of one on a core."""
 VOCABULARY = {"bytes": 256, "bpe": 2048}
 PATCHES = {"digits": 16, "photo": 64}
 
@@ -31,11 +36,11 @@ class Cost:
     step_work: float
 
 
-def estimate(config: RunConfig) -> Cost:
-    """The estimate for one run."""
+def estimate(config: RunConfig, padded: bool = False) -> Cost:
+    """The estimate for one run. padded: it computes in buffers, empty slots and all, as on an accelerator; otherwise on its routes alone."""
     n_tokens, width, hidden, layers = config.batch_tokens, config.d_model, config.d_hidden, config.n_layers
     vocabulary = VOCABULARY.get(getattr(config.task, "tokenizer", ""), 0)
-    routes = _routes(config) + n_tokens * config.n_shared
+    routes = (_slots(config) if padded else _routes(config)) + n_tokens * config.n_shared
     mixed = n_tokens * config.n_experts * getattr(config.router, "slots_per_expert", 0)
     experts = config.n_experts + config.n_shared + (config.router.name == "residual")
     parameters = layers * (experts * (2 * width * hidden + width + hidden) + 4 * width**2 + width * config.n_experts)
@@ -51,8 +56,11 @@ def estimate(config: RunConfig) -> Cost:
 
 
 def refuse_costly(config: RunConfig, step_bytes: float, step_work: float) -> None:
-    """Raises TooCostly where a step would take more memory or more time than any run may have here."""
-    cost = estimate(config)
+    """Raises TooCostly where a step would take more memory or more time than any run may have here: of the device where it computes on one."""
+    on_device = device.kind_of(config) != "cpu"
+    cost = estimate(config, padded=on_device)
+    if on_device:
+        step_bytes, step_work = device.room() or step_bytes, DEVICE_TIMES * step_work
     if cost.step_bytes > step_bytes:
         raise TooCostly(
             N_(
@@ -68,6 +76,16 @@ def refuse_costly(config: RunConfig, step_bytes: float, step_work: float) -> Non
             ),
             times=cost.step_work / step_work,
         )
+
+
+def _slots(config: RunConfig) -> float:
+    """Rows of the buffers of one layer, as `moe.dispatch` makes them: as many as fit the fullest expert, where nothing is dropped."""
+    routes, n_experts = _routes(config), config.n_experts
+    factor = getattr(config.router, "capacity_factor", None)
+    if factor is None:
+        return min(MOST_PADDING, n_experts) * routes
+    slots = max(getattr(config.router, "min_capacity", 1), factor * routes / n_experts)
+    return n_experts * min(slots, routes)
 
 
 def _routes(config: RunConfig) -> float:

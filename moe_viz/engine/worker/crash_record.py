@@ -38,7 +38,7 @@ class CrashRecord:
 
     def __init__(self, root: Path):
         self._record, self._path = root / RECORD, root / MARK.format(os.getpid())
-        self._known = _read(self._record)
+        self._known, self._stopped = _read(self._record)
         self._count(root)
         self._mark = _shared(self._path)
         _marks.add(self._path)
@@ -52,6 +52,16 @@ class CrashRecord:
         finally:
             self._mark[:] = before
 
+    def condemn(self, run_id: str, step: int) -> None:
+        """The device has reported an error in the work of this run at `step`, which ends the process: it stays stopped in the next one."""
+        self._died(run_id, step)
+        self._stopped.add(run_id)
+        self._write()
+
+    def stopped_at(self, run_id: str) -> int | None:
+        """The step at which the device reported an error in this run's work; None where it did not."""
+        return self._known[run_id][0] if run_id in self._stopped and run_id in self._known else None
+
     def too_many(self, run_id: str) -> bool:
         """Whether the process has died at this run again and again."""
         return len(self._recent(run_id)) >= MOST
@@ -63,6 +73,7 @@ class CrashRecord:
 
     def forgive(self, run_id: str) -> None:
         """The run is another one now: reset, or with a knob turned."""
+        self._stopped.discard(run_id)
         if self._known.pop(run_id, None):
             self._write()
 
@@ -94,7 +105,9 @@ class CrashRecord:
 
     def _write(self) -> None:
         recent = {
-            run_id: (step, deaths) for run_id, (step, _) in self._known.items() if (deaths := self._recent(run_id))
+            run_id: (step, deaths, run_id in self._stopped)
+            for run_id, (step, _) in self._known.items()
+            if (deaths := self._recent(run_id))
         }
         draft = self._record.with_suffix(".draft")
         try:
@@ -114,16 +127,17 @@ _marks: set[Path] = set()
 """Those of this process."""
 
 
-def _read(record: Path) -> dict[str, tuple[int, list[float]]]:
-    """Run -> the step at which the process died last, and when it has died of it, by `time.time`."""
+def _read(record: Path) -> tuple[dict[str, tuple[int, list[float]]], set[str]]:
+    """Run -> the step at which the process died last, and when it has died of it, by `time.time`; and the runs that stay stopped."""
     try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        return {run_id: (int(step), [float(at) for at in deaths]) for run_id, (step, deaths) in known.items()}
+        found = json.loads(record.read_text(encoding="utf-8"))
+        known = {run_id: (int(entry[0]), [float(at) for at in entry[1]]) for run_id, entry in found.items()}
+        return known, {run_id for run_id, entry in found.items() if entry[2:] == [True]}
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {}, set()
+    except (OSError, ValueError, TypeError, AttributeError, LookupError):
         log.exception("cannot read %s", record)
-        return {}
+        return {}, set()
 
 
 def _shared(path: Path) -> mmap.mmap:

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from moe_viz.engine.device import finish, is_lost, let_go
 from moe_viz.engine.health import accelerators, machine, versions, vitals
 from moe_viz.engine.limits import Limits
 from moe_viz.engine.protocol import Continuation, Engine, EngineError, UnknownRun, Update
 from moe_viz.engine.storage.run_store import RunStore
 from moe_viz.engine.worker.analysis_calls import AnalysisCalls
 from moe_viz.engine.worker.cost import estimate
-from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure_of
+from moe_viz.engine.worker.hosted_run import Detail, HostedRun, failure_of, no_memory
 from moe_viz.engine.worker.roster import Roster, asked
 from moe_viz.engine.worker.run_calls import T
 from moe_viz.engine.worker.stored_run_calls import StoredRunCalls
@@ -116,7 +117,7 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
         started, now = self._cpu(), self._clock()
         detail = Detail.among(sum(each.next_step(now - self.limits.lease_s) < math.inf for each in self._runs.values()))
         try:
-            return run.update(since, now, detail)
+            return self._spared(run, lambda: run.update(since, now, detail))
         except EngineError:
             raise
         except Exception as error:
@@ -226,6 +227,7 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
                 break
             if run.next_step(-math.inf) > now:
                 break
+        self._wait_for_the_device(run)
 
     def _step(self, run: HostedRun) -> EngineError | None:
         """One step of each run of the group; the error of one that could not."""
@@ -236,7 +238,7 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
                 with self._roster.crashes.blaming(member.id, member.trainer.step_number):
                     if member.milestones.wanted(member.trainer):
                         member.milestones.keep(member.trainer)
-                    member.step()
+                    self._spared(member, member.step)
             except Exception as error:
                 failure = self._fail(member, error)
             cost = self._cpu() - started
@@ -252,22 +254,41 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
         run.failure = None
 
     def _fail(self, run: HostedRun, error: Exception) -> EngineError:
-        """Stop one run for an error of its own; the others never notice."""
+        """Stop one run for an error of its own; the others never notice. Raises DeviceLost where nothing can be computed any more."""
         event(log, "run_failed", logging.ERROR, error, run=run.id, step=run.trainer.step_number)
+        if is_lost(error):
+            raise self._roster.device_lost(run) from None
         run.failure = failure_of(error, run.trainer.step_number)
+        let_go(error)  # its frames hold what the step had computed
         return run.failure
+
+    def _spared(self, run: HostedRun, request: Callable[[], T]) -> T:
+        """The answer to a request on a run, at the second try where memory ended. Raises OutOfMemory."""
+        return self._roster.with_memory(request, lambda: no_memory(run.trainer.config), run.id)
+
+    def _wait_for_the_device(self, run: HostedRun) -> None:
+        """At the end of a run's turn: its time is then its own, and so is what is wrong with the device."""
+        started = self._cpu()
+        try:
+            finish(run.trainer)
+        except Exception as error:
+            self._fail(run, error)
+        waited = self._cpu() - started
+        run.lead.charge(waited)
+        run.waited(waited)
 
     def _guard(self, run: HostedRun, request: Callable[[], T]) -> T:
         started = self._cpu()
         try:
             with self._roster.crashes.blaming(run.id, run.trainer.step_number):
-                return asked(request)
+                return asked(lambda: self._spared(run, request))
         except EngineError:
             raise
         except Exception as error:
-            raise self._fail(run, error) from error
+            failure = self._fail(run, error)
         finally:
             run.lead.charge(self._cpu() - started)
+        raise failure  # not where it is handled: it would keep the error, and with it all that its frames hold
 
     def _find(self, run_id: str, looks: bool = False) -> HostedRun:
         if not isinstance(run_id, str):

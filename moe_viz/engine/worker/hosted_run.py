@@ -8,18 +8,22 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from moe_viz.engine.protocol import EngineError, Update
+from moe_viz.engine.protocol import EngineError, OutOfMemory, Update
 from moe_viz.engine.storage.branch_points import BranchPoints
 from moe_viz.engine.worker.answers import Answers
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
+from moe_viz.spec import RunConfig
+from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
-from moe_viz.spec.sentence import Sentence
+from moe_viz.spec.sentence import Knobs, Sentence
 
 log = logging.getLogger(__name__)
 
 CATCH_UP_S = 0.25
 """A paced run makes up for delays up to this long and forgets longer ones: no drift from jitter, no burst after a stall."""
+WIDE_BUFFERS = 4
+"""Capacity factors above this are the first to be turned down where memory ends: the buffers are mostly empty."""
 VISIBLE_S = 0.1
 """Two steps closer than this look like one: only slower runs must be kept from catching up in a burst."""
 RATE_WINDOW_S = 5.0
@@ -195,6 +199,12 @@ class HostedRun:
         while self._rate[0][0] < now - RATE_WINDOW_S:
             self._rate.popleft()
 
+    def waited(self, seconds: float) -> None:
+        """What its last steps took on the device after the host had asked for all of them."""
+        if self._rate:
+            since, steps, spent = self._rate[-1]
+            self._rate[-1] = (since, steps, spent + seconds)
+
     def hurry(self, now: float) -> None:
         """After a change of speed or a pause: no waiting for a step that the old speed had put far ahead."""
         period = 1 / self.speed if self.speed > 0 else math.inf
@@ -270,6 +280,30 @@ def _outcome(replay: Any) -> Sentence:
     return Sentence(_NOT_THE_SAME, step=step, epoch=epoch)
 
 
+def no_memory(config: RunConfig) -> OutOfMemory:
+    """A request for which there was no memory, with the knob that helps most."""
+    flat, fields = config.flat(), config.fields()
+    word = "micro_batches" if config.micro_batches < 16 else "batch_tokens"
+    if (flat.get("capacity_factor") or 0) > WIDE_BUFFERS:
+        word = "capacity_factor"
+    value = 2 * config.micro_batches if word == "micro_batches" else write(flat[word] / 2)
+    return OutOfMemory(_NO_MEMORY, knob=Knobs([(fields[word].title,)]), value=value)
+
+
+def stopped_by_the_device(step: int) -> EngineError:
+    """Why a run is stopped that has ended the process before this one."""
+    return EngineError(_DEVICE_ERROR, step=step)
+
+
+_NO_MEMORY = N_(
+    "There is not enough memory for this now; nothing has changed. This helps: {knob} set to {value}, or a smaller model."
+)
+_NO_MEMORY_TO_GO_ON = N_(
+    "Out of memory: the run has stopped at step {step}, also at a second try. This helps: {knob} set to {value}; it then goes on."
+)
+_DEVICE_ERROR = N_(
+    "The computing device has reported an error in this run, after step {step}, and had to be started again; the other runs went on. Reset the run, or turn a knob, to go on."
+)
 _OTHER_PROVENANCE = N_(
     "The script was played to its end, but its run was made on something else ({there}, here {here}): the parameters differ from step {step} on."
 )
@@ -283,8 +317,8 @@ _LEFT_ITS_PATH = N_(
 
 def failure_of(error: Exception, step: int) -> EngineError:
     """What the reader is told when a run's own error has stopped it; the traceback goes to the log."""
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return EngineError(N_("Out of memory: the run has stopped. Choose a smaller batch or model, then reset it."))
+    if isinstance(error, OutOfMemory):
+        return EngineError(_NO_MEMORY_TO_GO_ON, step=step, **error.values)
     return EngineError(
         N_("The run has stopped at step {step} because of an error in the program ({kind}). Reset it to go on."),
         step=step,

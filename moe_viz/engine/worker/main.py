@@ -24,7 +24,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from moe_viz import logs
 from moe_viz.engine.calls import Request
-from moe_viz.engine.limits import WorkerSettings
+from moe_viz.engine.device import DeviceLost
+from moe_viz.engine.limits import DEVICE_LOST, WorkerSettings
 from moe_viz.engine.protocol import Engine, EngineError, WorkerLost, called
 from moe_viz.engine.storage.run_store import RUN_ID, RunStore
 from moe_viz.engine.worker.crash_record import excuse
@@ -78,6 +79,10 @@ def main() -> None:
         host.close()
     except BrokenPipeError:
         host.close()
+    except DeviceLost as lost:
+        logs.event(log, "device_lost", logging.ERROR, run=str(lost))
+        logging.shutdown()
+        os._exit(DEVICE_LOST)  # a new process brings all runs back; this one could not even save them
     except Exception:
         log.exception("the training process stops")
         os._exit(1)

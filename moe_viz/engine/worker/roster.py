@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from moe_viz.engine.device import DeviceLost, is_lost, is_out_of_memory, let_go
 from moe_viz.engine.limits import Limits
-from moe_viz.engine.protocol import EngineError, RunRefused, UnknownRun, Update
+from moe_viz.engine.protocol import EngineError, Full, RunRefused, UnknownRun, Update
 from moe_viz.engine.storage.branch_points import MOST_BYTES
 from moe_viz.engine.storage.run_store import RunStore, Stored, is_full
 from moe_viz.engine.worker.admission import Admission
 from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.crash_record import CrashRecord
-from moe_viz.engine.worker.hosted_run import Account, HostedRun
+from moe_viz.engine.worker.hosted_run import Account, HostedRun, stopped_by_the_device
 from moe_viz.logs import event
 from moe_viz.spec import RunConfig, change, problems
 from moe_viz.spec.knobs import N_
@@ -55,13 +56,51 @@ class Roster(Admission):
         self.runs: dict[str, HostedRun] = {}
         self._pruned_at = -math.inf
 
+    def with_memory(self, request: Callable[[], T], refusal: Callable[[], EngineError], busy: str = "") -> T:
+        """The answer to a request. Where memory ends in it: what it held is given back, idle runs but `busy` are put away, and it is tried
+        once more. Raises `refusal()` where that does not help."""
+        for attempt in range(2):
+            try:
+                return request()
+            except Exception as error:
+                if not is_out_of_memory(error) or isinstance(error, EngineError):
+                    raise
+                event(log, "memory_ended", logging.WARNING, error, run=busy, attempt=attempt + 1)
+                let_go(error)
+            if attempt == 0:
+                self._put_idle_away(busy)
+                let_go(None)
+        raise refusal()
+
+    def _put_idle_away(self, busy: str) -> None:
+        now = self._clock()
+        idle = {id(run.group): run.group for run in self.runs.values() if self._may_leave(run, now)}
+        for group in idle.values():
+            if busy in {run.id for run in group}:
+                continue
+            if group[0].seen < now - self.limits.lease_s:
+                self.let_go(group[0])
+            else:
+                self._rest(group)
+
+    def full(self) -> Full:
+        """There is no memory for another run now."""
+        return Full(
+            N_("There is no memory left for another run: {count} are training. Try again in a minute."),
+            count=len(self.runs),
+        )
+
+    def make(self, request: Callable[[], T]) -> T:
+        """A new trainer; `Full` where there is no memory for it."""
+        return asked(lambda: self.with_memory(request, self.full))
+
     def enter(self, configs: list[RunConfig], playing: bool, owner: str, cost: float) -> list[HostedRun]:
         """New runs, one group. Raises Full where there is no room, EngineError where a config is refused."""
         for config in configs:
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
         self.leave_left_pages(owner, len(configs))
         self.make_room(len(configs), sum(estimate(config).model_bytes for config in configs), owner)
-        trainers = [asked(lambda config=config: self.trainer(config)) for config in configs]
+        trainers = [self.make(lambda config=config: self.trainer(config)) for config in configs]
         return self.admit(trainers, playing, cost, self.account(owner, cost))
 
     def admit(self, trainers: list[Any], playing: bool, cost: float, account: Account | None = None) -> list[HostedRun]:
@@ -142,14 +181,21 @@ class Roster(Admission):
 
     def _load(self, run_id: str) -> Stored | None:
         with self.crashes.blaming(run_id):
-            return self.store.load(run_id, self.trainer.load)
+            return self.with_memory(lambda: self.store.load(run_id, self.trainer.load), self.full)
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], account: Account) -> HostedRun:
-        trainer = stored.trainer or asked(lambda: self.trainer(RunConfig.from_flat(stored.config)))
+        trainer = stored.trainer or self.make(lambda: self.trainer(RunConfig.from_flat(stored.config)))
         run = self._hosted(run_id, trainer, stored.playing, group, account)
         run.notices.append(stored.notice)
         run.saved = run.state_to_save
+        if (step := self.crashes.stopped_at(run_id)) is not None:
+            run.failure = stopped_by_the_device(step)
         return run
+
+    def device_lost(self, run: HostedRun) -> DeviceLost:
+        """To raise where the device has reported an error in a run's work: that one stays stopped, the others go on in the next process."""
+        self.crashes.condemn(run.id, run.trainer.step_number)
+        return DeviceLost(run.id)
 
     def _hosted(self, run_id: str, trainer: Any, playing: bool, group: list[HostedRun], account: Account) -> HostedRun:
         run = HostedRun(run_id, trainer, playing, self._clock(), self.store.milestones(run_id), account)
@@ -208,6 +254,8 @@ class Roster(Admission):
             ids = tuple(member.id for member in run.group) if len(run.group) > 1 else ()
             self.store.save(run.id, run.trainer, run.playing, ids, for_long)
         except Exception as error:
+            if is_lost(error):
+                raise self.device_lost(run) from None
             if not run.unsaved_reported:
                 event(log, "checkpoint_failed", logging.ERROR, error, run=run.id)
                 run.notices.append(_DISK_FULL if is_full(error) else _UNSAVED)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from moe_viz.engine.protocol import EngineError, KeptRun, UnknownRun
 from moe_viz.engine.storage.run_store import RUN_ID
 from moe_viz.engine.worker.cost import estimate, refuse_costly
-from moe_viz.engine.worker.roster import asked
 from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.script import Script
 from moe_viz.records.script_file import read_script
@@ -76,7 +75,7 @@ class StoredRunCalls(RunCalls):
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
             self._roster.make_room(1, estimate(config).model_bytes)
 
-        trainer, called = asked(lambda: self._roster.trainer.imported(data, allow))
+        trainer, called = self._roster.make(lambda: self._roster.trainer.imported(data, allow))
         run_id = self._roster.admit([trainer], False, self._floor)[0].id
         if (title := clean(name) or clean(called)) and run_id in self._roster.store:
             asked_of_disk(lambda: self._roster.store.rename(run_id, title))
@@ -98,7 +97,9 @@ class StoredRunCalls(RunCalls):
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
             needed = max(needed, estimate(config).model_bytes)
         self._roster.make_room(1, needed)
-        replay = _in_a_sentence(lambda: self._roster.trainer.play(script))
+        replay = _in_a_sentence(
+            lambda: self._roster.with_memory(lambda: self._roster.trainer.play(script), self._roster.full)
+        )
         run_id = self._roster.admit([replay.run], True, self._floor)[0].id
         if (title := clean(name)) and run_id in self._roster.store:
             asked_of_disk(lambda: self._roster.store.rename(run_id, title))

@@ -99,6 +99,9 @@ class Router(nn.Module, ABC):
     def after_step(self, routing: Routing) -> None:
         """Called once after each optimiser step with the (last) training routing, without gradient: bias controllers and the like."""
 
+    def break_off(self) -> None:
+        """Called where an error has interrupted a step: what its forwards have left for the rest of it must not count in the next one."""
+
     def feedback(self, routing: Routing, reward: Tensor) -> dict[str, Tensor]:
         """More `aux` terms, once the reward [T] (detached, e.g. a token's log-likelihood) of each token is known."""
         return {}

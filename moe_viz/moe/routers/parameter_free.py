@@ -123,6 +123,9 @@ class KMeansRouter(TokenChoiceRouter):
         share = torch.where(everything > 0, self.seen / everything.clamp(min=1), self.load)
         self.load.mul_(LOAD_MEMORY).add_(share, alpha=1 - LOAD_MEMORY)
         self._revive()
+        self.break_off()
+
+    def break_off(self) -> None:
         self.seen_sum.zero_()
         self.seen.zero_()
 
@@ -158,6 +161,9 @@ class RandomRouter(TokenChoiceRouter):
         if self.training or self.options.evaluation == "average":
             return None
         return "at evaluation, where draws start from a number kept with the weights; in training, or with evaluation = 'average', it can"
+
+    def break_off(self) -> None:
+        self.apart_from = None
 
     def scores(self, c: Choice) -> None:
         return None

@@ -153,8 +153,12 @@ def views_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
 
 
 def tensors_of(model: nn.Module, optimizer: FusedAdamW) -> dict[str, Tensor]:
-    """Copies of the same, on the model's device."""
-    return {name: tensor.clone() for name, tensor in views_of(model, optimizer).items()}
+    """Copies of the same, on the model's device; on the host where there is no room on it."""
+    views = views_of(model, optimizer)
+    try:
+        return {name: tensor.clone() for name, tensor in views.items()}
+    except torch.OutOfMemoryError:
+        return {name: tensor.clone() for name, tensor in to_host(views).items()}
 
 
 @torch.no_grad()

@@ -283,3 +283,26 @@ def test_worker_follows_a_parent_that_just_ends(tmp_path):
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 0 and not errors
     wait(lambda: gone(worker), seconds=10)
+
+
+def test_after_an_error_of_the_device_the_worker_comes_back_by_itself_and_the_other_runs_go_on(tmp_path):
+    with_saves = Limits(checkpoint_s=0.2)
+    engine = LocalEngine(settings(tmp_path, "FakeTrainer", limits=with_saves))
+    try:
+        other = engine.open(config(speed=50))
+        wait(lambda: steps(engine, other) > 20)
+        before, pid = steps(engine, other), engine.pid
+        guilty = engine.open(config(seed=105))
+        wait(lambda: gone(pid))
+        wait(lambda: _goes_on(engine, other, before))
+        with pytest.raises(EngineError, match="reported an error in this run"):
+            engine.read(guilty)
+    finally:
+        engine.close()
+
+
+def _goes_on(engine, run, before):
+    try:
+        return steps(engine, run) > before
+    except EngineError:
+        return False
