@@ -106,13 +106,13 @@ def traceable_experts(
     activation: str,
 ) -> Tensor:
     """As `run_experts`, for compilers and for gradients of gradients: autograd follows it, any number of times."""
-    product = _product if plan.ends is None else grouped_product
+    product, ends = _product if plan.ends is None else grouped_product, _on_device(plan)
     expert = None if b1 is None and b2 is None else _row_expert(plan, w1.shape[0])
     rows = x.index_select(0, plan.row_token)
     if in_weight is not None:
         rows = rows * in_weight.index_select(0, plan.row_route)[:, None]
-    h = product(rows, w1, plan.ends)
-    out = product(ACTIVATIONS[activation](h if b1 is None else h + b1[expert]), w2, plan.ends)
+    h = product(rows, w1, ends)
+    out = product(ACTIVATIONS[activation](h if b1 is None else h + b1[expert]), w2, ends)
     if b2 is not None:
         out = out + b2[expert]
     if plan.kept is not None:
@@ -146,14 +146,19 @@ def _outer(left: Tensor, right: Tensor, ends: Ends, n_experts: int) -> Tensor:
     return torch.bmm(left.view(n_experts, -1, left.shape[1]).transpose(1, 2), right.view(n_experts, -1, right.shape[1]))
 
 
+def _on_device(plan: Plan) -> Tensor | None:
+    """Where each expert's rows end, also where only the host knows it."""
+    if isinstance(plan.ends, tuple):
+        return torch.tensor(plan.ends, device=plan.row_token.device).cumsum(0, dtype=torch.int32)
+    return plan.ends
+
+
 def _row_expert(plan: Plan, n_experts: int) -> Tensor:
     """[N] the expert of each row; only biases need it."""
     row = numbers(plan.row_token.shape[0], plan.row_token.device)
-    if plan.ends is None:
+    ends = _on_device(plan)
+    if ends is None:
         return row // (row.shape[0] // n_experts)
-    ends = plan.ends
-    if isinstance(ends, tuple):
-        ends = torch.tensor(ends, device=row.device).cumsum(0, dtype=torch.int32)
     return torch.searchsorted(ends, row.int(), right=True).clamp(max=n_experts - 1)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from moe_viz.moe import ROUTERS, make_router
+from moe_viz.moe import ROUTERS, Experts, MoELayer, dispatch, make_router
 from moe_viz.moe.dispatch import plan_buffers, run_experts
 from moe_viz.moe.routing import ListedRouting, _kept_numbers, _kept_tokens, numbers, tokens_of_routes
 from tests.moe.test_invariants import build, inputs, plain_loop
@@ -197,3 +197,16 @@ def test_a_copy_and_a_loaded_state_answer_alike(name):
     torch.testing.assert_close(copy.deepcopy(layer)(x, ids)[0], y)
     torch.testing.assert_close(other(x, ids)[0], y)
     assert all(t.is_meta for t in copy.deepcopy(layer).to("meta").state_dict().values())
+
+
+def test_a_collapsed_dropless_layer_in_double_precision_has_gradients_of_gradients(monkeypatch):
+    """Its experts multiply their own rows one after another, since buffers for the fullest would be mostly empty."""
+    monkeypatch.setattr(dispatch, "FEW_ROWS", 0)
+    layer = MoELayer(make_router("switch", d_model=8, n_experts=8), Experts(8, 8, 8, bias=True)).double()
+    with torch.no_grad():
+        layer.router.gate.weight.zero_()
+    x = torch.randn(16, 8, dtype=torch.float64, requires_grad=True)
+    assert isinstance(dispatch.plan_buffers(layer.router(x)).ends, tuple)
+    assert torch.autograd.gradcheck(lambda x: layer(x)[0], (x,)) and torch.autograd.gradgradcheck(
+        lambda x: layer(x)[0], (x,)
+    )
