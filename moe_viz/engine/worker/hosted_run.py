@@ -287,7 +287,7 @@ def no_memory(config: RunConfig) -> OutOfMemory:
     if (flat.get("capacity_factor") or 0) > WIDE_BUFFERS:
         word = "capacity_factor"
     value = 2 * config.micro_batches if word == "micro_batches" else write(flat[word] / 2)
-    return OutOfMemory(_NO_MEMORY, knob=Knobs([(fields[word].title,)]), value=value)
+    return OutOfMemory(_NO_MEMORY, knob=Knobs([(fields[word].title or word,)]), value=value)
 
 
 def stopped_by_the_device(step: int) -> EngineError:
