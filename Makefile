@@ -4,7 +4,7 @@ BIN := .venv/bin
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test test-slow soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
+.PHONY: run dev test gpu-check test-slow soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -40,6 +40,12 @@ nightly: .venv/.dev
 # Which lines the unit tests run, file by file, and the share of all; not in `make test`, which it would slow by more than a tenth.
 coverage: .venv/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not browser and not cluster" --cov --cov-report=term:skip-covered
+
+# What tests/accelerator asks of a pretended GPU, asked of the real one, which nothing here may skip.
+gpu-check: .venv/.dev
+	$(BIN)/python -m moe_viz doctor
+	$(BIN)/python -m tests.accelerator.figures
+	$(BIN)/python -m pytest -q tests/accelerator
 
 # Ray is large and not needed on one machine: only these two install it.
 test-cluster: .venv/.cluster

@@ -125,8 +125,10 @@ def device(chosen: Settings) -> Iterator[Finding]:
     """A product and a step on the device that "auto" means."""
     import torch
 
+    from moe_viz.engine.worker.main import step_seconds
     from moe_viz.spec import RunConfig
     from moe_viz.training import Trainer, resolve_device
+    from moe_viz.training.devices import weigh, work_of
 
     try:
         where = resolve_device(chosen.device)
@@ -145,6 +147,9 @@ def device(chosen: Settings) -> Iterator[Finding]:
     took = 1000 * (time.perf_counter() - started)
     named = ", ".join(accelerators()) if where.type != "cpu" else f"{chosen.threads} thread(s)"
     text = f"torch {torch.__version__} on {where.type} ({named}): one step and its picture take {took:.0f} ms"
+    if where.type != "cpu" and chosen.device == "auto":
+        times = weigh(lambda kind: step_seconds(Trainer, kind), RunConfig()) / work_of(RunConfig())
+        text += f"; auto takes it for runs with at least {times:.2g} times the default's work, the CPU for smaller ones"
     if float(square.sum()) != 64 * 64 or loss is None or loss != loss:
         yield Finding(
             "fail", "device", f"torch {torch.__version__} on {where.type} computes wrongly", "Try another device."

@@ -52,7 +52,7 @@ def kind_of(config: Any) -> str:
     """Where a run of this config computes: "cpu", "cuda" or "mps"; "cpu" where torch is not loaded or has no such device."""
     devices = sys.modules.get("moe_viz.training.devices")
     try:
-        return devices.resolve_device(config.device).type if devices is not None else "cpu"
+        return devices.device_of(config).type if devices is not None else "cpu"
     except ValueError:
         return "cpu"
 

@@ -63,9 +63,12 @@ def versions() -> dict[str, str | None]:
 
 
 def accelerators() -> list[str]:
-    """Names of the GPUs that a worker of this process can use; [] where there are none or torch is not loaded."""
+    """Names of the GPUs that a worker of this process can use, with their memory; [] where there are none or torch is not loaded."""
     torch = sys.modules.get("torch")
     if torch is None:
         return []
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    names = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        names.append(f"{torch.cuda.get_device_name(index)} ({free / 1e9:.1f} / {total / 1e9:.1f} GB)")
     return names + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])

@@ -43,6 +43,8 @@ class WorkerSettings:
     threads: int = 1
     niceness: int = 10
     device: str = "auto"
+    confined: bool = False
+    """Whether it computes on the CPU whatever the machine has: an actor of a cluster that was given no GPU."""
     log_level: str = "info"
     log_format: str = "text"
     log_to: str = "file"

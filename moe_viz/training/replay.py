@@ -14,6 +14,7 @@ from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
 from moe_viz.tasks.files import data_hashes
+from moe_viz.training.devices import here
 from moe_viz.training.provenance import provenance, threads
 from moe_viz.training.run import Run
 
@@ -55,6 +56,7 @@ class Replay(Generic[R]):
         self.script = script.model_copy(update={"events": tuple(self._events), "end": end})
         self.total, self.done, self._next = self.script.n_steps(), 0, 0
         self._keeps = {(event.epoch, event.to) for event in self._events if event.to is not None}
+        device = device or (None if here(script.config.device) == script.config.device else "auto")
         self._looks, self._device, self._threads = looks or set(), device, script.provenance.threads
         self.parameters: list[str | None] = []
         if run is None:

@@ -21,14 +21,14 @@ from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import RunConfig, change, changed, needs_restart
 from moe_viz.tasks import make_task
 from moe_viz.training import messages
-from moe_viz.training.devices import random_stream, resolve_device
+from moe_viz.training.devices import as_before, device_of, here, random_stream
 from moe_viz.training.files.checkpoint import Checkpoint, fingerprint, put_back, tensors_of, views_of
 from moe_viz.training.inspect.probe import route, shown
 from moe_viz.training.live_knobs import apply_live
 from moe_viz.training.metrics.gradient_norms import gradient_norms
 from moe_viz.training.metrics.measure import LEDGER, WINDOW, as_matrix, columns_of, measure, newest, nothing_yet
 from moe_viz.training.metrics.statistics import Statistics, StepRows
-from moe_viz.training.script_writer import ScriptWriter, turned
+from moe_viz.training.script_writer import ScriptWriter, last_device, turned
 from moe_viz.training.step import break_off, make_optimizer, train_step
 from moe_viz.training.transfer import to_host
 
@@ -59,7 +59,7 @@ class Run:
         self._writer = ScriptWriter(config, self.device)
 
     def _begin(self, config: RunConfig) -> None:
-        device = resolve_device(config.device)
+        device = device_of(config)
         with random_stream(device, "init", config.seed):
             task = make_task(config, device)
             model = build_model(config, task).to(device)
@@ -306,8 +306,11 @@ class Run:
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
-        """The run that stands where `found` does. Raises ValueError where its tensors do not fit its config."""
-        run = cls(checkpoint.config)
+        """The run that stands where `found` does, with device "auto" where its own is not here. ValueError where its tensors do not fit it."""
+        device = here(checkpoint.config.device)
+        checkpoint = replace(checkpoint, config=checkpoint.config.model_copy(update={"device": device}))
+        with as_before(None if checkpoint.script is None else last_device(checkpoint.script)):
+            run = cls(checkpoint.config)
         put_back(checkpoint.tensors, run.model, run.optimizer)
         run.step_number = checkpoint.step
         run.history = checkpoint.history or History()

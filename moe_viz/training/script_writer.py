@@ -10,7 +10,7 @@ from moe_viz.records.script import MOST_EVENTS, End, Event, Script
 from moe_viz.spec import RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
-from moe_viz.training.devices import resolve_device
+from moe_viz.training.devices import device_of
 from moe_viz.training.provenance import provenance
 
 RESERVE = 10
@@ -76,7 +76,13 @@ def turned(old: RunConfig, new: RunConfig) -> dict[str, Any]:
 
 def settled(config: RunConfig) -> RunConfig:
     """The config with the device that `auto` stands for here."""
-    return config.model_copy(update={"device": resolve_device(config.device).type})
+    return config.model_copy(update={"device": device_of(config).type})
+
+
+def last_device(script: Script) -> str:
+    """The kind of device that a run was on when its script was written."""
+    on = ([script.provenance] + [event.on for event in script.events if event.on is not None])[-1]
+    return on.device.partition(" ")[0]
 
 
 _FULL = N_(

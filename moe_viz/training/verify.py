@@ -21,7 +21,6 @@ from moe_viz.records.json_lines import line_of
 from moe_viz.records.script import Script
 from moe_viz.spec import plain
 from moe_viz.tasks.files import data_hashes
-from moe_viz.training.devices import resolve_device
 from moe_viz.training.files.claim import Claim, read_claim
 from moe_viz.training.files.figures import LOOKED_AT, ON_DEMAND
 from moe_viz.training.files.recording import differences
@@ -71,7 +70,7 @@ def verify(
     try:
         claim = read_claim(path)
         _comparable(claim)
-        play = Replay(Run, claim.script, device=device or _device_here(claim.script), looks=_looks(claim))
+        play = Replay(Run, claim.script, device=device, looks=_looks(claim))
         apart, rows = _differences(claim, play, progress)
     except ValueError as error:
         return Verdict(CANNOT, [plain(error)])
@@ -114,14 +113,6 @@ def _provenance_differences(script: Script, run: Run) -> list[str]:
     if run.device.type != "cpu":
         apart.add(f"{run.device.type} sums in no fixed order")
     return sorted(apart)
-
-
-def _device_here(script: Script) -> str | None:
-    try:
-        resolve_device(script.config.device)
-    except ValueError:
-        return "auto"
-    return None
 
 
 # -- the comparison --------------------------------------------------------------------------------------------------------

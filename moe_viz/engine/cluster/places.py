@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
@@ -251,4 +252,4 @@ class Places:
             max_concurrency=1000,
             scheduling_strategy=self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False),
         )
-        return remote.remote(self._settings)
+        return remote.remote(self._settings if on_gpu else replace(self._settings, device="cpu", confined=True))

@@ -122,6 +122,8 @@ class RunStore:
                 if isinstance(error, ValueError):  # broken for good: it must not count as the one to fall back on
                     path.unlink(missing_ok=True)
             notice = Stored.notice if whole else _HISTORY_LOST
+            if trainer.config.device != self.config(run_id).get("device", trainer.config.device):
+                notice = _OTHER_DEVICE
             if broken:
                 notice = Sentence(_FELL_BACK, step=trainer.step_number)
             return Stored(trainer, about["playing"], trainer.config.flat(), tuple(about["group"]), notice)
@@ -302,5 +304,8 @@ def _stat(path: Path, what: str, otherwise: float) -> float:
 
 
 _HISTORY_LOST = N_("Brought back from its last checkpoint. The older part of its curves could not be read.")
+_OTHER_DEVICE = N_(
+    "Brought back from its last checkpoint. It was trained on a device that is not here: it goes on with what there is (device: auto)."
+)
 _FELL_BACK = N_("The newest checkpoint could not be read: brought back from the one before it, at step {step}.")
 _STARTS_AGAIN = N_("The checkpoint of this run could not be read: it starts again from step 0.")

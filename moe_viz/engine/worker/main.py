@@ -18,7 +18,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO, TypeVar
 
@@ -37,6 +39,8 @@ log = logging.getLogger("moe_viz.engine.worker.main")  # run as the main module,
 
 N = TypeVar("N")
 """What an answer is told by: a number in a pipe, or who awaits it."""
+WEIGHED_STEPS = 5
+"""Of the default run on each device: whether an accelerator pays for so little."""
 MOST_ANSWERS = 32
 """Answers between two turns of training: readers without pause cannot starve it."""
 FAREWELL_S = 2.0
@@ -64,7 +68,7 @@ def main() -> None:
         os._exit(1)
     if hasattr(os, "nice"):
         # the page must stay quick while models train; only now, because it waits for the start
-        os.nice(settings.niceness)
+        be_nice(settings.niceness)
     logs.event(
         log,
         "worker_started",
@@ -133,13 +137,39 @@ def host_of(settings: WorkerSettings, store: type[RunStore] = RunStore) -> Host:
     """A host whose trainer has been warmed up."""
     module, _, name = settings.trainer.partition(":")
     trainer = getattr(import_module(module), name)
+    devices = None
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(settings.threads)
-        import_module("moe_viz.training.devices").choose_auto(settings.device)
+        devices = import_module("moe_viz.training.devices")
+        if settings.confined:
+            devices.confine_to_cpu()
+        devices.choose_auto(settings.device)
+        devices.weigh(lambda kind: step_seconds(trainer, kind), RunConfig())
     first = trainer(RunConfig())  # torch and the data load much on first use: now, while nobody waits yet
     first.step()
     first.snapshot()
-    return Host(trainer, store(settings.store, settings.store_bytes), settings.limits)
+    # The thread's own clock sees neither the device nor the thread in which a device's gradients are computed.
+    alone = devices is None or devices.resolve_device("auto").type == "cpu"
+    clock = time.thread_time if alone else time.perf_counter
+    return Host(trainer, store(settings.store, settings.store_bytes), settings.limits, cpu_clock=clock)
+
+
+def step_seconds(trainer: Any, kind: str) -> float:
+    """Mean time of a step of the default run, once it is warm."""
+    run = trainer(RunConfig(device=kind))
+    run.run(2)
+    started = time.perf_counter()
+    run.run(WEIGHED_STEPS)
+    return (time.perf_counter() - started) / WEIGHED_STEPS
+
+
+def be_nice(niceness: int) -> None:
+    """Lower the priority of all threads of this process: Linux gives each its own, and autograd has begun one for each device."""
+    os.nice(niceness)  # the calling thread, and those that it begins from now on
+    tasks = Path("/proc/self/task")
+    for task in tasks.iterdir() if tasks.is_dir() else ():
+        with suppress(ProcessLookupError):  # it has just ended
+            os.setpriority(os.PRIO_PROCESS, int(task.name), os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def take_stdout() -> BinaryIO:

@@ -128,7 +128,7 @@ def _machine(worker: dict[str, Any] | None) -> None:
     rows = [
         (_("Processor cores"), str(here["cores"])),
         (_("Load over a minute"), number(here["load"])),
-        (_("GPU"), gpus or _("none")),
+        (_("GPU (memory free / in all)"), gpus or _("none")),
         (_("Memory"), free.format(free=_gb(here["memory_free"]), total=_gb(here["memory_total"]))),
         (_("Disk of the run store"), free.format(free=_gb(here["disk_free"]), total=_gb(here["disk_total"]))),
         (_("Profile"), chosen.profile),
@@ -147,7 +147,7 @@ def _runs(runs: dict[str, dict[str, Any]]) -> None:
             _("State"): [_(RUN_STATES[state_of(run)]) for run in ordered],
             _("Step"): [run["step"] for run in ordered],
             _("Steps per second"): [run["steps_per_second"] for run in ordered],
-            _("CPU ms per step"): [number(run["ms_per_step"]) for run in ordered],
+            _("ms per step"): [number(run["ms_per_step"]) for run in ordered],
             _("Unread for, s"): [run["unread_s"] for run in ordered],
         }
     )

@@ -67,7 +67,7 @@ def test_shows_totals_and_every_run_without_its_id(monkeypatch, tmp_path):
     assert "1\u202f500 MiB" in text and "1 d 3 h" in text and "NVIDIA A100" in text
     frame = at.dataframe[0].value
     assert list(frame["State"]) == ["trains", "trains", "unread, waits", "paused", "diverged"]
-    assert set(frame["CPU ms per step"]) <= {"8.0", "–"}
+    assert set(frame["ms per step"]) <= {"8.0", "–"}
     assert list(frame["Gate"].unique()) == ["Switch"] and list(frame["Step"].unique()) == [1234]
     shown = text + frame.to_string()
     assert not [run for run in found.runs if run in shown]
