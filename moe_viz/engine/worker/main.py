@@ -156,7 +156,7 @@ def host_of(settings: WorkerSettings, store: type[RunStore] = RunStore) -> Host:
 
 def step_seconds(trainer: Any, kind: str) -> float:
     """Mean time of a step of the default run, once it is warm."""
-    run = trainer(RunConfig(device=kind))
+    run = trainer(RunConfig.from_flat({"device": kind}))
     run.run(2)
     started = time.perf_counter()
     run.run(WEIGHED_STEPS)
