@@ -3,6 +3,7 @@
 May import: nothing of moe_viz. Must not know: torch, Streamlit, or who reads a knob.
 """
 
+from moe_viz.spec.causality import Causality, causality, causality_of
 from moe_viz.spec.describe import plain, problems
 from moe_viz.spec.routers import PRESETS, ROUTER_OPTIONS, Facts, RouterOptions, router_options
 from moe_viz.spec.run import RunConfig, change, changed, coarse_grained, fine_grained, needs_restart
@@ -12,10 +13,13 @@ __all__ = [
     "PRESETS",
     "ROUTER_OPTIONS",
     "TASK_OPTIONS",
+    "Causality",
     "Facts",
     "RouterOptions",
     "RunConfig",
     "TaskOptions",
+    "causality",
+    "causality_of",
     "change",
     "changed",
     "coarse_grained",

@@ -7,7 +7,7 @@ from typing import Any
 
 from moe_viz.engine.protocol import EngineError
 from moe_viz.records.numbers import number
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, causality_of
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
 from moe_viz.ui.escape import escape_markdown
@@ -99,8 +99,9 @@ def about(config: Mapping[str, Any], translate: Callable[[str], str]) -> str:
     if "k" in config:
         parts.append(f"k = {config['k']}")
     parts.append(translate(N_("{n} experts")).format(n=config["n_experts"]))
-    if config["task"] == "domains" and not options.facts.causal:
-        parts.append(translate(N_("looks at future tokens: not usable for writing text")))
+    if config["task"] == "domains" and (found := causality_of(config)).source:
+        future, buffers = N_("looks at future tokens: not usable for writing text"), N_("not causal with these buffers")
+        parts.append(translate(future if found.source == "gate" else buffers))
     return " · ".join(parts)
 
 

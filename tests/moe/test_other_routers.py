@@ -69,7 +69,7 @@ def test_expert_choice_sees_the_future():
     changed[-1] *= 50
     before, after = layer(x)[0][:-1], layer(changed)[0][:-1]
     assert not torch.allclose(before, after)
-    assert layer.router.options.facts.causal is False
+    assert layer.router.options.looks_ahead(4)
 
 
 # -- soft ------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import Literal
 from moe_viz.spec.knobs import N_, Knob
 from moe_viz.spec.routers.base import Facts, RouterOptions, TokenChoice, k_knob
 
+SHARED_OUT = N_("The whole batch is shared out evenly, so a token's expert depends on what the tokens after it like.")
+
 
 class Base(RouterOptions):
     facts = Facts(
@@ -24,10 +26,13 @@ class Base(RouterOptions):
         fails=N_(
             "Trains with even groups but predicts without them; a token's expert depends on the whole batch, its future included."
         ),
-        causal=False,
         fixed_load=True,
     )
     name: Literal["base"] = "base"
+
+    def looks_ahead(self, n_experts: int) -> str:
+        return SHARED_OUT if n_experts > 1 else ""
+
     mix: Literal["convex", "gate"] = Knob(
         "convex",
         live=True,
@@ -50,9 +55,12 @@ class Sinkhorn(TokenChoice):
         used_by="Megatron-LM (an option)",
         cost=N_("k experts per token, and a few passes over the scores."),
         fails=N_("Nearly even, not exactly; a token's expert depends on the whole batch in training."),
-        causal=False,
     )
     name: Literal["sinkhorn"] = "sinkhorn"
+
+    def looks_ahead(self, n_experts: int) -> str:
+        return SHARED_OUT if self.k < n_experts else ""
+
     k: int = k_knob(1)
     gate: Literal["softmax", "sigmoid"] = Knob(
         "softmax",

@@ -36,8 +36,6 @@ class Facts(Spec):
     fails: str = ""
     chooser: Literal["token", "token_with_luck", "expert", "batch", "nobody", "unlearned"] = "token"
     """Who decides which expert has which token, see `CHOOSERS`."""
-    causal: bool = True
-    """A token's route depends on that token and earlier ones only. Otherwise a language model sees its own future."""
     differentiable: bool = True
     """The task loss reaches the router's weights."""
     dropless: bool = True
@@ -55,6 +53,13 @@ class RouterOptions(Spec):
 
     facts: ClassVar[Facts]
     name: str
+
+    def looks_ahead(self, n_experts: int) -> str:
+        """Why the choice for a token depends on later tokens (in training), one sentence to be translated; "" where it does not.
+
+        Of the gate alone: what full buffers do to a choice is computed for all routers alike (`spec/causality.py`).
+        """
+        return ""
 
     def check_experts(self, n_experts: int) -> None:
         """Raise ValueError where an option cannot hold with this many experts."""
@@ -129,6 +134,11 @@ class TokenChoice(RouterOptions):
         title=N_("Selection noise"),
         help=N_("Standard deviation of Gaussian noise added to the scores before the choice, in training only."),
     )
+
+    @property
+    def choices(self) -> int:
+        """Experts that a token asks for, at most."""
+        return self.k
 
     @model_validator(mode="after")
     def _gate_must_learn(self) -> TokenChoice:

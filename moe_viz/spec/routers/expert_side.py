@@ -20,12 +20,17 @@ class ExpertChoice(RouterOptions):
         used_by=N_("Vision models, flaxformer"),
         cost=N_("On average c experts per token; no balancing loss, no padding."),
         fails=N_("An expert sees the whole group before it chooses: a language model would look into its own future."),
-        causal=False,
         per_sequence=True,
         dropless=False,
         fixed_load=True,
     )
     name: Literal["expert_choice"] = "expert_choice"
+
+    def looks_ahead(self, n_experts: int) -> str:
+        if self.capacity_factor >= n_experts:  # every expert takes every token
+            return ""
+        return N_("Each expert compares all tokens before it chooses, so a later token can push an earlier one out.")
+
     capacity_factor: float = Knob(
         2.0,
         ge=0.05,
@@ -51,11 +56,14 @@ class Soft(RouterOptions):
         used_by=N_("Vision models"),
         cost=N_("As many expert calls as there are slots, however many tokens; mixing costs tokens x slots."),
         fails=N_("Every output depends on every token of the group, so it cannot predict the next token."),
-        causal=False,
         per_sequence=True,
         fixed_load=True,
     )
     name: Literal["soft"] = "soft"
+
+    def looks_ahead(self, n_experts: int) -> str:
+        return N_("What an expert works on is a blend of all tokens, later ones included.")
+
     slots_per_expert: int = Knob(
         4,
         ge=1,

@@ -61,8 +61,7 @@ class VMoE(TokenChoice):
         r"\text{order tokens by }\max_i p_{ti}",
         used_by="V-MoE, LIMoE",
         cost=N_("k experts per token; capacity can be cut far below 1 with little harm on images."),
-        fails=N_("Looks at the whole batch, so a language model would see its own future."),
-        causal=False,
+        fails=N_("Short buffers are filled by looking at the whole batch: a language model would see its own future."),
     )
     name: Literal["vmoe"] = "vmoe"
     drop_policy: Literal["position", "probability", "random", "batch_priority", "reroute"] = Knob(

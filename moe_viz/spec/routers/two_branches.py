@@ -51,6 +51,10 @@ class Hierarchical(TokenChoice):
         ),
     )
 
+    @property
+    def choices(self) -> int:
+        return self.k * self.k_groups
+
     @model_validator(mode="after")
     def _gate_must_learn(self) -> Hierarchical:
         return self

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from moe_viz.moe import Routing
 from moe_viz.records.gate_map import GateMap, grid
+from moe_viz.spec import causality_of
 from moe_viz.tasks import Batch, observing
 from moe_viz.tasks.plane import PlaneTask
 from moe_viz.training.devices import random_stream
@@ -49,10 +50,13 @@ def gate_map(run: Run, layer: int, resolution: int) -> GateMap:
 
 
 def _left_half(run: Run, places: np.ndarray) -> list[Batch]:
-    """The left half of the places as a batch of its own: a router whose card says that it depends on its batch may route it otherwise."""
-    facts = run.config.router.facts
+    """The left half of the places as a batch of its own: a router that is not causal may route it otherwise."""
     assert isinstance(run.task, PlaneTask)
-    return [] if facts.causal or facts.stochastic_eval else [_batch(run.task, places[places[:, 0] < 0])]
+    return (
+        []
+        if causality_of(run.config) or run.config.router.facts.stochastic_eval
+        else [_batch(run.task, places[places[:, 0] < 0])]
+    )
 
 
 def _look(run: Run, batch: Batch, layer: int) -> tuple[Routing, Tensor]:

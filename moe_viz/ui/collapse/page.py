@@ -18,7 +18,7 @@ from moe_viz.engine.protocol import Update
 from moe_viz.lessons.scenes import BUFFERS, PATIENCE, SCENES, Act
 from moe_viz.records.collapse import ledger
 from moe_viz.records.metrics import WINDOW
-from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec import causality_of, change
 from moe_viz.ui.collapse.outcome import in_short, outcome
 from moe_viz.ui.collapse.run import SceneRun, address_of, arrive, scene_run
 from moe_viz.ui.i18n import _
@@ -128,10 +128,11 @@ def acts(run: SceneRun) -> None:
 
 def _leak(run: SceneRun, act: Act) -> str:
     """A router that looks ahead cannot be used to write text; say so where the scene is text."""
-    router = act.knobs.get("router")
-    if run.config.task.name != "domains" or router is None or ROUTER_OPTIONS[router].facts.causal:
+    if run.config.task.name != "domains" or "router" not in act.knobs:
         return ""
-    return " " + _("It looks at future tokens: not usable for writing text.")
+    found = causality_of(change(run.config, **act.knobs))
+    said = [_("It looks at future tokens: not usable for writing text.")] if found.source == "gate" else []
+    return "".join(f" {text}" for text in (*said, _(found.reason)) if text)
 
 
 def live(run: SceneRun) -> None:

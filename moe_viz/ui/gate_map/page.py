@@ -183,7 +183,7 @@ def _map(run: PlaneRun, gate_map: GateMap, table: pd.DataFrame) -> None:
                 "With this gate a place's expert depends on the other points of the batch; here all places are one batch."
             )
         )
-    elif not facts.causal:
+    elif run.config.router.looks_ahead(run.config.n_experts):
         st.caption(
             _(
                 "While training, this gate deals out a whole batch at once; the map shows whom each place would ask alone."

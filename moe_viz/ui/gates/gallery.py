@@ -7,17 +7,17 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, RunConfig
+from moe_viz.spec import PRESETS, ROUTER_OPTIONS, TASK_OPTIONS, RouterOptions, RunConfig, causality, router_options
 from moe_viz.spec.describe import allowed, write
 from moe_viz.spec.knobs import N_, is_live
-from moe_viz.spec.routers import FAMILIES
+from moe_viz.spec.routers import FAMILIES, TokenChoice
 from moe_viz.spec.routers.base import CHOOSERS
 from moe_viz.ui.gates.comparison import MOST, Comparison
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
 
+CAUSAL, AHEAD = N_("causal"), N_("looks at future tokens")
 BADGES = {
-    "causal": (N_("causal"), N_("looks at future tokens")),
     "differentiable": (N_("learns from the task loss"), N_("no gradient from the task")),
     "dropless": (N_("dropless possible"), N_("always limited")),
     "fixed_load": (N_("fixed load"), ""),
@@ -81,12 +81,14 @@ def _searched(name: str) -> str:
 def _card(name: str, comparison: Comparison) -> None:
     options = ROUTER_OPTIONS[name]
     facts = options.facts
-    future = "" if facts.causal else f" :orange-badge[{_('looks at future tokens')}]"
+    found = causality(_usual(name), EXPERTS[0])
+    future = "" if found else f" :orange-badge[{_(AHEAD)}]"
     line = f"**{_(facts.title)}** · {facts.year} · {_(facts.idea)}{future}"
     with st.expander(line, key=f"card_{name}", on_change="rerun") as card:
         if not card.open:
             return
         st.markdown(_badges(name))
+        st.markdown(_causality(name))
         st.caption(facts.paper)
         if facts.formula:
             st.latex(facts.formula)
@@ -99,7 +101,8 @@ def _card(name: str, comparison: Comparison) -> None:
 
 def _badges(name: str) -> str:
     facts = ROUTER_OPTIONS[name].facts
-    badges = []
+    ahead = not causality(_usual(name), EXPERTS[0])
+    badges = [f":orange-badge[{_(AHEAD)}]" if ahead else f":gray-badge[{_(CAUSAL)}]"]
     for flag, (yes, no) in BADGES.items():
         holds = getattr(facts, flag)
         good = holds != (flag == "stochastic_eval")
@@ -107,6 +110,23 @@ def _badges(name: str) -> str:
         if text:
             badges.append(f":{'gray' if good else 'orange'}-badge[{_(text)}]")
     return " ".join([f":blue-badge[{_(CHOOSERS[facts.chooser])}]", *badges])
+
+
+def _usual(name: str, **options: Any) -> RouterOptions:
+    return router_options(name, **options)
+
+
+def _causality(name: str) -> str:
+    """Why this gate is not causal: at its defaults, or once its buffers have a limit."""
+    found, options = causality(_usual(name), EXPERTS[0]), ROUTER_OPTIONS[name]
+    if found:
+        if not issubclass(options, TokenChoice):
+            return ""
+        short = causality(_usual(name, capacity_factor=1.0), EXPERTS[0])
+        return _("**Causal** · Without a limit of the buffers. With one it is not: {reason}").format(
+            reason=_(short.reason)
+        )
+    return _("**Not causal** · {reason}").format(reason=_(found.reason))
 
 
 def _options(options: type[RouterOptions]) -> None:
@@ -138,6 +158,8 @@ def _links(name: str, comparison: Comparison) -> None:
         for preset, values in PRESETS.items():
             if values["name"] == name:
                 options = ", ".join(f"{word} = {write(value)}" for word, value in values.items() if word != "name")
+                if found := causality(example(name, values).router, example(name, values).n_experts).reason:
+                    options = "  \n".join(filter(None, (options, _("Not causal: {reason}").format(reason=_(found)))))
                 st.link_button(
                     _("As in {preset}").format(preset=preset.replace("_", " ")),
                     link(name, values),
@@ -154,13 +176,14 @@ def _compare(name: str, comparison: Comparison) -> None:
 
 
 def link(name: str, options: dict[str, Any] | None = None) -> str:
-    """A permalink to the lab with this router: on text where it is causal, else on images, with as few experts as its options need."""
+    """A permalink to the lab with this router: on text unless later tokens come before earlier ones in it, else on images, with as few experts as its options need."""
     return address(example(name, options), language())
 
 
 def example(name: str, options: dict[str, Any] | None = None) -> RunConfig:
     """The run behind `link`. Raises ValueError where the options fit no number of experts."""
-    causal = ROUTER_OPTIONS[name].facts.causal
+    found = causality(_usual(name, **{k: v for k, v in (options or {}).items() if k != "name"}), EXPERTS[0])
+    causal = found.source not in ("gate", "policy")
     task = next(task for task, about in TASK_OPTIONS.items() if about.causal == causal)
     *fewer, most = EXPERTS
     for n_experts in fewer:

@@ -142,15 +142,15 @@ def _panels(comparison: Comparison) -> None:
     """One column per router: what it is, its load over time, how many experts its tokens have."""
     n_experts = comparison.base.n_experts
     columns = st.columns(len(comparison.routers))
-    for column, router, leaks, update in zip(
-        columns, comparison.routers, comparison.leaks, comparison.look, strict=True
+    for column, router, reason, update in zip(
+        columns, comparison.routers, comparison.reasons, comparison.look, strict=True
     ):
         with column:
             with st.container(key=f"panel_{router}", gap="xsmall"):
                 st.markdown(f"**{show('router', router)}**")
                 st.caption(_settings(update))
-                if leaks:
-                    st.markdown(f":orange-badge[:material/visibility: {_('looks at future tokens')}]")
+                if reason:
+                    st.markdown(f":orange-badge[:material/visibility: {_('looks at future tokens')}]", help=_(reason))
                 if update.snapshot.state in ("diverged", "failed"):
                     st.error(in_words(update.snapshot.message))
             draw_chart(

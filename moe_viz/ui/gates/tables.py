@@ -8,7 +8,7 @@ import streamlit as st
 from moe_viz.charts import side_by_side
 from moe_viz.records.differences import ROWS, values, written
 from moe_viz.records.readable_tables import history_table, routing_rows
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS
+from moe_viz.spec import TASK_OPTIONS, causality_of
 from moe_viz.ui.gates.comparison import (
     Comparison,
     first_sequence,
@@ -33,7 +33,7 @@ def differences_table(comparison: Comparison) -> None:
         for row in ROWS
     }
     table[_("Looks at future tokens")] = [
-        _("no") if ROUTER_OPTIONS[router].facts.causal else _("yes") for router in comparison.routers
+        _("no") if causality_of(config) else _("yes") for config in comparison.configs
     ]
     with st.container(key="differences"):
         st.table(pd.DataFrame.from_dict(table, orient="index", columns=names))

@@ -7,6 +7,7 @@ import streamlit as st
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
 from moe_viz.records.trace import RoutingTrace
+from moe_viz.spec import causality_of
 from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_input import answer
@@ -41,16 +42,19 @@ def own_text(run: SessionRun, layer: int) -> None:
     text = (typed or "")[:LONGEST]
     if typed and len(typed) > LONGEST:
         st.caption(":orange[▲] " + in_words(too_long(typed, LONGEST)))
-    causal = type(run.config.router).facts.causal
+    found = causality_of(run.config)
+    barred = found.source == "gate"
     st.button(
         _("Let the model write on"),
         key="continue_text",
         icon=":material/edit_note:",
         on_click=_continue,
         args=(run,),
-        disabled=not text.strip() or not causal or run.run_id is None,
-        help=None if causal else _("This gate looks at future tokens, which do not exist yet while writing."),
+        disabled=not text.strip() or barred or run.run_id is None,
+        help=_("This gate looks at future tokens, which do not exist yet while writing.") if barred else None,
     )
+    if not found:
+        st.caption(_("Not causal: {reason}").format(reason=_(found.reason)))
     traces = _routed(run, text)
     if not traces:
         return

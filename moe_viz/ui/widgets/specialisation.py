@@ -20,7 +20,7 @@ from moe_viz.records import token_identity
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.numbers import number
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import ROUTER_OPTIONS
+from moe_viz.spec import causality_of
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.run import SessionRun
@@ -251,7 +251,7 @@ def _sentence(study: Study, numbers_of: dict[str, dict[str, Any]], layer: int, s
                 token_identity.verdict(learned["information"], numbers_of["frozen"]["information"], learned["chance"])
             )
         )
-        if not ROUTER_OPTIONS[study.look.config["router"]].facts.causal and study.look.config["task"] == "domains":
+        if study.look.config["task"] == "domains" and not causality_of(study.look.config):
             parts.append(_("(This gate looks at future tokens.)"))
     else:
         parts.append(

@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from moe_viz.spec import PRESETS, ROUTER_OPTIONS, RunConfig
+from moe_viz.spec import PRESETS, ROUTER_OPTIONS, RunConfig, causality, router_options
+from moe_viz.spec.causality import ORDER, SIZE
 from moe_viz.spec.describe import bounds
 from moe_viz.spec.routers import FAMILIES, OFFERED
 from moe_viz.spec.routers.base import CHOOSERS
@@ -56,6 +57,8 @@ def test_routers_that_see_the_future_are_told_on_text_only():
     routers = ["topk", "expert_choice", "soft"]
     assert Comparison(routers=routers).leaks == [False, True, True]
     assert Comparison(base=RunConfig(task="digits", router="topk"), routers=routers).leaks == [False] * 3
+    short = RunConfig(task="domains", router={"name": "topk", "k": 2, "capacity_factor": 1.0})
+    assert Comparison(base=short, routers=["topk", "switch", "hash"]).reasons == [ORDER, SIZE, ""]
 
 
 @pytest.mark.parametrize(("name", "options"), EXAMPLES)
@@ -65,8 +68,8 @@ def test_a_cards_link_opens_exactly_its_run(name, options):
     assert config.router.name == name
     for word, value in (options or {}).items():
         assert getattr(config.router, word) == value
-    if not ROUTER_OPTIONS[name].facts.causal:
-        assert config.task.name != "domains"
+    found = causality(config.router, config.n_experts)
+    assert (config.task.name != "domains") == (found.source in ("gate", "policy"))
 
 
 def test_every_gate_stands_in_one_family():
@@ -88,7 +91,18 @@ def test_there_is_one_card_per_router_and_it_warns_of_the_future(page):
     for label, name in zip(cards(page), OFFERED, strict=True):
         facts = ROUTER_OPTIONS[name].facts
         assert facts.title in label and str(facts.year) in label and facts.idea in label
-        assert ("looks at future tokens" in label) == (not facts.causal)
+        assert ("looks at future tokens" in label) == (not causality(router_options(name), 8))
+
+
+def test_an_open_card_says_why_it_is_not_causal_and_what_short_buffers_do():
+    at = AppTest.from_string(SCRIPT, default_timeout=30)
+    for name in ("expert_choice", "topk", "switch", "dense"):
+        at.session_state[f"card_{name}"] = True
+    said = [text.value for text in at.run().markdown]
+    assert f"**Not causal** · {router_options('expert_choice').looks_ahead(8)}" in said
+    for reason in (ORDER, SIZE):
+        assert any(text.startswith("**Causal** · ") and reason in text for text in said)
+    assert sum("ausal** · " in text for text in said) == 3
 
 
 def test_filters_leave_the_cards_that_fit(page):
