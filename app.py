@@ -33,6 +33,9 @@ else:
             st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
             st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
         ],
+        _("Systems"): [
+            st.Page("pages/sizes.py", title=_("Sizes"), icon=":material/scale:"),
+        ],
         _("My runs"): [  # a page without a heading would stand first
             st.Page("pages/runs.py", title=_("My runs"), icon=":material/folder_open:"),
             st.Page("pages/status.py", title=_("Status"), icon=":material/monitor_heart:", visibility="hidden"),

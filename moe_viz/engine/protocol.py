@@ -22,6 +22,7 @@ import pandas as pd
 from moe_viz.engine.calls import Call, R, Request, call, call_of, calls_of
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.model_size import ModelSize
 from moe_viz.records.script import Script
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
@@ -228,6 +229,10 @@ class Engine:
     @call
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         """Which expert owns each of R × R places of the plane now; kept per step. EngineError where the task is not in the plane."""
+
+    @call
+    def model_size(self, run_id: str) -> ModelSize:
+        """How many numbers each part of the run's model holds, counted from its tensors."""
 
     @call
     def train_to(self, run_id: str, step: int) -> int:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from moe_viz.spec.describe import allowed, choices
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
+from moe_viz.systems.count import count
 from moe_viz.systems.system import System
 from moe_viz.systems.table import NO, YES, numbers
 
@@ -68,6 +69,10 @@ def system_of(texts: Mapping[str, str], translate: Translate = str) -> tuple[Sys
             else:
                 wrong.setdefault(field, _sentence(field, texts.get(field, ""), translate))
         return None, wrong
+    try:
+        count(system)
+    except Refused as refused:
+        wrong.setdefault("extra", translate(refused.template).format(**refused.values))
     return (None if wrong else system), wrong
 
 

@@ -67,7 +67,7 @@ class System(Spec):
         None, N_("MoE layers"), N_("Layers that have experts; all of them where nothing is said."), 0, MOST_LAYERS
     )
     experts_per_layer: tuple[int, ...] | None = Field(
-        None,
+        default=None,
         title=N_("Experts of each MoE layer"),
         description=N_("Where layers have different numbers of experts: one number for each MoE layer."),
         max_length=MOST_LAYERS,
@@ -83,17 +83,19 @@ class System(Spec):
     )
     tied: bool = _flag(False, N_("Tied embeddings"), N_("Input embedding and output head are one matrix."))
     norm: Literal["rms", "layer"] = Field(
-        "rms", title=N_("Normalisation"), description=N_("rms: a weight for each number; layer: a weight and a bias.")
+        default="rms",
+        title=N_("Normalisation"),
+        description=N_("rms: a weight for each number; layer: a weight and a bias."),
     )
     attention: Literal["gqa", "mla"] = Field(
-        "gqa",
+        default="gqa",
         title=N_("Attention"),
         description=N_(
             "gqa: grouped queries, of which multi-head attention is one case; mla: keys and values squeezed into one latent vector."
         ),
     )
     mla: tuple[int, int, int, int, int] | None = Field(
-        None,
+        default=None,
         title=N_("Numbers of MLA"),
         description=N_(
             "Rank of the queries (0: none), rank of keys and values, head width without and with positions, head width of the values."
@@ -115,7 +117,7 @@ class System(Spec):
     )
     qk_norm: int = _number(0, N_("Norms of queries and keys"), N_("Their weights in one layer."))
     extra_per_layer: int = Field(
-        0,
+        default=0,
         title=N_("Other weights of each layer"),
         description=N_("In total and active. Below 0 where a model lacks what the scheme counts."),
         ge=-MOST_EXTRA,
@@ -145,7 +147,7 @@ class System(Spec):
         MOST_LAYERS,
     )
     extra: int = Field(
-        0,
+        default=0,
         title=N_("Other weights"),
         description=N_("That every token meets, in total and active."),
         ge=-MOST_EXTRA,

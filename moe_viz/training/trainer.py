@@ -9,6 +9,7 @@ import numpy as np
 
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.model_size import ModelSize
 from moe_viz.records.script import Script
 from moe_viz.records.snapshot import Continuation
 from moe_viz.records.step_story import StepStory
@@ -19,6 +20,7 @@ from moe_viz.training.files import figures, run_file
 from moe_viz.training.inspect import own_input, probe
 from moe_viz.training.inspect.analysis import Analyser
 from moe_viz.training.inspect.gate_map import gate_map
+from moe_viz.training.inspect.model_size import model_size
 from moe_viz.training.inspect.step_trace import dissect
 from moe_viz.training.replay import Replay, replay
 from moe_viz.training.run import Run
@@ -99,6 +101,10 @@ class Trainer(Run):
         if self._gate_map is None or self._gate_map[0] != now:
             self._gate_map = (now, gate_map(self, layer, resolution))
         return self._gate_map[1]
+
+    def model_size(self) -> ModelSize:
+        """How many numbers each part of the model holds."""
+        return model_size(self.model)
 
     def exported(self, most_bytes: int, name: str = "") -> bytes:
         """The run as one file for others, see `moe_viz.training.files.run_file`."""

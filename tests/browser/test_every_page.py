@@ -78,7 +78,12 @@ def fits_a_phone(page):
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme", "there"), [("runs", "dark", "Open"), ("status", "light", "Training process")]
+    ("name", "scheme", "there"),
+    [
+        ("runs", "dark", "Open"),
+        ("status", "light", "Training process"),
+        ("sizes", "dark", "What does not add up in print"),
+    ],
 )
 def test_pages_without_pictures_are_accessible(address, name, scheme, there):
     with browser_page(scheme=scheme) as page:

@@ -10,6 +10,7 @@ import pytest
 from moe_viz.charts import counts, time_series
 from moe_viz.charts.load import load_over_time
 from moe_viz.charts.palette import expert_style
+from moe_viz.charts.sizes import total_and_active
 from tests.records.traces import seeded_trace, trace_of
 
 
@@ -33,6 +34,16 @@ def test_no_number_of_a_time_axis_sticks_out_of_its_strip(words):
     assert axis["labelFlush"] >= len(first) * a_letter / 2
 
 
+SIZES = pd.DataFrame(
+    {
+        "name": ["small", "large", "late"],
+        "year": [2021, 2021, 2024],
+        "total": [2.0, 900.0, 30.0],
+        "active": [0.5, 9.0, 3.0],
+    }
+)
+
+
 def charts_of(rows, trace, n_experts=4):
     return {
         "load": load_over_time(rows, 0, n_experts),
@@ -45,6 +56,7 @@ def charts_of(rows, trace, n_experts=4):
         "per token": counts.experts_per_token(trace),
         "capacity": counts.drops_by_capacity(trace, [0.5, 1, 2], 1.0),
         "settled": counts.settled(np.stack([trace.expert[:, 0]] * 3), [0, 1, 2]),
+        "sizes": total_and_active(SIZES),
         **{key: counts.drops_by(trace, key) for key in ("position", "group", "expert", "frequency")},
     }
 

@@ -46,6 +46,7 @@ def test_every_system_can_be_typed_and_pasted(name):
         ({"experts_per_layer": "3x0"}, "experts_per_layer", "not possible"),
         ({"encoder_layers": "2"}, "encoder_layers", "leaves none"),
         ({"kv_layers": "3"}, "kv_layers", "more than layers"),
+        ({"extra": "-100000"}, "extra", "take away more weights"),
         ({"wings": "2"}, "wings", "not a field"),
     ],
 )

@@ -15,6 +15,7 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.gate_map import GateMap
+from moe_viz.records.model_size import ModelSize
 from moe_viz.records.step_story import StepStory
 
 
@@ -32,6 +33,9 @@ class AnalysisCalls(RunCalls):
 
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution))
+
+    def model_size(self, run_id: str) -> ModelSize:
+        return self._ask(run_id, lambda trainer: trainer.model_size())
 
     def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
         return self._ask(run_id, lambda trainer: trainer.dissect(token, layer))

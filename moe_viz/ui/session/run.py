@@ -133,6 +133,11 @@ def current() -> SessionRun:
     return session_run(STATE, SessionRun, _read_lab)
 
 
+def existing() -> SessionRun | None:
+    """The session's run where it has one already; none is made."""
+    return st.session_state.get(STATE)
+
+
 def arrive() -> SessionRun:
     """The session's run for a page that begins to be drawn: after Back or Forward it is as the address says (see `follow`)."""
     return follow(STATE, SessionRun, _read_lab)
