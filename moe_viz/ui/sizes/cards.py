@@ -63,11 +63,11 @@ def card(one: Published) -> None:
         if not box.open:
             return
         st.markdown(badges(one))
-        st.markdown(f"**{_('Size, as counted')}** · {size}")
+        st.markdown(titled(_("Size, as counted"), size))
         gate = show("router", one.gate) if one.gate else _("none of ours chooses and weights exactly as it does")
-        st.markdown(f"**{_('Gate')}** · {escape_markdown(gate)}")
+        st.markdown(titled(_("Gate"), escape_markdown(gate)))
         if one.claim:
-            st.markdown(f"**{_('Published claim, not measured here')}** · {escape_markdown(said(one.claim), 400)}")
+            st.markdown(titled(_("Published claim, not measured here"), escape_markdown(said(one.claim), 400)))
             st.caption(escape_markdown(one.claim_source))
         st.caption(print_of(one))
         small = miniature(one.name)
@@ -87,6 +87,10 @@ def card(one: Published) -> None:
             )
         )
         st.markdown("\n".join(f"- {escape_markdown(in_words(sentence), 300)}" for sentence in small.lacks))
+
+
+def titled(title: str, text: str) -> str:
+    return f"**{title}** · {text}"
 
 
 def badges(one: Published) -> str:

@@ -33,19 +33,23 @@ def _markdown(head: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {line} |" for line in [*lines, *(" | ".join(cells) for cells in body)])
 
 
+def bold(text: str) -> str:
+    return f"**{text}**"
+
+
 def parts_table(row: Row) -> str:
     """Weights of each part, and the three counts of active ones."""
     c = row.count
     body = [
         (_(words), number(c.parts[part], ",d"), number(c.parts[part] / c.total, ".1%")) for part, words in PARTS.items()
     ]
-    body.append((f"**{_('all weights')}**", f"**{number(c.total, ',d')}**", "100%"))
+    body.append((bold(_("all weights")), f"**{number(c.total, ',d')}**", "100%"))
     for convention, words in CONVENTIONS.items():
         value = row.active(convention)
         is_theirs = row.published is not None and row.published.convention == convention
         mark = " ◂" if is_theirs else ""
         share = number(value / c.total, ".1%")
-        body.append((f"{_('active')}: {_(words)}{mark}", number(value, ",.0f"), share))
+        body.append((_("active: {what}").format(what=_(words)) + mark, number(value, ",.0f"), share))
     return _markdown((_("Part"), _("weights"), _("share")), body)
 
 
@@ -68,7 +72,7 @@ def memory_table(row: Row, memory: Memory) -> str:
     body = [
         (_("weights in memory"), f"{number(held / GB, ',.2f')} GB"),
         (_("KV cache of {n} tokens").format(n=number(memory.context, ",d")), f"{number(kept / GB, ',.2f')} GB"),
-        (f"**{_('together')}**", f"**{number((held + kept) / GB, ',.2f')} GB**"),
+        (bold(_("together")), f"**{number((held + kept) / GB, ',.2f')} GB**"),
         (_("all-to-all for each token"), f"{number(traffic(row, memory) / 1e3, ',.1f')} kB"),
     ]
     for card in ACCELERATORS:

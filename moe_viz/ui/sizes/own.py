@@ -89,7 +89,7 @@ def field(page: Sizes, name: str, wrong: str | None) -> None:
         st.text_input(
             f"{_(info.title or name)} `{name}`",
             key=key,
-            help=f"{_(info.description or '')} {_('Allowed: {rule}').format(rule=rule(name, _))}",
+            help=" ".join([_(info.description or ""), _("Allowed: {rule}").format(rule=rule(name, _))]),
             placeholder=_(NOTHING),
             max_chars=200,
             on_change=keep,

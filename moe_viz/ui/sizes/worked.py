@@ -24,7 +24,8 @@ def show_worked(worked: Worked) -> None:
     """One calculation as a numbered table."""
     st.markdown(f"##### {_(worked.title)}")
     st.markdown(escape_markdown(_(worked.claim), 500))
-    lines = [f"| | {_('what')} | {_('calculation')} | {_('result')} |", "|--:|:--|:--|--:|"]
+    head = ("", _("what"), _("calculation"), _("result"))
+    lines = [f"| {' | '.join(head)} |", "|--:|:--|:--|--:|"]
     for n, line in enumerate(worked.lines, 1):
         cells = (str(n), escape_markdown(_(line.words), 300), escape_markdown(line.formula, 300), f"**{line.result}**")
         lines.append(f"| {' | '.join(cells)} |")
