@@ -13,6 +13,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,6 +77,7 @@ def make_parser() -> Parser:
     command.add_argument(
         "--out", type=Path, default=Path("RUN"), help="folder for config, history, traces and model (RUN)"
     )
+    command.add_argument("--log", type=Path, help="folder for TensorBoard event files (needs the extra `log`)")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     knobs = command.add_argument_group(
         "knobs", "Defaults are the task's own. Options of another router or task are refused."
@@ -132,10 +134,13 @@ def train(args: argparse.Namespace) -> int:
 
     from moe_viz.records import recording
     from moe_viz.training import Trainer
+    from moe_viz.training.files.event_log import EventLog
     from moe_viz.training.files.recording import record
 
-    trainer = Trainer(config)
-    recorded = record(trainer, args.steps, stop=_stop_on_interrupt(), progress=_bar(args.steps, args.quiet))
+    with EventLog(args.log) if args.log is not None else nullcontext() as log:
+        trainer = Trainer(config)
+        look = None if log is None else log.look
+        recorded = record(trainer, args.steps, _stop_on_interrupt(), _bar(args.steps, args.quiet), look)
     recording.save(args.out, recorded)
     for stale in args.out.glob("trace-*.parquet"):
         if stale.stem.removeprefix("trace-") not in {str(trace.layer) for trace in recorded.snapshot.traces}:

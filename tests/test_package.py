@@ -29,6 +29,7 @@ REQUIREMENTS = {
     "requirements.txt": None,
     "requirements-dev.txt": "dev",
     "requirements-cluster.txt": "cluster",
+    "requirements-log.txt": "log",
     "requirements-peers.txt": "parity",
 }
 """File of exact versions -> the extra of pyproject.toml with their ranges."""
@@ -186,7 +187,10 @@ def third_party(places: list[str]) -> set[str]:
 
 def test_what_users_install_is_what_the_package_imports():
     declared = {Requirement(each).name for each in PROJECT["dependencies"]}
-    imported = third_party(["app.py", "pages", "moe_viz"]) - {"ray"}
+    imported = third_party(["app.py", "pages", "moe_viz"]) - {
+        "ray",
+        "tensorboardx",
+    }  # extras, for what needs them alone
     assert imported - BROUGHT_ALONG.keys() == declared - {"altair"}, "altair is what Streamlit draws our charts with"
     for name, owner in BROUGHT_ALONG.items():
         assert owner in declared and any(Requirement(each).name == name for each in requires(owner) or ()), name

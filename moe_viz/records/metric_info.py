@@ -100,6 +100,9 @@ _ALL = (
     MetricInfo("saturation", N_("Saturation"), N_("Part of the present choices that were already made at an earlier step."), r"\frac1T\sum_t\frac{|S_t^{\text{then}}\cap S_t^{\text{now}}|}{k}", ZERO, ONE, Bound("k/E", lambda e, k: k / e), "", OLMOE),
     MetricInfo("fluctuation", N_("Fluctuation"), N_("The last step at which a token's expert was not its present one."), r"\max\{s:e_t(s)\ne e_t(\text{now})\}", ZERO, NONE, NONE, "steps", "Dai et al. 2022 (StableMoE)", per="token"),
     MetricInfo("co_activation", N_("Co-activation"), N_("Of the tokens that choose expert i, the part that also choose expert j, over all pairs of choices."), r"\frac{N(i,j)}{N(i)}", ZERO, ONE, Bound(r"\frac{k-1}{E-1}", lambda e, k: (k - 1) / (e - 1) if e > 1 else float("nan")), "", OLMOE, per="pair"),
+    MetricInfo("confidence", N_("Routing confidence"), N_("Gate probability of the experts that a token asks for, together, averaged over tokens."), r"\frac1T\sum_t\sum_{i\in S_t}p_{ti}", ZERO, ONE, NONE, "", "this lab"),
+    MetricInfo("margin", N_("Margin of the choice"), N_("How far the least chosen expert's probability is above that of the first one left out. Below 0 where noise or a bias chose against the gate; absent where groups, a hash, an assignment or the experts decide."), r"\frac1T\sum_t\Big(\min_{i\in S_t}p_{ti}-\max_{i\notin S_t}p_{ti}\Big)", Bound("-1", lambda e, k: -1), ONE, NONE, "", "this lab"),
+    MetricInfo("experts_touched", N_("Experts that a sequence touches"), N_("Share of a layer's experts that any token of a sequence or image asks for, averaged over sequences: what must be in memory to serve one."), r"\frac1{|Q|}\sum_q\frac{|\bigcup_{t\in q}S_t|}{E}", ZERO, ONE, NONE, "", "this lab"),
     MetricInfo("paths", N_("Paths between layers"), N_("Of the tokens computed by expert i, the part computed by expert j one layer later."), r"P(e_{l+1}=j\mid e_l=i)", ZERO, ONE, FAIR_SHARE, "", "", per="pair"),
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import torch
 
 from moe_viz import __version__
 from moe_viz.records.recording import Recording
+from moe_viz.records.snapshot import Snapshot
 from moe_viz.records.trace import RoutingTrace
 from moe_viz.training.files.figures import script_with_figures
 from moe_viz.training.run import Run
@@ -18,10 +19,16 @@ LOOK_EVERY = 50
 """Steps between snapshots: held-out metric and a keyframe. Part of what makes a recording reproducible."""
 
 
-def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progress: Any = None) -> Recording:
+def record(
+    run: Run,
+    steps: int,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Any = None,
+    look: Callable[[Run, Snapshot], None] | None = None,
+) -> Recording:
     """Train up to `steps` steps, fewer where `stop()` becomes true or the run diverges, and record them.
 
-    progress: a bar with `update`, `set_postfix_str` and `close` (tqdm), or None.
+    progress: a bar with `update`, `set_postfix_str` and `close` (tqdm), or None.  look: called with each snapshot after the first step.
     """
     done = 0
     snapshot = run.snapshot()
@@ -30,6 +37,8 @@ def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progr
         done += 1
         if done % LOOK_EVERY == 0 or done == steps:
             snapshot = run.snapshot()
+            if look is not None:
+                look(run, snapshot)
             if progress is not None and snapshot.metrics["loss"] is not None:
                 progress.set_postfix_str(f"loss {snapshot.metrics['loss']:.3f}", refresh=False)
         if progress is not None:
@@ -38,6 +47,8 @@ def record(run: Run, steps: int, stop: Callable[[], bool] = lambda: False, progr
         progress.close()
     if snapshot.step != run.step_number:
         snapshot = run.snapshot()
+        if look is not None:
+            look(run, snapshot)
     about = {"version": __version__, "torch": torch.__version__, "device": run.device.type, "steps": done}
     return Recording(snapshot, run.history, about, script_with_figures(run))
 

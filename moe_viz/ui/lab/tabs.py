@@ -16,6 +16,7 @@ from moe_viz.spec import TASK_OPTIONS
 from moe_viz.ui.i18n import _
 from moe_viz.ui.lab.own_image import IMAGE_TASKS, own_image
 from moe_viz.ui.lab.own_text import own_text
+from moe_viz.ui.lab.signals import signals_fold
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets import glossary
 from moe_viz.ui.widgets.charts import LOSS_UNITS, METRIC_NAMES, METRIC_UNITS, draw_chart, draw_stack, dropless
@@ -118,6 +119,7 @@ def _balance(run: SessionRun, shown: Update, layer: int) -> None:
             "entropies",
             _("How unsure the router is about single tokens, and how even the load is, over the steps."),
         )
+    signals_fold(shown.snapshot, layer)
 
 
 def _capacity(run: SessionRun, shown: Update, layer: int) -> None:
