@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.lab import NARROW, wait_for_step
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
 
 
