@@ -135,6 +135,7 @@ HEADINGS = {
     "Collapse and rescue": "Compare",
     "Experts": "Look inside",
     "Gate map": "Look inside",
+    "Sizes": "Systems",
     "My runs": "My runs",
 }
 
