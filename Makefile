@@ -4,7 +4,7 @@ BIN := .venv/bin
 TYPES := $(BIN)/basedpyright -p pyproject.toml --pythonpath $(BIN)/python
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
-.PHONY: run dev test gpu-check test-slow soak-tests nightly coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
+.PHONY: run dev test gpu-check test-slow soak-tests nightly course coverage test-cluster cluster-demo parity bench smoke pictures bundles test-js lint format locale clean
 
 run: .venv/.run
 	$(BIN)/python -m moe_viz serve
@@ -36,6 +36,10 @@ soak-tests: .venv/.dev
 nightly: .venv/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 1200 -m nightly
 	$(MAKE) coverage
+
+# Every exercise of the course played from start to end: each reference, each wrong solution, receipts; about half an hour.
+course: .venv/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 1200 tests/lessons tests/test_receipts.py -m "nightly or not nightly"
 
 # Which lines the unit tests run, file by file, and the share of all; not in `make test`, which it would slow by more than a tenth.
 coverage: .venv/.dev

@@ -88,7 +88,13 @@ def make_parser() -> Parser:
     command.set_defaults(command=train)
 
     command = commands.add_parser("verify", help="play a run again and compare", allow_abbrev=False)
-    command.add_argument("run", type=Path, help="folder that train wrote, exported run, or script (NAME.script.json)")
+    command.add_argument(
+        "run",
+        type=Path,
+        nargs="+",
+        help="folder that train wrote, exported run, script (NAME.script.json), or receipts",
+    )
+    command.add_argument("--csv", type=Path, help="write what was found to this file, a line for each")
     command.add_argument("--device", help="another device than the script's")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
     command.set_defaults(command=verify)
@@ -156,11 +162,26 @@ def train(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    """Play a run again and compare it with what its file says."""
-    if not args.run.exists():
-        raise ValueError(f"{args.run} is missing: a recorded run needs it, a folder, an exported file or a script")
+    """Play runs again and compare each with what its file says; the gravest answer decides the exit code: refuted, cannot be compared."""
+    missing = next((path for path in args.run if not path.exists()), None)
+    if missing is not None:
+        raise ValueError(f"{missing} is missing: a recorded run needs it, a folder, an exported file or a script")
+    found = [_verified(path, args) for path in args.run]
+    if args.csv is not None:
+        import pandas as pd
 
+        from moe_viz.records.table_files import without_formulas
+
+        without_formulas(pd.DataFrame([row for _, row in found])).to_csv(args.csv, index=False)
+    codes = {code for code, _ in found}
+    return 1 if 1 in codes else max(codes)
+
+
+def _verified(path: Path, args: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    """One file's exit code and its line of the table; prints the answer."""
+    from moe_viz.lessons.receipt import HEAD, is_receipt
     from moe_viz.training.verify import verify as compared
+    from moe_viz.verify_receipt import as_row, verify_receipt
 
     bar = _bar(0, args.quiet)
 
@@ -168,14 +189,19 @@ def verify(args: argparse.Namespace) -> int:
         bar.total = total
         bar.update(done - bar.n)
 
+    receipt = None
     try:
-        verdict = compared(args.run, args.device, progress)
+        if path.is_file() and is_receipt(path.read_bytes()[: len(HEAD)]):
+            verdict, receipt = verify_receipt(path, args.device, progress)
+        else:
+            verdict = compared(path, args.device, progress)
     finally:
         bar.close()
-    print(f"{verdict.answer}: {verdict.words[0]}")
+    name = f"{path}: " if len(args.run) > 1 else ""
+    print(f"{name}{verdict.answer}: {verdict.words[0]}")
     for line in verdict.words[1:]:
         print(f"  {line}")
-    return verdict.exit_code
+    return verdict.exit_code, as_row(path, verdict, receipt)
 
 
 def export_run(args: argparse.Namespace) -> int:

@@ -45,7 +45,25 @@ class Attempt:
         return solved(self.exercise.check, self.rows, self.metrics, self.exercise.deadline, self.given)
 
 
-def begin(exercise: Exercise, seed: int = 0, start: Mapping[str, Any] | None = None) -> Attempt:
+class Starts:
+    """Warmed-up runs as checkpoints, by what they were made of, so that exercises which begin alike warm up once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], bytes] = {}
+
+    def run(self, config: RunConfig, steps: int) -> Run:
+        """A run of its own that stands after so many steps."""
+        key = (config.model_dump_json(), steps)
+        if key not in self._known:
+            run = Run(config)
+            run.run(steps)
+            self._known[key] = run.checkpoint()
+        return Run.from_bytes(self._known[key])
+
+
+def begin(
+    exercise: Exercise, seed: int = 0, start: Mapping[str, Any] | None = None, starts: Starts | None = None
+) -> Attempt:
     """The exercise as a student meets it, warmed up. start: flat words other than the exercise's own."""
     config = exercise.config
     if config is None:
@@ -53,17 +71,16 @@ def begin(exercise: Exercise, seed: int = 0, start: Mapping[str, Any] | None = N
     config = change(config, seed=seed, **(start or {}))
     if exercise.warm_up is None:
         return Attempt(exercise, Run(config))
-    run = Run(change(config, **exercise.warm_up.knobs))
-    run.run(exercise.warm_up.steps)
+    run = (starts or Starts()).run(change(config, **exercise.warm_up.knobs), exercise.warm_up.steps)
     back = {word: value for word, value in config.flat().items() if run.config.flat().get(word, ...) != value}
     if back:
         run.set(**back)
     return Attempt(exercise, run, (run.epoch, run.step_number))
 
 
-def play(exercise: Exercise, solution: Solution, seed: int = 0) -> Attempt:
+def play(exercise: Exercise, solution: Solution, seed: int = 0, starts: Starts | None = None) -> Attempt:
     """Play a solution from beginning to end: turn its knobs, look when it looks, give what it gives, measure what the page measures."""
-    attempt = begin(exercise, seed, solution.start)
+    attempt = begin(exercise, seed, solution.start, starts)
     run = attempt.run
     if run is not None:
         turns = {turn.at: turn.knobs for turn in solution.turns}

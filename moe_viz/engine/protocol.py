@@ -227,6 +227,20 @@ class Engine:
         """[S] mean loss of each analysed sequence with one expert of a layer silent (None: with all). `step`: that of the last analysis."""
 
     @call
+    def look(self, run_id: str, names: list[str]) -> dict[str, Any]:
+        """Columns of an exercise's check that are measured on demand (`LOOKED_AT` of `lessons.check_parser`), as they are now; per layer as
+        lists. The history's newest row gets them, too. EngineError for other names."""
+
+    @call
+    def measure(self, run_id: str, kind: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """What an exercise measures on the run as it stands, without a step and without leaving a knob turned. EngineError where it cannot be.
+
+        knobs: settings {name: flat words}, columns → {name: {column: value}};  edit: settings, text, after → {name: {"routes_changed_before": share}};
+        texts: group, layer, texts {name: text} → {name: {"share_to": share}};  slots: answer, tokens, slots → {"mine" | "random" | "best": {"loss": loss}};
+        by_hand: nothing → logits, capacity, marked, truth;  matrix: tokens → {"loss": [T][E + 1]}
+        """
+
+    @call
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         """Which expert owns each of R × R places of the plane now; kept per step. EngineError where the task is not in the plane."""
 

@@ -148,9 +148,9 @@ def dropped_token_rate(trace: RoutingTrace) -> float:
 
 def experts_touched(trace: RoutingTrace, group: int) -> float:
     """Mean number of different experts over consecutive groups of `group` tokens, a last incomplete group left out; NaN where there is none."""
-    whole = trace.n_tokens // group
-    chosen = trace.expert[: whole * group].reshape(whole, -1)
-    counts = [len(np.unique(row[row >= 0])) for row in chosen]
+    starts = range(0, trace.n_tokens - group + 1, group)
+    parts = (trace.expert[start : start + group] for start in starts)
+    counts = [len(np.unique(part[part >= 0])) for part in parts]
     return float(np.mean(counts)) if counts else float("nan")
 
 

@@ -87,8 +87,8 @@ def place_information(trace: RoutingTrace) -> float:
 
 
 def share_to(trace: RoutingTrace, expert: int) -> float:
-    """Part of the tokens that choose the expert; NaN where there are none."""
-    return float(membership(trace)[:, expert].mean()) if trace.n_tokens else float("nan")
+    """Part of the tokens whose first choice is the expert; NaN where there are none."""
+    return float((first_choice(trace) == expert).mean()) if trace.n_tokens else float("nan")
 
 
 def routes_changed_before(before: Sequence[RoutingTrace], after: Sequence[RoutingTrace], place: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from moe_viz.records.trace import RoutingTrace
 from moe_viz.spec import RunConfig
 from moe_viz.tasks import Batch, ProbeLabels
 from moe_viz.training.files import figures, run_file
-from moe_viz.training.inspect import own_input, probe
+from moe_viz.training.inspect import exercise, own_input, probe
 from moe_viz.training.inspect.analysis import Analyser
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.model_size import model_size
@@ -90,6 +90,14 @@ class Trainer(Run):
         if self._analyser is None or (self._analyser[1].epoch, self._analyser[1].step) != (self.epoch, step):
             raise ValueError(f"step = {step} is not the one that was analysed last; analyse the run again")
         return self._analyser[1].losses(layer, expert)
+
+    def look(self, names: Sequence[str]) -> dict[str, Any]:
+        """Columns of a check that are measured on demand, as they are now; the history's newest row gets them. ValueError for other names."""
+        return exercise.look(self, names)
+
+    def measure(self, kind: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """What an exercise measures on the run as it stands, see `inspect.exercise.MEASURES`. Raises ValueError for what cannot be measured."""
+        return exercise.measured(self, kind, **wanted)
 
     def dissect(self, token: int, layer: int) -> StepStory:
         """The next training step as one of its tokens meets it in one layer; nothing about the run changes. Raises ValueError for none such."""

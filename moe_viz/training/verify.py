@@ -69,8 +69,21 @@ def verify(
     """Read what `path` holds (a run's folder, an exported run, a script), play it again and compare. Never raises for what a file holds."""
     try:
         claim = read_claim(path)
+    except ValueError as error:
+        return Verdict(CANNOT, [plain(error)])
+    return verify_claim(claim, device, progress)
+
+
+def verify_claim(
+    claim: Claim,
+    device: str | None = None,
+    progress: Callable[[int, int], Any] = lambda done, total: None,
+    player: Callable[..., Replay[Run]] = Replay,
+) -> Verdict:
+    """The same for what has been read. player: makes the replay, for who wants to have its run afterwards."""
+    try:
         _comparable(claim)
-        play = Replay(Run, claim.script, device=device, looks=_looks(claim))
+        play = player(Run, claim.script, device=device, looks=_looks(claim))
         apart, rows = _differences(claim, play, progress)
     except ValueError as error:
         return Verdict(CANNOT, [plain(error)])

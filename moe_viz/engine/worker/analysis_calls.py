@@ -7,6 +7,7 @@ switched off in a call of its own, so that other runs have their turn in between
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,12 @@ class AnalysisCalls(RunCalls):
 
     def switch_off(self, run_id: str, step: int, layer: int, expert: int | None) -> np.ndarray:
         return self._ask(run_id, lambda trainer: trainer.switch_off(step, layer, expert))
+
+    def look(self, run_id: str, names: list[str]) -> dict[str, Any]:
+        return self._ask(run_id, lambda trainer: trainer.look(names))
+
+    def measure(self, run_id: str, kind: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return self._ask(run_id, lambda trainer: trainer.measure(kind, wanted))
 
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution))

@@ -314,6 +314,27 @@ def best_assignment(matrix: np.ndarray, slots: int) -> np.ndarray:
     return np.where(place < n_experts * slots, place // slots + 1, 0)
 
 
+MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
+    "knobs": paused,
+    "edit": edited,
+    "texts": shares,
+    "slots": assignments,
+    "by_hand": by_hand,
+    "matrix": lambda run, tokens: {"loss": loss_matrix(run, tokens).tolist()},
+}
+"""Kind of a measurement -> how; each takes the run and what the exercise names."""
+
+
+def measured(run: Run, kind: str, **wanted: Any) -> dict[str, Any]:
+    """One of `MEASURES` on the run as it stands. Raises ValueError for another kind, other words, or what the measurement refuses."""
+    if kind not in MEASURES:
+        raise ValueError(f"{kind!r} is no measurement; there are: {', '.join(MEASURES)}")
+    try:
+        return MEASURES[kind](run, **wanted)
+    except TypeError as error:
+        raise ValueError(f"{kind}: {error}") from error
+
+
 def _refuse_too_many(settings: Mapping[str, Any]) -> None:
     if len(settings) > MOST_SETTINGS:
         raise Refused(_MANY, most=MOST_SETTINGS)
