@@ -20,7 +20,7 @@ from moe_viz.training.metrics.statistics import StepRows
 @dataclass(frozen=True)
 class Window:
     """What each step's window holds, oldest step first. tokens [N, 1]; asked, kept (routes), mass (of probability), gates (weights), load [N, L, E];
-    entropy, z: their mean over the window's tokens [N, L], NaN for a router without scores;  now [N, L, E]: routes asked for at the step itself."""
+    entropy, z: their mean over the window's tokens [N, L], NaN for a router without scores."""
 
     tokens: np.ndarray
     asked: np.ndarray
@@ -30,7 +30,6 @@ class Window:
     load: np.ndarray
     entropy: np.ndarray
     z: np.ndarray
-    now: np.ndarray
 
     @property
     def n_experts(self) -> int:
@@ -67,9 +66,10 @@ PER_LAYER: dict[str, Callable[[Window], np.ndarray]] = {
 PER_EXPERT: dict[str, Callable[[Window], np.ndarray]] = {
     "load": lambda w: w.load,
     "importance": lambda w: shares(w.gates),
-    "asked": lambda w: w.now,
 }
 """The same with one number per expert, [N, L, E]."""
+COUNTED = ("asked",)
+"""Per expert too, in the history alone: counts of the step itself, from which drops at any capacity can be worked out."""
 LEDGER = ("grad_share", "router_grad_share")
 """Per expert too, but only there while the gradient ledger is on: shares of the norms of gradients, of experts and of router rows."""
 
@@ -80,13 +80,13 @@ def measure(rows: StepRows, new: int) -> dict[str, np.ndarray]:
     asked, kept, mass, gates = (_windowed(getattr(rows, name), new) for name in ("asked", "kept", "mass", "gates"))
     with np.errstate(divide="ignore", invalid="ignore"):
         token_entropy, z = (_windowed(getattr(rows, name), new) / tokens for name in ("token_entropy", "z"))
-    window = Window(tokens, asked, kept, mass, gates, shares(asked), token_entropy, z, rows.asked[-new:])
+    window = Window(tokens, asked, kept, mass, gates, shares(asked), token_entropy, z)
     ledger: dict[str, np.ndarray] = {}
     if rows.norms is not None and np.isfinite(rows.norms[-new:]).any():
         norms = _windowed(rows.norms, new)
         ledger = {name: shares(norms[:, :, i]) for i, name in enumerate(LEDGER)}
     measured = {name: of(window) for name, of in (*PER_LAYER.items(), *PER_EXPERT.items())}
-    return {"loss": rows.loss[-new:], **measured, **ledger}
+    return {"loss": rows.loss[-new:], **measured, "asked": rows.asked[-new:], **ledger}
 
 
 def _windowed(values: np.ndarray, new: int) -> np.ndarray:
@@ -102,7 +102,7 @@ def _windowed(values: np.ndarray, new: int) -> np.ndarray:
 
 def columns_of(n_layers: int, n_experts: int, ledger: bool = False) -> list[str]:
     """History column names, in the order in which `as_matrix` lays the values out; with those of the gradient ledger or without."""
-    names = (*PER_EXPERT, *LEDGER) if ledger else tuple(PER_EXPERT)
+    names = (*PER_EXPERT, *COUNTED, *(LEDGER if ledger else ()))
     per_layer = [f"{name}.{layer}" for name in PER_LAYER for layer in range(n_layers)]
     per_expert = [f"{name}.{la}.{e}" for name in names for la in range(n_layers) for e in range(n_experts)]
     return ["loss", *per_layer, *per_expert]
@@ -111,14 +111,14 @@ def columns_of(n_layers: int, n_experts: int, ledger: bool = False) -> list[str]
 def as_matrix(measured: dict[str, np.ndarray]) -> np.ndarray:
     """[N, M] float32, one column per name of `columns_of`."""
     count = len(measured["loss"])
-    names = ("loss", *PER_LAYER, *PER_EXPERT, *LEDGER)
+    names = ("loss", *PER_LAYER, *PER_EXPERT, *COUNTED, *LEDGER)
     parts = [measured[name].reshape(count, -1) for name in names if name in measured]
     return np.concatenate(parts, 1).astype(np.float32)
 
 
 def newest(measured: dict[str, np.ndarray]) -> dict[str, Any]:
     """The last step's metrics in plain Python: scalars, [L] and [L][E] lists, None for what is not defined."""
-    last = {name: _plain(values[-1].tolist()) for name, values in measured.items()}
+    last = {name: _plain(values[-1].tolist()) for name, values in measured.items() if name not in COUNTED}
     last["dead_experts"] = [None if n is None else int(n) for n in last["dead_experts"]]
     return last
 
