@@ -105,7 +105,7 @@ def _on_paper(exercise: Exercise, receipt: Receipt) -> Verdict:
 
 
 def _not_as_set(exercise: Exercise, script: Script, begin: tuple[int, int]) -> str | None:
-    """What of the run is not as the exercise sets it, None where all is: its start, its warm-up, a locked knob that was turned."""
+    """What of the run is not as the exercise sets it, None where all is: its start, its warm-up, a knob that may not be turned so."""
     start = exercise.config
     assert start is not None
     warm = exercise.warm_up
@@ -123,9 +123,13 @@ def _not_as_set(exercise: Exercise, script: Script, begin: tuple[int, int]) -> s
         if place < begin and turned:
             return f"{turned[0]} was turned at step {moment.event.step}, before the exercise began"
         back = place == begin and all(after[w] == start.flat().get(w, ...) for w in turned)
-        locked = [] if back else [w for w in turned if exercise.controls.state_of(w) == "locked"]
-        if locked and "router" not in turned:
-            return f"{locked[0]} is locked in this exercise, but was turned at step {moment.event.step}"
+        if back or {"router", "task"} & set(turned):
+            turned = [
+                word for word in turned if word in ("router", "task") and not back
+            ]  # their options come with them
+        locked = [w for w in turned if not exercise.controls.allows(w, after[w])]
+        if locked:
+            return f"{locked[0]} may not be {after[locked[0]]!r} in this exercise, but was so from step {moment.event.step} on"
     return None
 
 

@@ -71,6 +71,15 @@ class Controls(Part):
             return "hidden"
         return "shown" if word in self.shown or ALL_KNOBS in self.shown else "hidden"
 
+    def allows(self, word: str, value: Scalar) -> bool:
+        """Whether a knob may be turned to this value here."""
+        limit = self.limits.get(word, Limit())
+        if self.state_of(word) != "shown" or (limit.values is not None and value not in limit.values):
+            return False
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        return (limit.least is None or value >= limit.least) and (limit.most is None or value <= limit.most)
+
 
 class WarmUp(Part):
     """What is trained before the exercise begins: so many steps, with these knobs otherwise than at its start."""

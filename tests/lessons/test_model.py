@@ -127,3 +127,20 @@ def test_other_names_and_huge_files_are_refused(tmp_path):
     huge.write_bytes(b"---\n\xff\xfe\n---\n")
     with pytest.raises(LessonError, match="cannot be read"):
         read_lesson(huge)
+
+
+def test_controls_say_what_may_be_turned_and_how_far():
+    controls = find("3.2").controls
+    assert controls.allows("shared_vector", 8.0) and not controls.allows("shared_vector", 9.0)
+    assert controls.state_of("balance_coef") == "hidden" and not controls.allows("balance_coef", 0.1)
+    everything = find("4.1").controls
+    assert everything.allows("noise", 1.0) and not everything.allows("balance_coef", 0.1)
+    assert find("2.3").controls.allows("k", 4) and not find("2.3").controls.allows("k", 3)
+
+
+def test_every_reference_turns_only_what_may_be_turned():
+    for lesson in load("en"):
+        for exercise in lesson.exercises:
+            for turn in exercise.reference.turns:
+                words = {"router"} if "router" in turn.knobs else turn.knobs
+                assert all(exercise.controls.allows(word, turn.knobs[word]) for word in words), exercise.id
