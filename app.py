@@ -22,6 +22,8 @@ else:
             st.Page("pages/time_machine.py", title=_("Time machine"), icon=":material/history:"),
         ],
         _("Learn"): [
+            st.Page("pages/course.py", title=_("Course"), icon=":material/school:"),
+            st.Page("pages/be_the_router.py", title=_("Be the router"), icon=":material/pan_tool:"),
             st.Page("pages/glossary.py", title=_("Glossary"), icon=":material/menu_book:"),
         ],
         _("Compare"): [

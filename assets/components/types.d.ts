@@ -133,3 +133,18 @@ interface WordMapPayload {
   chosen: string;
   labels: Words;
 }
+
+/** moe_viz/components/be_router.py. Experts count from 0; last column of losses: through none. */
+interface BeRouterPayload {
+  id: string;
+  tokens: string[];
+  n_experts: number;
+  n_slots: number;
+  probs: number[][];
+  losses: number[][];
+  random: number;
+  best: number;
+  rivals: { title: string; loss: number; score: number }[];
+  colours: string[];
+  labels: Words;
+}

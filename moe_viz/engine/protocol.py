@@ -21,6 +21,7 @@ import pandas as pd
 
 from moe_viz.engine.calls import Call, R, Request, call, call_of, calls_of
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.assignment import AssignmentLosses
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.model_size import ModelSize
 from moe_viz.records.script import Script
@@ -237,7 +238,7 @@ class Engine:
 
         knobs: settings {name: flat words}, columns → {name: {column: value}};  edit: settings, text, after → {name: {"routes_changed_before": share}};
         texts: group, layer, texts {name: text} → {name: {"share_to": share}};  slots: answer, tokens, slots → {"mine" | "random" | "best": {"loss": loss}};
-        by_hand: nothing → logits, capacity, marked, truth;  matrix: tokens → {"loss": [T][E + 1]}
+        by_hand: nothing → logits, capacity, marked, truth;  switched_off: layer → marked, rises;  matrix: tokens → {"loss": [T][E + 1]}
         """
 
     @call
@@ -247,6 +248,10 @@ class Engine:
     @call
     def model_size(self, run_id: str) -> ModelSize:
         """How many numbers each part of the run's model holds, counted from its tensors."""
+
+    @call
+    def assignment_losses(self, run_id: str, deal: int) -> AssignmentLosses:
+        """What every assignment of twelve held-out tokens (`deal`, from 0) to experts would cost. EngineError where the task is not points."""
 
     @call
     def train_to(self, run_id: str, step: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.assignment import AssignmentLosses
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.model_size import ModelSize
 from moe_viz.records.script import Script
@@ -19,6 +20,7 @@ from moe_viz.tasks import Batch, ProbeLabels
 from moe_viz.training.files import figures, run_file
 from moe_viz.training.inspect import exercise, own_input, probe
 from moe_viz.training.inspect.analysis import Analyser
+from moe_viz.training.inspect.assignment import assignment_losses
 from moe_viz.training.inspect.gate_map import gate_map
 from moe_viz.training.inspect.model_size import model_size
 from moe_viz.training.inspect.step_trace import dissect
@@ -102,6 +104,10 @@ class Trainer(Run):
     def dissect(self, token: int, layer: int) -> StepStory:
         """The next training step as one of its tokens meets it in one layer; nothing about the run changes. Raises ValueError for none such."""
         return dissect(self, token, layer)
+
+    def assignment_losses(self, deal: int) -> AssignmentLosses:
+        """What every assignment of twelve held-out tokens (`deal`, from 0) to experts would cost. ValueError for runs that are not of points."""
+        return assignment_losses(self, deal)
 
     def gate_map(self, layer: int, resolution: int = 64) -> GateMap:
         """Which expert owns each place of the plane; the same object again while nothing has changed. ValueError for other tasks."""

@@ -7,7 +7,7 @@ from moe_viz.lessons.glossary import glossary
 from moe_viz.lessons.word_map import word_map
 from tests.browser.lab import NARROW, accessibility_faults, browser_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SLOW = 60_000
 SCROLL = "document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth"
 

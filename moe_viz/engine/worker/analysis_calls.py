@@ -15,6 +15,7 @@ import pandas as pd
 from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.analysis import Analysis
+from moe_viz.records.assignment import AssignmentLosses
 from moe_viz.records.gate_map import GateMap
 from moe_viz.records.model_size import ModelSize
 from moe_viz.records.step_story import StepStory
@@ -46,6 +47,9 @@ class AnalysisCalls(RunCalls):
 
     def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
         return self._ask(run_id, lambda trainer: trainer.dissect(token, layer))
+
+    def assignment_losses(self, run_id: str, deal: int) -> AssignmentLosses:
+        return self._ask(run_id, lambda trainer: trainer.assignment_losses(deal))
 
     def train_to(self, run_id: str, step: int) -> int:
         run = self._find(run_id)

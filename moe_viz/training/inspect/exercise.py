@@ -320,6 +320,7 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "texts": shares,
     "slots": assignments,
     "by_hand": by_hand,
+    "switched_off": lambda run, layer: dict(zip(("marked", "rises"), switched_off(run, layer))),
     "matrix": lambda run, tokens: {"loss": loss_matrix(run, tokens).tolist()},
 }
 """Kind of a measurement -> how; each takes the run and what the exercise names."""

@@ -1,0 +1,4 @@
+"""The page Be the router: `page.draw` draws it.
+
+May import: what pages share (`ui.server`, `ui.session`, `ui.widgets`) and all that `ui` may. Must not know: another page.
+"""
