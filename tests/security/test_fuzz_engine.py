@@ -63,7 +63,7 @@ TAKES = {
 }
 """Call -> its parameters; `knobs` are apart. `delete` would end the siege: it has a test of its own."""
 FAKED = set(TAKES) - {
-    "analyse", "switch_off", "gate_map", "dissect", "assignment_losses", "measure", "copy", "export", "import_run", "route_text", "route_image", "continue_text"
+    "analyse", "switch_off", "gate_map", "dissect", "assignment_losses", "look", "measure", "copy", "export", "import_run", "route_text", "route_image", "continue_text"
 }  # fmt: skip
 """Calls that a trainer without a model can answer; a real run gets them all."""
 NAMELESS = {"open", "open_group", "import_run", "describe", "read_group"}

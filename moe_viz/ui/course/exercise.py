@@ -9,6 +9,7 @@ import streamlit as st
 
 from moe_viz.components import routing_view
 from moe_viz.components.labels import translated
+from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import Update
 from moe_viz.lessons.model import Exercise
 from moe_viz.records.metric_info import METRICS
@@ -109,6 +110,7 @@ def _task(where: Place, exercise: Exercise) -> None:
         steps = where.progress.solved[exercise.id]
         solved = _("Solved after {n} steps.").format(n=steps) if exercise.deadline else _("Solved.")
         st.success(titled(solved, exercise.conclusion, " "), icon=":material/check_circle:")
+        _receipt(course_run(), exercise, where.progress.predicted.get(exercise.id))
         lesson = lesson_of(where.lesson or 1)
         last = where.part == len(lesson.exercises)
         st.button(
@@ -119,6 +121,22 @@ def _task(where: Place, exercise: Exercise) -> None:
             on_click=where.go,
             args=(lesson.number, QUIZ if last else int(where.part) + 1),
         )
+
+
+def _receipt(run: CourseRun, exercise: Exercise, prediction: int | None) -> None:
+    """The receipt to take away, while the run that solved it is there. It is made when it is asked for."""
+    if run.solved_at is None or (run.rows is None and exercise.start is not None):
+        return
+    st.download_button(
+        _("Receipt"),
+        data=lambda: run.receipt(engine(), prediction).encode(),
+        file_name=f"moe_viz-exercise-{exercise.id}.receipt.json",
+        mime="application/json",
+        icon=":material/receipt_long:",
+        help=_("A small file without your name. Anybody can check it: moe-viz verify FILE plays the run again."),
+        key="course_receipt",
+        on_click="ignore",
+    )
 
 
 def _hints(where: Place, exercise: Exercise) -> None:

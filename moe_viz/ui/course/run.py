@@ -12,6 +12,7 @@ from moe_viz.engine.protocol import Engine, Update
 from moe_viz.lessons import solved, terms
 from moe_viz.lessons.check_terms import Term
 from moe_viz.lessons.model import Exercise, Twin
+from moe_viz.lessons.receipt import write_receipt
 from moe_viz.lessons.rows import rows_of
 from moe_viz.spec import RunConfig, change
 from moe_viz.ui.course import measuring
@@ -131,6 +132,18 @@ class CourseRun(SessionRun):
     def steps(self) -> int:
         """Trained since the exercise began."""
         return 0 if self.rows is None else int(self.rows["steps"].iloc[-1])
+
+    def receipt(self, engine: Engine, prediction: int | None) -> str:
+        """What the solved exercise leaves behind, to be checked by `moe-viz verify`. Raises EngineError, ValueError where it is not solved."""
+        if self.exercise is None or self.solved_at is None:
+            raise ValueError("the exercise is not solved")
+        given = self.given or {}
+        if self.exercise.start is None:
+            return write_receipt(self.exercise, self.solved_at, given, prediction=prediction)
+        script, history = engine.script(self.open_id), engine.all_rows(self.open_id)
+        return write_receipt(
+            self.exercise, self.solved_at, given, script, self.began, history, self.looked, prediction=prediction
+        )
 
     def judge(self) -> list[Term]:
         """The check's terms as they stand now; `solved_at` is set when it has come true in time."""

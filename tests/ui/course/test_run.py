@@ -16,6 +16,7 @@ from moe_viz.ui.course.measuring import of_student
 from moe_viz.ui.course.place import QUIZ, READ, Place
 from moe_viz.ui.course.terms import in_words
 from moe_viz.ui.session import watched
+from moe_viz.verify_receipt import verify_receipt
 
 
 class Ready(Host):
@@ -65,6 +66,21 @@ def test_the_reference_solves_it_and_what_was_trained_before_the_restart_counts(
     assert run.steps == 200 and all(term.true for term in terms) and run.solved_at == 200
     run.begin_exercise(find("1.1"))
     assert run.poll() is not None and (run.steps, run.solved_at, run.config.n_experts) == (0, None, 1)
+
+
+def test_the_receipt_of_a_solved_exercise_is_verified_by_playing_it_again(host, tmp_path):
+    run = begin(find("1.1"))
+    with pytest.raises(ValueError, match="not solved"):
+        run.receipt(host, 2)
+    train(run, host, 20)
+    run.turn(n_experts=8, balance_coef=0.1)
+    train(run, host, 180)
+    run.judge()
+    path = tmp_path / "one.receipt.json"
+    path.write_text(run.receipt(host, 2), encoding="utf-8")
+    verdict, receipt = verify_receipt(path)
+    assert verdict.answer == "identical", verdict.words
+    assert (receipt.exercise, receipt.prediction, receipt.figures.solved) == ("1.1", 2, 200)
 
 
 def test_a_wrong_solution_fails_and_what_comes_after_the_deadline_does_not_count(host):
@@ -118,9 +134,7 @@ def test_what_is_measured_for_an_answer_solves_the_exercise_as_it_does_without_a
     run.measure()
     assert not run.notices
     run.judge()
-    assert run.solved_at == attempt.solved and (
-        attempt.solved == 0 or id == "7.3"
-    )  # not solved with seed 0 as written
+    assert run.solved_at == attempt.solved and (attempt.solved == 0 or id == "7.3")  # not solved with seed 0 as written
     wrong = exercise.wrong[0]
     run.given = of_student(play(exercise, wrong).given)
     run.solved_at = None
