@@ -22,6 +22,7 @@ MADE_OF_OURS = {
     "moe_viz/ui/i18n.py": {"language"},  # one of `LANGUAGES`, whatever the address says
     "moe_viz/ui/widgets/sidebar.py": {"shown", "sorted", "turns"},  # the words of knobs that are declared, and a number
     "moe_viz/ui/lab/first_presses.py": {"state"},  # the time of a press
+    "moe_viz/ui/server/theme.py": {"heading"},  # the number of a heading of the menu
     "moe_viz/ui/course/worksheet.py": {"html", "lesson"},  # texts of the package, each of them escaped
 }
 """Names in markup that hold nothing of a reader's."""
