@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from moe_viz import __version__, health
 from moe_viz.health import ADDRESS
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, plain, problems
-from moe_viz.spec.describe import allowed, read, write
+from moe_viz.spec.describe import allowed, is_number, is_plain_number, read, write
 
 
 class Parser(argparse.ArgumentParser):
@@ -239,7 +239,7 @@ def words() -> dict[str, tuple[FieldInfo, list[str]]]:
 def config_of(values: dict[str, Any]) -> RunConfig:
     """The config of flat words, texts included. Raises ValueError, naming the option, the value and what is allowed."""
     try:
-        return RunConfig.from_flat(values)
+        config = RunConfig.from_flat(values)
     except ValidationError as error:
         messages = []
         for word, value, what in problems(error):
@@ -251,6 +251,11 @@ def config_of(values: dict[str, Any]) -> RunConfig:
                 what = f"must be {allowed(words()[word][0])}"
             messages.append(f"--{word.replace('_', '-')} {write(value)}: {what}" if word in values else what)
         raise ValueError("; ".join(dict.fromkeys(messages))) from error
+    for word, info in config.fields().items():
+        text = values.get(word)
+        if isinstance(text, str) and is_number(info) and not is_plain_number(text):
+            raise ValueError(f"--{word.replace('_', '-')} {text}: must be {allowed(info)}")
+    return config
 
 
 def _help(word: str, info: FieldInfo, owners: list[str]) -> str:
@@ -261,13 +266,13 @@ def _help(word: str, info: FieldInfo, owners: list[str]) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10_000_000:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= 10_000_000):
         raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 10,000,000")
     return int(text)
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 65_535:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:20]) <= 65_535):
         raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 65535")
     return int(text)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from moe_viz.spec.describe import is_plain_number
 from moe_viz.spec.knobs import N_
 
 
@@ -229,8 +230,8 @@ FROM_SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−,", "-012345
 
 def read_number(text: str) -> float | None:
     """A number as people type it (comma or point, 2e-5 or 2·10⁻⁵), None where it is none."""
-    try:
-        value = float(POWER_OF_TEN.sub(r"e\1", text.strip().replace(" ", "").translate(FROM_SUPERSCRIPTS)))
-    except ValueError:
+    written = POWER_OF_TEN.sub(r"e\1", text.strip().replace(" ", "").translate(FROM_SUPERSCRIPTS)).removeprefix("+")
+    if not is_plain_number(written):
         return None
+    value = float(written)
     return value if math.isfinite(value) else None

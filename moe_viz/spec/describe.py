@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,6 +14,13 @@ from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
 
 Translate = Callable[[str], str]
+
+PLAIN_NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def is_plain_number(text: str) -> bool:
+    """Whether this is a number as people write it. Python reads more (1_0, digits of other scripts, nan, spaces), which nobody means."""
+    return PLAIN_NUMBER.fullmatch(text) is not None
 
 
 def choices(info: FieldInfo) -> list[Any] | None:

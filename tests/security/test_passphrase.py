@@ -112,3 +112,4 @@ def test_the_comparison_is_constant_time_and_knows_forms_of_a_letter():
     assert "hmac.compare_digest" in inspect.getsource(passphrase.is_right)
     assert passphrase.is_right("й", "и\u0306") and passphrase.is_right(" a ", "a") and not passphrase.is_right("", "a")
     assert not passphrase.is_right("a" * 200, "a" * 199)
+    assert not passphrase.is_right("\ud800", "a"), "half a character is a wrong passphrase like any other"

@@ -64,7 +64,10 @@ EVERYBODY = Guard(free=40, longest_s=4.0, forgive_s=3.0)
 
 def is_right(given: str, wanted: str) -> bool:
     """Compare two passphrases in a time that says nothing about where they differ. Forms of the same letter and outer spaces do not count."""
-    one, two = (sha256(unicodedata.normalize("NFKC", text).strip().encode()).digest() for text in (given, wanted))
+    one, two = (
+        sha256(unicodedata.normalize("NFKC", text).strip().encode(errors="surrogatepass")).digest()
+        for text in (given, wanted)
+    )
     return hmac.compare_digest(one, two)
 
 

@@ -6,7 +6,6 @@ a word that cannot be used leaves its knob at the default and is reported with i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from moe_viz import __version__
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
 from moe_viz.spec.changes import changes_since
-from moe_viz.spec.describe import Translate, allowed, is_number, read, write
+from moe_viz.spec.describe import Translate, allowed, is_number, is_plain_number, read, write
 from moe_viz.ui.escape import clean
 from moe_viz.ui.session.address import PRESENT
 from moe_viz.ui.session.run_cookie import is_id
@@ -41,9 +40,6 @@ LONGEST = 100
 """Characters of a bad value that are shown back."""
 MOST_WORDS = 100
 """Words of a link that are looked at: more than twice as many as there are knobs."""
-
-PLAIN_NUMBER = re.compile(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-"""Python reads more (1_0, digits of other scripts, nan, spaces), which nobody means who changes a link."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunCo
     fields = base.fields()
     values: dict[str, Any] = {}
     for word, text in wanted.items():
-        if word in fields and text != "none" and is_number(fields[word]) and not PLAIN_NUMBER.fullmatch(text):
+        if word in fields and text != "none" and is_number(fields[word]) and not is_plain_number(text):
             unusable.append(Problem(word, _short(text), allowed(fields[word], translate), write(base.flat()[word])))
         elif word in fields:
             values[word] = read(text)

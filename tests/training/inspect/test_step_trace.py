@@ -114,5 +114,11 @@ def test_what_is_not_there_is_refused(token, layer):
         trained(0).dissect(token, layer)
 
 
+@pytest.mark.parametrize("text", ["1_0", "１", "٣", "nan", "1e400", "0x1", "1__0", "--1", "1e", "\ud800"])
+def test_what_only_python_reads_as_a_number_is_none(text):
+    assert read_number(text) is None
+
+
 def test_numbers_as_people_type_them():
+    assert [read_number(text) for text in ("+3", "2·10⁻⁵", "2.5×10^3", ".5", "7.")] == [3, 2e-5, 2500, 0.5, 7]
     assert [read_number(text) for text in ("0.5", " 0,5 ", "−1e-3", "", "two", "inf")] == [0.5, 0.5, -1e-3, None, None, None]  # fmt: skip
