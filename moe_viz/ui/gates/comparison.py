@@ -11,7 +11,17 @@ from typing import Any
 import streamlit as st
 
 from moe_viz.engine.protocol import Engine, Update
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, causality_of, change, changed, needs_restart, plain
+from moe_viz.spec import (
+    ROUTER_OPTIONS,
+    TASK_OPTIONS,
+    Causality,
+    RunConfig,
+    causality_of,
+    change,
+    changed,
+    needs_restart,
+    plain,
+)
 from moe_viz.spec.describe import optional
 from moe_viz.spec.routers import TokenChoice
 from moe_viz.ui.i18n import _, language
@@ -53,13 +63,13 @@ class Comparison(RunGroup):
     @property
     def leaks(self) -> list[bool]:
         """For each router whether it would look at the tokens it has to predict."""
-        return [bool(reason) for reason in self.reasons]
+        return [not found for found in self.causality]
 
     @property
-    def reasons(self) -> list[str]:
-        """For each router why it would, one sentence to be translated; "" where it would not, or the task predicts no tokens."""
+    def causality(self) -> list[Causality]:
+        """Of each router as it is set here; all are causal where the task predicts no tokens."""
         text = TASK_OPTIONS[self.base.task.name].causal
-        return [causality_of(config).reason if text else "" for config in self.configs]
+        return [causality_of(config) if text else Causality() for config in self.configs]
 
     def offers(self, word: str) -> bool:
         """Whether turning this shared word changes any of the chosen routers."""

@@ -142,15 +142,16 @@ def _panels(comparison: Comparison) -> None:
     """One column per router: what it is, its load over time, how many experts its tokens have."""
     n_experts = comparison.base.n_experts
     columns = st.columns(len(comparison.routers))
-    for column, router, reason, update in zip(
-        columns, comparison.routers, comparison.reasons, comparison.look, strict=True
+    for column, router, found, update in zip(
+        columns, comparison.routers, comparison.causality, comparison.look, strict=True
     ):
         with column:
             with st.container(key=f"panel_{router}", gap="xsmall"):
                 st.markdown(f"**{show('router', router)}**")
                 st.caption(_settings(update))
-                if reason:
-                    st.markdown(f":orange-badge[:material/visibility: {_('looks at future tokens')}]", help=_(reason))
+                if not found:
+                    text = _("looks at future tokens") if found.source == "gate" else _("not causal with these buffers")
+                    st.markdown(f":orange-badge[:material/visibility: {text}]", help=_(found.reason))
                 if update.snapshot.state in ("diverged", "failed"):
                     st.error(in_words(update.snapshot.message))
             draw_chart(
