@@ -177,6 +177,18 @@ def test_columns_that_are_looked_at_reach_the_check(host):
     assert [term.true for term in run.judge()] == [True, True] and run.solved_at == 3
 
 
+def test_an_exercise_on_paper_is_judged_by_its_answer_alone_and_leaves_a_receipt(host, tmp_path):
+    exercise = find("10.2")
+    run = course.CourseRun(config=RunConfig(task="clusters"), playing=False)
+    run.begin_exercise(exercise)
+    assert [term.true for term in run.judge_on_paper()] == [False, False] and run.solved_at is None
+    run.given = {"answer": [93.4, 130.0]}
+    assert all(term.true for term in run.judge_on_paper()) and run.solved_at == 0
+    path = tmp_path / "paper.receipt.json"
+    path.write_text(run.receipt(host, None), encoding="utf-8")
+    assert verify_receipt(path)[0].answer == "identical"
+
+
 def test_controls_are_those_of_the_exercise():
     exercise = find("1.1")
     assert shown_words(exercise, exercise.config) == ["n_experts", "lr", "balance_coef", "speed"]
