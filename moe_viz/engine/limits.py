@@ -37,7 +37,7 @@ class WorkerSettings:
     the settings of the installation."""
 
     store: str
-    trainer: str = "moe_viz.training:Trainer"
+    trainer: str = "moe_viz.training:runs"
     limits: Limits = field(default_factory=Limits)
     store_bytes: int = 1_000_000_000
     threads: int = 1

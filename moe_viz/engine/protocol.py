@@ -13,6 +13,7 @@ A call that makes runs says `born`, how their ids follow from its result; withou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from moe_viz.engine.calls import Call, R, Request, call, call_of, calls_of
+from moe_viz.records import mixture as mixtures
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.assignment import AssignmentLosses
 from moe_viz.records.gate_map import GateMap
@@ -28,7 +30,7 @@ from moe_viz.records.script import Script
 from moe_viz.records.snapshot import Continuation, Snapshot
 from moe_viz.records.step_story import StepStory
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config
 
 
 class EngineError(Exception):
@@ -132,7 +134,7 @@ class Engine:
         raise NotImplementedError
 
     @call(starts=True, born=lambda run_id: [run_id])
-    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
+    def open(self, config: Config, playing: bool = True, owner: str = "") -> str:
         """Start a run; its id.
 
         owner: an unguessable token of the session. All runs of one owner share one session's part of the CPU, and it holds the place in line:
@@ -140,7 +142,7 @@ class Engine:
         """
 
     @call(starts=True, born=list)
-    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
+    def open_group(self, configs: Sequence[Config], playing: bool = True, owner: str = "") -> list[str]:
         """Start runs that advance in lock-step: one step each in turn, so that all have done equally many whenever a page looks.
 
         They share play, pause, step, reset and speed (the first config's): one call on any of them moves all. Other knobs are each run's
@@ -263,6 +265,10 @@ class Engine:
 
         EngineError where the batch has no such token, the model no such layer, or the run has diverged.
         """
+
+    @call
+    def mixture(self, run_id: str, step: int | None = None) -> mixtures.MixturePicture:
+        """A mixture as it was at the kept moment nearest to `step` of its present beginning (None: now). EngineError for a network."""
 
     @call(reads=True)
     def describe(self, run_ids: list[str]) -> list[KeptRun]:

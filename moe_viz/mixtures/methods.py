@@ -125,7 +125,7 @@ class Climb(Method):
         for part in tree.parts:
             part.free = {name: value.clone(memory_format=torch.contiguous_format) for name, value in part.free.items()}
         self._leaves = [value for part in tree.parts for value in part.free.values() if value.numel()]
-        self._optimiser = self._make_optimiser()
+        self.optimiser = self._make_optimiser()
         super().__init__(tree, points)
 
     @abstractmethod
@@ -148,7 +148,7 @@ class Climb(Method):
         """Let the optimiser move the leaves."""
         for leaf in self._leaves:
             leaf.requires_grad_(True)
-        self._optimiser.step(self._loss)  # pyright: ignore[reportCallIssue, reportArgumentType] (L-BFGS wants the tensor)
+        self.optimiser.step(self._loss)  # pyright: ignore[reportCallIssue, reportArgumentType] (L-BFGS wants the tensor)
         for leaf in self._leaves:
             leaf.requires_grad_(False)
             leaf.grad = None
@@ -178,7 +178,7 @@ class Gradient(Climb):
             for leaf, old in zip(self._leaves, kept, strict=True):
                 leaf.copy_(old)
             self.log_likelihood, self.objective = told
-            self._optimiser = self._make_optimiser()
+            self.optimiser = self._make_optimiser()
 
 
 class Ascent(Climb):

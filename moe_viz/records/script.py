@@ -7,6 +7,7 @@ of events, not with steps. `Script.model_json_schema()` is its schema.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -19,9 +20,10 @@ from pydantic import (
     StrictStr,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
-from moe_viz.spec import RunConfig, change, needs_restart, problems
+from moe_viz.spec import Config, change, config_of, needs_restart, problems
 from moe_viz.spec.knobs import N_, Spec, is_live
 from moe_viz.spec.sentence import Refused
 
@@ -83,21 +85,24 @@ class Figures(Spec):
     rows: list[list[float | None]] = Field(max_length=8192)
 
 
-_LIVE = {word for word, info in RunConfig.model_fields.items() if is_live(info) and word != "router"}
+@cache
+def _live(kind: type[Config]) -> set[str]:
+    """Words that never restart a run of this kind."""
+    return {word for word, info in kind.model_fields.items() if is_live(info) and word != "router"}
 
 
 class Moment(NamedTuple):
     """An event with the settings before and after it, and where the run stands after it."""
 
     event: Event
-    before: RunConfig
-    after: RunConfig
+    before: Config
+    after: Config
     epoch: int
     step: int
 
 
 def _config(value: Any) -> Any:
-    return RunConfig.from_flat(value) if isinstance(value, dict) else value
+    return config_of(value) if isinstance(value, dict) else value
 
 
 class Script(Spec):
@@ -106,11 +111,15 @@ class Script(Spec):
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
     kind: Literal["network", "mixture"] = "network"
     config: Annotated[
-        RunConfig,
+        Config,
         BeforeValidator(_config),
         PlainSerializer(lambda config: config.flat()),
         WithJsonSchema(
-            {"type": "object", "description": "one word per knob, as in a link", "required": ["task", "router"]}
+            {
+                "type": "object",
+                "description": "one word per knob, as in a link",
+                "anyOf": [{"required": ["task", "router"]}, {"required": ["data", "method"]}],
+            }
         ),
     ]
     events: tuple[Event, ...] = Field((), max_length=MOST_EVENTS)
@@ -120,18 +129,23 @@ class Script(Spec):
     """SHA-256 of each of the reader's own data that the run was trained on -> its content; null where the reader kept it back."""
     figures: Figures | None = None
 
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> Script:
+        if self.kind != self.config.kind:
+            raise ValueError(f"kind = {self.kind!r}, but its settings are those of a {self.config.kind}")
+        return self
+
     @property
     def missing(self) -> list[str]:
         """Hashes of own data whose content is not here."""
         return [key for key, content in self.own.items() if content is None]
 
     @property
-    def tasks(self) -> list[str]:
-        """Every task that the run has had."""
-        turned = [
-            str(event.what["task"]) for event in self.events if isinstance(event.what, dict) and "task" in event.what
-        ]
-        return list(dict.fromkeys([self.config.task.name, *turned]))
+    def sources(self) -> list[str]:
+        """The names of all data that the run has had: its tasks, or a mixture's data sets."""
+        word = self.config.SOURCE
+        turned = [str(event.what[word]) for event in self.events if isinstance(event.what, dict) and word in event.what]
+        return list(dict.fromkeys([self.config.source, *turned]))
 
     def moments(self) -> Iterator[Moment]:
         """The events in order. Raises `Refused` at the first that cannot follow those before it."""
@@ -146,7 +160,7 @@ class Script(Spec):
                     after = change(config, **event.what)
                 except ValueError as error:
                     raise refused_knobs(error, (*path, "what"), event.what) from error
-                restart = not event.what.keys() <= _LIVE and bool(needs_restart(config, after))
+                restart = not event.what.keys() <= _live(type(config)) and bool(needs_restart(config, after))
             elif event.what not in OPERATIONS:
                 raise Misplaced((*path, "what"), _OPERATION, word=event.what[:60], known=", ".join(OPERATIONS))
             else:

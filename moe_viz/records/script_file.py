@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from moe_viz.records.json_lines import line_of, read_json
 from moe_viz.records.script import MOST_EVENTS, SCHEMA, Misplaced, Script, refused_knobs, short
-from moe_viz.spec import RunConfig
+from moe_viz.spec import KINDS, config_of
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused, Sentence
 
@@ -77,9 +77,11 @@ def script_of(raw: Any, own: Iterable[str] = (), text: str = "") -> Script:
 def _checked(raw: dict[str, Any]) -> Script:
     if isinstance(raw.get("config"), dict):
         try:
-            config = RunConfig.from_flat(raw["config"])
+            config = config_of(raw["config"])
         except (ValueError, TypeError) as error:
             raise refused_knobs(error, ("config",), raw["config"]) from error
+        if raw.get("kind", config.kind) in KINDS and raw.get("kind", config.kind) != config.kind:
+            raise Misplaced(("kind",), _KIND, kind=raw["kind"], settings=config.kind)
         raw = raw | {"config": config}
     try:
         return Script.model_validate(raw)
@@ -155,5 +157,6 @@ _NOT_A_SCRIPT = N_("this is not a script of moe_viz: it has no “schema” or n
 _NEWER = N_("schema = {schema}: written by a newer version of moe_viz; this one reads schema {known}")
 _MANY = N_("{count} events; a script has at most {most}")
 _FIELD = "{word} = {value}: {why}"
+_KIND = N_("kind = {kind!r}, but its settings are those of a {settings}")
 _NOT_ITS_HASH = N_("the content of the reader's own data {key}… does not have this hash")
 _NO_SUCH_OWN = N_("{key}… is not among the reader's own data of this script")

@@ -9,6 +9,9 @@ from moe_viz.records.script import Script
 
 ONLY_NOTED = {"step_once": "the next step was asked for by hand", "fork": "a branch left its parent here"}
 
+PROGRAM = {"network": ("RunConfig", "Trainer", "loss"), "mixture": ("MixtureConfig", "MixtureRun", "log_likelihood")}
+"""kind of a script -> the settings, the run and the figure that its program names."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -41,6 +44,7 @@ def turns(script: Script) -> list[Turn]:
 def as_python(script: Script) -> str:
     """The program. It prints whether the run came out the same, bit for bit."""
     provenance = script.provenance
+    settings, run, figure = PROGRAM[script.kind]
     lines = [
         f'"""A run of moe_viz {provenance.version}, made on {_comment(provenance.cpu)} with torch {_comment(provenance.torch)}.',
         "",
@@ -49,12 +53,12 @@ def as_python(script: Script) -> str:
         "",
         "import torch",
         "",
-        "from moe_viz.spec import RunConfig",
-        "from moe_viz.training import Trainer",
+        f"from moe_viz.spec import {settings}",
+        f"from moe_viz.training import {run}",
         "",
         f"torch.set_num_threads({provenance.threads})",
-        "trainer = Trainer(",
-        "    RunConfig.from_flat(",
+        f"trainer = {run}(",
+        f"    {settings}.from_flat(",
         "        {",
         *(f"            {word!r}: {value!r}," for word, value in script.config.flat().items()),
         "        }",
@@ -81,7 +85,7 @@ def as_python(script: Script) -> str:
             lines.append(f"# step {event.step}: {ONLY_NOTED.get(event.what, _comment(event.what))}")
         epoch, step = moment.epoch, moment.step
     lines += _to_step(step, script.end.step, epoch, keeps)
-    lines += ["", "print(f\"step {trainer.step_number}, loss {trainer.snapshot().metrics['loss']}\")"]
+    lines += ["", f"print(f\"step {{trainer.step_number}}, {figure} {{trainer.snapshot().metrics['{figure}']}}\")"]
     if script.end.parameters:
         lines += [
             f"same = trainer.script.end.parameters == {script.end.parameters!r}",

@@ -6,12 +6,13 @@ parameters, command-line options and live knobs are all those words. `from_flat(
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, Union
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
-from moe_viz.spec.knobs import N_, Knob, Spec, is_live
+from moe_viz.spec.config import Config, changed, needs_restart
+from moe_viz.spec.knobs import N_, Knob
 from moe_viz.spec.routers import ROUTER_OPTIONS, RouterOptions
 from moe_viz.spec.tasks import TASK_OPTIONS, TaskOptions
 
@@ -22,8 +23,11 @@ else:
     AnyTask = Annotated[Union[tuple(TASK_OPTIONS.values())], Field(discriminator="name")]
 
 
-class RunConfig(Spec):
-    """One run. Fields that are not given take the task's own defaults first, then the defaults below."""
+class RunConfig(Config):
+    """One network's run. Fields that are not given take the task's own defaults first, then the defaults below."""
+
+    kind: ClassVar[Literal["network", "mixture"]] = "network"
+    SOURCE: ClassVar[str] = "task"
 
     task: AnyTask = Knob(live=False, level="basic", title=N_("Task"), help=N_("What the model learns."))
     router: AnyRouter = Knob(
@@ -182,6 +186,10 @@ class RunConfig(Spec):
         self.router.check_experts(self.n_experts)
         return self
 
+    @property
+    def names(self) -> dict[str, str]:
+        return {"task": self.task.name, "router": self.router.name}
+
     def flat(self) -> dict[str, Any]:
         """One word per knob, defaults included: `task` and `router` are names, their options stand beside them."""
         values = {"task": self.task.name, "router": self.router.name}
@@ -211,36 +219,52 @@ class RunConfig(Spec):
             fields |= {key: info for key, info in part.model_fields.items() if key not in ("name", "task", "router")}
         return fields
 
+    def turned(self, knobs: dict[str, Any]) -> RunConfig:
+        """Switching `router` takes the new router's defaults, except the `CARRIED` options, which are kept where the new router allows them.
+        Switching `task` starts from the task's defaults and keeps `router`, `n_experts`, `seed`, `speed` and `device`."""
+        flat = self.flat()
+        unknown = (
+            knobs.keys() - flat.keys() - _words_of(knobs.get("router", flat["router"]), knobs.get("task", flat["task"]))
+        )
+        if unknown:
+            raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; known: {', '.join(sorted(flat))}")
+        if knobs.get("task", flat["task"]) != flat["task"]:
+            router = {
+                key: value for key, value in flat.items() if key in type(self.router).model_fields or key == "router"
+            }
+            flat = {**router, **{key: flat[key] for key in ("n_experts", "seed", "speed", "device")}}
+        if knobs.get("router", flat["router"]) != flat["router"]:
+            kept = {key: value for key, value in flat.items() if key not in type(self.router).model_fields}
+            flat = kept | {
+                key: flat[key] for key in CARRIED if key in flat and _allows({**kept, **knobs}, key, flat[key])
+            }
+        if "renormalize" not in knobs and (knobs.get("k", flat.get("k")) == 1) != (flat.get("k") == 1):
+            flat.pop(
+                "renormalize", None
+            )  # its default depends on whether k is 1: with a single gate it would stop the router's gradient
+        return RunConfig.from_flat(flat | knobs)
+
+    def settled(self, device: str) -> RunConfig:
+        return self.model_copy(update={"device": device})
+
+    def brought_along(self, old: Any) -> set[str]:
+        whole: set[str] = set()
+        if self.router.name != old.router.name:
+            whole |= type(self.router).model_fields.keys() - {"name"}
+        return whole | (self.flat().keys() if self.task.name != old.task.name else set())
+
+    def made_anew(self, words: set[str]) -> set[str]:
+        return set(type(self.router).model_fields) if "router" in words else set()
+
 
 CARRIED = ("k", "capacity_factor", "drop_policy")
 """Router options that survive a switch to another router that has them."""
+C = TypeVar("C", bound=Config)
 
 
-def change(config: RunConfig, **knobs: Any) -> RunConfig:
-    """The config after turning some knobs (flat words). Raises ValueError on an unknown word or a bad value.
-
-    Switching `router` takes the new router's defaults, except the `CARRIED` options, which are kept where the new router allows them.
-    Switching `task` starts from the task's defaults and keeps `router`, `n_experts`, `seed`, `speed` and `device`.
-    """
-    flat = config.flat()
-    unknown = (
-        knobs.keys() - flat.keys() - _words_of(knobs.get("router", flat["router"]), knobs.get("task", flat["task"]))
-    )
-    if unknown:
-        raise ValueError(f"unknown knob {', '.join(sorted(unknown))}; known: {', '.join(sorted(flat))}")
-    if knobs.get("task", flat["task"]) != flat["task"]:
-        router = {
-            key: value for key, value in flat.items() if key in type(config.router).model_fields or key == "router"
-        }
-        flat = {**router, **{key: flat[key] for key in ("n_experts", "seed", "speed", "device")}}
-    if knobs.get("router", flat["router"]) != flat["router"]:
-        kept = {key: value for key, value in flat.items() if key not in type(config.router).model_fields}
-        flat = kept | {key: flat[key] for key in CARRIED if key in flat and _allows({**kept, **knobs}, key, flat[key])}
-    if "renormalize" not in knobs and (knobs.get("k", flat.get("k")) == 1) != (flat.get("k") == 1):
-        flat.pop(
-            "renormalize", None
-        )  # its default depends on whether k is 1: with a single gate it would stop the router's gradient
-    return RunConfig.from_flat(flat | knobs)
+def change(config: C, **knobs: Any) -> C:
+    """The config after turning some knobs (flat words). Raises ValueError on an unknown word or a bad value."""
+    return config.turned(knobs)
 
 
 def fine_grained(config: RunConfig, m: int) -> RunConfig:
@@ -281,22 +305,6 @@ def _allows(flat: dict[str, Any], key: str, value: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def changed(old: RunConfig, new: RunConfig) -> set[str]:
-    """Words whose value differs (words that only one of the two has count only through `task` or `router`)."""
-    before, after = old.flat(), new.flat()
-    return {key for key in before.keys() & after.keys() if before[key] != after[key]}
-
-
-def needs_restart(old: RunConfig, new: RunConfig) -> set[str]:
-    """The changed words that cannot take effect in a running model."""
-    fields, words = new.fields(), changed(old, new)
-    if "router" in words:
-        words -= type(
-            new.router
-        ).model_fields.keys()  # a fresh router is built anyway; its options only share their names
-    return {key for key in words if not is_live(fields[key])}
 
 
 __all__ = [

@@ -14,8 +14,14 @@ FILES: dict[str, tuple[str, ...]] = {
     "photo": ("photo/*.jpg",),
     "clusters": (),
     "plane": (),
+    "faithful": ("faithful/*.csv",),
+    "nile": ("nile/*.csv",),
+    "engel": ("engel/*.csv",),
+    "pieces": (),
+    "clumps": (),
+    "sides": (),
 }
-"""Task name -> patterns below `assets/data`."""
+"""Task, or data set of a mixture -> patterns below `assets/data`."""
 
 
 def data_hashes(tasks: Iterable[str]) -> dict[str, str]:

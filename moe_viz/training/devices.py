@@ -10,10 +10,11 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config, RunConfig
 
 _auto = "auto"
 _confined = False
@@ -56,13 +57,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name, torch.cuda.current_device()) if name == "cuda" else torch.device(name)
 
 
-def device_of(config: RunConfig) -> torch.device:
+def device_of(config: Config) -> torch.device:
     """Where a run of this config computes: with "auto", on an accelerator only where that pays (see `weigh`), but where it did before."""
     if config.device != "auto" or _auto != "auto":
         return resolve_device(config.device)
     if _before is not None and here(_before) == _before:
         return resolve_device(_before)
-    return resolve_device("auto" if work_of(config) >= _pays_from else "cpu")
+    return resolve_device("auto" if work_of(cast("RunConfig", config)) >= _pays_from else "cpu")
 
 
 def work_of(config: RunConfig) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
@@ -17,7 +17,7 @@ LONGEST = 40
 """Characters of a changed value that are told."""
 
 
-def restarted(words: Iterable[str], before: RunConfig, after: RunConfig) -> Sentence:
+def restarted(words: Iterable[str], before: Config, after: Config) -> Sentence:
     """The run began again because these words cannot change while it trains."""
     old, new = before.flat(), after.flat()
     changes = Knobs(_change(after.fields()[word].title or word, word, old[word], new[word]) for word in sorted(words))
@@ -53,7 +53,7 @@ def swapped(before: RunConfig, after: RunConfig, gate_kept: bool) -> Sentence:
     return Sentence(N_("Switched {old} to {new}; the experts stay, its gate starts anew."), **names)
 
 
-def diverged(step: int, loss: float, kept: int, config: RunConfig) -> Sentence:
+def diverged(step: int, loss: float, kept: int, config: Config) -> Sentence:
     """Training stopped on a loss or gradient that is not finite."""
     flat, fields = config.flat(), config.fields()
     knobs = Knobs((fields[word].title or word, _said(word, flat[word])) for word in SUSPECTS if word in flat)

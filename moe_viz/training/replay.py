@@ -5,20 +5,20 @@ It may be played in portions, between which other runs train; `Trainer.replay` p
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 
 from moe_viz.records.script import End, Event, Script
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
 from moe_viz.tasks.files import data_hashes
 from moe_viz.training.devices import here
 from moe_viz.training.provenance import provenance, threads
-from moe_viz.training.run import Run
+from moe_viz.training.scripted_run import ScriptedRun
 
-R = TypeVar("R", bound=Run)
+R = TypeVar("R", bound=ScriptedRun[Any])
 
 
 class Differs(ValueError):
@@ -32,7 +32,7 @@ class Differs(ValueError):
 class Replay(Generic[R]):
     """A script being played.
 
-    kind     Run or Trainer;  steps  the step of the last epoch to end at (None: the script's own);  device  another one than the script's
+    kind     the class of the run, where it is one of the script's kind; otherwise it is played by that kind's own class;  steps  the step of the last epoch to end at (None: the script's own);  device  another one than the script's
     run      given: one that stands in the middle of it, to go on from; later: the run as far as it has been played
     done, total  training steps
     looks    (epoch, step) at which the run is looked at, as a page did: right after that step, before anything else is done
@@ -49,6 +49,8 @@ class Replay(Generic[R]):
         looks: set[tuple[int, int]] | None = None,
         run: R | None = None,
     ):
+        if script.kind != kind.kind:
+            kind = cast("type[R]", ScriptedRun.KINDS[script.kind])
         _refuse_what_is_not_here(script)
         last = script.end.epoch
         self._events = [e for e in script.events if steps is None or e.epoch < last or e.step <= steps]
@@ -181,16 +183,14 @@ class Replay(Generic[R]):
         else:
             run.note(event.what)
 
-    def _here(self, config: RunConfig) -> RunConfig:
-        return config if self._device is None else config.model_copy(update={"device": self._device})
+    def _here(self, config: Config) -> Config:
+        return config if self._device is None else config.settled(self._device)
 
 
 def _refuse_what_is_not_here(script: Script) -> None:
-    if script.kind != "network":
-        raise Refused(_KIND, kind=script.kind)
     if script.missing:
         raise Refused(_MISSING, key=script.missing[0][:12])
-    here = data_hashes(script.tasks)
+    here = data_hashes(script.sources)
     for name, hash_ in script.provenance.data.items():
         if here.get(name) != hash_:
             raise Refused(_DATA, name=name[:60], there=hash_[:12], here=here.get(name, "–")[:12])
@@ -206,7 +206,6 @@ def replay(kind: type[R], script: Script, steps: int | None = None) -> R:
 
 
 _DATA = N_("the run was trained on other data: {name} is {there}… in the script, {here}… here")
-_KIND = N_("a script of kind {kind!r} cannot be played by this version")
 _MISSING = N_("the run was trained on the reader's own data {key}…, which the script names but does not hold")
 _DIVERGED = "the run diverged after step {step}, which the script does not know of"
 _NOT_DIVERGED = "the script says that the run diverged after step {step}; here it did not"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from moe_viz.records.script import MOST_EVENTS, End, Event, Script
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused
 from moe_viz.training.devices import device_of
@@ -20,14 +20,14 @@ RESERVE = 10
 class ScriptWriter:
     """The script of one run so far. began: its first config, None where the run comes from a file that kept no script."""
 
-    def __init__(self, config: RunConfig, device: torch.device):
-        self.began: RunConfig | None = settled(config)
+    def __init__(self, config: Config, device: torch.device):
+        self.began: Config | None = settled(config)
         self.device = device
-        self.provenance = provenance(device, [config.task.name])
+        self.provenance = provenance(device, [config.source])
         self.events: list[Event] = []
 
     @classmethod
-    def after(cls, script: Script | None, config: RunConfig, device: torch.device) -> ScriptWriter:
+    def after(cls, script: Script | None, config: Config, device: torch.device) -> ScriptWriter:
         """Going on after what was done so far. `moved` says whether this process runs on something else than the run did before."""
         writer = cls(config, device)
         if script is None:
@@ -36,9 +36,9 @@ class ScriptWriter:
             writer.began, writer.provenance, writer.events = script.config, script.provenance, list(script.events)
         return writer
 
-    def moved(self, config: RunConfig) -> dict[str, Any]:
+    def moved(self, config: Config) -> dict[str, Any]:
         """What to `add` where this process differs from what the run ran on last; empty where it does not."""
-        here = provenance(self.device, [config.task.name])
+        here = provenance(self.device, [config.source])
         last = ([self.provenance] + [event.on for event in self.events if event.on is not None])[-1]
         same = last.model_copy(update={"data": {name: last.data.get(name) for name in here.data}}) == here
         return {} if same else {"what": "moved", "on": here}
@@ -56,27 +56,25 @@ class ScriptWriter:
         if self.began is None:
             return None
         end = End(epoch=epoch, step=step, parameters=parameters)
-        script = Script(config=self.began, events=tuple(self.events), end=end, provenance=self.provenance)
-        data = provenance(self.device, script.tasks).data | self.provenance.data
+        script = Script(
+            kind=self.began.kind, config=self.began, events=tuple(self.events), end=end, provenance=self.provenance
+        )
+        data = provenance(self.device, script.sources).data | self.provenance.data
         return script.model_copy(update={"provenance": self.provenance.model_copy(update={"data": data})})
 
 
-def turned(old: RunConfig, new: RunConfig) -> dict[str, Any]:
-    """The words that differ in `new`, and all that a new router or task brings, so that no later default can change what they mean."""
+def turned(old: Config, new: Config) -> dict[str, Any]:
+    """The words that differ in `new`, and all that a new part of it brings, so that no later default can change what they mean."""
     before, after = settled(old).flat(), settled(new).flat()
-    whole: set[str] = set()
-    if new.router.name != old.router.name:
-        whole |= type(new.router).model_fields.keys() - {"name"}
-    if new.task.name != old.task.name:
-        whole |= after.keys()
+    whole = new.brought_along(old)
     return {
         word: value for word, value in after.items() if word in whole or word not in before or before[word] != value
     }
 
 
-def settled(config: RunConfig) -> RunConfig:
+def settled(config: Config) -> Config:
     """The config with the device that `auto` stands for here."""
-    return config.model_copy(update={"device": device_of(config).type})
+    return config.settled(device_of(config).type)
 
 
 def last_device(script: Script) -> str:

@@ -22,7 +22,7 @@ from moe_viz.records.script import Script
 from moe_viz.spec import plain
 from moe_viz.tasks.files import data_hashes
 from moe_viz.training.files.claim import Claim, read_claim
-from moe_viz.training.files.figures import LOOKED_AT, ON_DEMAND
+from moe_viz.training.files.figures import LOOKED_AT, NOT_COMPARED, ON_DEMAND
 from moe_viz.training.files.recording import differences
 from moe_viz.training.provenance import provenance
 from moe_viz.training.replay import Differs, Replay
@@ -109,7 +109,7 @@ def _comparable(claim: Claim) -> None:
         raise ValueError("the file has no figures to compare with")
     if claim.parameters is None or any(event.parameters is None for event in script.events):
         raise ValueError("the file lacks the hashes of the parameters")
-    here = data_hashes(script.tasks)
+    here = data_hashes(script.sources)
     for name in sorted(here.keys() | script.provenance.data.keys()):
         ours, theirs = here.get(name, "none"), script.provenance.data.get(name, "none")
         if ours != theirs:
@@ -193,7 +193,8 @@ def _in_parameters(claim: Claim, play: Replay[Run]) -> Difference | None:
 def _in_rows(claim: Claim, rows: pd.DataFrame, play: Replay[Run]) -> Difference | None:
     if not len(claim.rows):
         return None
-    names = [name for name in claim.rows if name not in ("epoch", "step") and not name.startswith(ON_DEMAND)]
+    passed = ("epoch", "step", *NOT_COMPARED)
+    names = [name for name in claim.rows if name not in passed and not name.startswith(ON_DEMAND)]
     places = [(int(epoch), int(step)) for epoch, step in claim.rows[["epoch", "step"]].to_numpy()]
     keys = pd.MultiIndex.from_tuples(places, names=["epoch", "step"])
     ours = (

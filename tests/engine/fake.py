@@ -52,6 +52,7 @@ class FakeTrainer:
         return [f"{name} is now {value}" for name, value in knobs.items()]
 
     pending = None
+    at_rest = False
 
     def note(self, what):
         self.noted = [*getattr(self, "noted", []), what]

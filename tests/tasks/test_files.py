@@ -7,6 +7,7 @@ import sys
 from hashlib import sha256
 
 from moe_viz.spec import TASK_OPTIONS
+from moe_viz.spec.mixture import DATA as MIXTURES
 from moe_viz.tasks.base import DATA
 from moe_viz.tasks.corpus import domains
 from moe_viz.tasks.files import FILES, data_hashes
@@ -14,8 +15,8 @@ from moe_viz.tasks.files import FILES, data_hashes
 WATCH = """
 import json, sys
 import torch
-from moe_viz.spec import RunConfig
-from moe_viz.tasks import make_task
+from moe_viz.spec import MixtureConfig, RunConfig
+from moe_viz.tasks import make_task, mixture_data
 from moe_viz.tasks.base import DATA
 opened = {}
 def hook(event, arguments):
@@ -24,18 +25,23 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 for task in %r:
     make_task(RunConfig(task=task), torch.device("cpu"))
+for task in %r:
+    mixture_data.load(MixtureConfig(data=task))
 print(json.dumps(opened))
 """
 
 
 def test_the_files_whose_hashes_a_script_holds_are_those_that_each_task_reads():
     done = subprocess.run(
-        [sys.executable, "-c", WATCH % list(TASK_OPTIONS)], capture_output=True, text=True, cwd=DATA.parents[1]
+        [sys.executable, "-c", WATCH % (list(TASK_OPTIONS), list(MIXTURES))],
+        capture_output=True,
+        text=True,
+        cwd=DATA.parents[1],
     )
     assert done.returncode == 0, done.stderr[-2000:]
     opened = json.loads(done.stdout)
-    assert FILES.keys() == TASK_OPTIONS.keys()
-    for task in TASK_OPTIONS:
+    assert FILES.keys() == TASK_OPTIONS.keys() | MIXTURES.keys()
+    for task in FILES:
         assert sorted(data_hashes([task])) == sorted(set(opened.get(task, []))), task
 
 

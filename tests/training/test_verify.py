@@ -184,7 +184,10 @@ def test_another_version_or_other_data_cannot_be_compared(script, changes, said)
     [
         (lambda text: text[: len(text) // 2], "the file ends in the middle"),
         (lambda text: text.replace('"what": "reset"', '"what": "upcycle"'), "'upcycle' is not an operation known here"),
-        (lambda text: text.replace('"kind": "network"', '"kind": "mixture"'), "kind 'mixture' cannot be played"),
+        (
+            lambda text: text.replace('"kind": "network"', '"kind": "mixture"'),
+            "kind = 'mixture', but its settings are those of a network",
+        ),
         (lambda text: text[: text.index('"figures"')].rstrip().rstrip(",") + "}", "no figures to compare with"),
         (lambda text: text.replace('"lr": 0.01}', '"lr": 7}'), "lr = 7: Input should be less than or equal to 1"),
     ],

@@ -14,6 +14,7 @@ import pandas as pd
 
 from moe_viz.engine.protocol import EngineError
 from moe_viz.engine.worker.run_calls import RunCalls
+from moe_viz.records import mixture as mixtures
 from moe_viz.records.analysis import Analysis
 from moe_viz.records.assignment import AssignmentLosses
 from moe_viz.records.gate_map import GateMap
@@ -28,10 +29,10 @@ class AnalysisCalls(RunCalls):
         return self._ask(run_id, lambda trainer: trainer.history.rows(limit=None))
 
     def analyse(self, run_id: str) -> Analysis:
-        return self._ask(run_id, lambda trainer: trainer.analyse())
+        return self._ask(run_id, lambda trainer: trainer.analyse(), "network")
 
     def switch_off(self, run_id: str, step: int, layer: int, expert: int | None) -> np.ndarray:
-        return self._ask(run_id, lambda trainer: trainer.switch_off(step, layer, expert))
+        return self._ask(run_id, lambda trainer: trainer.switch_off(step, layer, expert), "network")
 
     def look(self, run_id: str, names: list[str]) -> dict[str, Any]:
         return self._ask(run_id, lambda trainer: trainer.look(names))
@@ -40,13 +41,13 @@ class AnalysisCalls(RunCalls):
         return self._ask(run_id, lambda trainer: trainer.measure(kind, wanted))
 
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
-        return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution))
+        return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution), "network")
 
     def model_size(self, run_id: str) -> ModelSize:
         return self._ask(run_id, lambda trainer: trainer.model_size())
 
     def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
-        return self._ask(run_id, lambda trainer: trainer.dissect(token, layer))
+        return self._ask(run_id, lambda trainer: trainer.dissect(token, layer), "network")
 
     def assignment_losses(self, run_id: str, deal: int) -> AssignmentLosses:
         return self._ask(run_id, lambda trainer: trainer.assignment_losses(deal))
@@ -60,3 +61,6 @@ class AnalysisCalls(RunCalls):
         run.until = operator.index(step)
         run.playing = True
         return run.trainer.step_number
+
+    def mixture(self, run_id: str, step: int | None = None) -> mixtures.MixturePicture:
+        return self._ask(run_id, lambda run: run.picture(step), "mixture")

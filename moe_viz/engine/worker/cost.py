@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from moe_viz.engine import device
 from moe_viz.engine.protocol import TooCostly
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config, MixtureConfig, RunConfig
 from moe_viz.spec.knobs import N_
 
 PER_PARAMETER = 16
@@ -25,6 +25,8 @@ DEVICE_TIMES = 30
 """Multiply-adds that an accelerator makes, at the least, in the time of one on a core."""
 VOCABULARY = {"bytes": 256, "bpe": 2048}
 PATCHES = {"digits": 16, "photo": 64}
+MIXTURE_BYTES = 1e6
+"""Of a mixture with its points and the frames of its fit."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ class Cost:
     step_work: float
 
 
-def estimate(config: RunConfig, padded: bool = False) -> Cost:
+def estimate(config: Config, padded: bool = False) -> Cost:
     """The estimate for one run. padded: it computes in buffers, empty slots and all, as on an accelerator; otherwise on its routes alone."""
+    if isinstance(config, MixtureConfig):
+        # a few hundred points in float64 and their E responsibilities: what torch itself takes is more
+        return Cost(MIXTURE_BYTES, MIXTURE_BYTES, 0.0)
+    assert isinstance(config, RunConfig), "there are two kinds of configs"
     n_tokens, width, hidden, layers = config.batch_tokens, config.d_model, config.d_hidden, config.n_layers
     vocabulary = VOCABULARY.get(getattr(config.task, "tokenizer", ""), 0)
     routes = (_slots(config) if padded else _routes(config)) + n_tokens * config.n_shared
@@ -55,7 +61,7 @@ def estimate(config: RunConfig, padded: bool = False) -> Cost:
     )
 
 
-def refuse_costly(config: RunConfig, step_bytes: float, step_work: float) -> None:
+def refuse_costly(config: Config, step_bytes: float, step_work: float) -> None:
     """Raises TooCostly where a step would take more memory or more time than any run may have here: of the device where it computes on one."""
     on_device = device.kind_of(config) != "cpu"
     cost = estimate(config, padded=on_device)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from moe_viz.engine.worker.run_calls import T
 from moe_viz.engine.worker.stored_run_calls import StoredRunCalls
 from moe_viz.logs import event
 from moe_viz.records.trace import RoutingTrace
-from moe_viz.spec import RunConfig, needs_restart
+from moe_viz.spec import Config, needs_restart
 from moe_viz.spec.knobs import N_
 
 log = logging.getLogger(__name__)
@@ -57,11 +57,11 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
 
     # ---- what a page asks ----
 
-    def open(self, config: RunConfig, playing: bool = True, owner: str = "") -> str:
+    def open(self, config: Config, playing: bool = True, owner: str = "") -> str:
         return self.open_group([config], playing, owner)[0]
 
-    def open_group(self, configs: list[RunConfig], playing: bool = True, owner: str = "") -> list[str]:
-        speed = {"speed": configs[0].speed} if configs else {}
+    def open_group(self, configs: Sequence[Config], playing: bool = True, owner: str = "") -> list[str]:
+        speed = {"speed": configs[0].flat()["speed"]} if configs else {}
         alike = [config.model_copy(update=speed) for config in configs]
         group = self._roster.enter(alike, playing, owner, self._floor)
         return [run.id for run in group]
@@ -136,7 +136,7 @@ class Host(AnalysisCalls, StoredRunCalls, Engine):
         return self._ask_about(run_id, "image", data, lambda trainer: trainer.route_image(data))
 
     def continue_text(self, run_id: str, text: str, n_tokens: int, temperature: float) -> Continuation:
-        return self._ask(run_id, lambda trainer: trainer.continue_text(text, n_tokens, temperature))
+        return self._ask(run_id, lambda trainer: trainer.continue_text(text, n_tokens, temperature), "network")
 
     def keyframe(self, run_id: str, step: int, epoch: int | None = None) -> list[RoutingTrace]:
         frame = self._find(run_id).trainer.history.nearest_keyframe(step, epoch)

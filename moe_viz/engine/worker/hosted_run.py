@@ -13,7 +13,7 @@ from moe_viz.engine.storage.branch_points import BranchPoints
 from moe_viz.engine.worker.answers import Answers
 from moe_viz.logs import event
 from moe_viz.records.snapshot import Snapshot
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config, RunConfig
 from moe_viz.spec.describe import write
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Knobs, Sentence
@@ -158,9 +158,19 @@ class HostedRun:
             return math.inf
         if not self.level:
             return -math.inf  # also while paused: only runs that have done equally many steps can be compared
-        if not self.playing or self.speed == 0 or (self.until is not None and self.trainer.step_number >= self.until):
+        if (
+            self.resting
+            or not self.playing
+            or self.speed == 0
+            or (self.until is not None and self.trainer.step_number >= self.until)
+        ):
             return math.inf
         return -math.inf if math.isinf(self.speed) else max(self.due, self.not_before)
+
+    @property
+    def resting(self) -> bool:
+        """Whether all of its group have come to an end of their own and wait there. One that plays a script has that script's end."""
+        return self.replay is None and all(run.trainer.at_rest for run in self.group if run.healthy)
 
     def step(self) -> None:
         """One training step: the run's next, or that of the script that it plays."""
@@ -219,10 +229,8 @@ class HostedRun:
         """For an operator: state, and over the last seconds `steps_per_second` and `ms_per_step` of CPU (None: no steps)."""
         recent = [item for item in self._rate if item[0] >= now - RATE_WINDOW_S]
         steps = sum(item[1] for item in recent)
-        config = self.trainer.config
         return {
-            "task": config.task.name,
-            "router": config.router.name,
+            **self.trainer.config.names,
             "state": "failed" if self.failure else self.trainer.state,
             "step": self.trainer.step_number,
             "playing": self.playing,
@@ -280,9 +288,12 @@ def _outcome(replay: Any) -> Sentence:
     return Sentence(_NOT_THE_SAME, step=step, epoch=epoch)
 
 
-def no_memory(config: RunConfig) -> OutOfMemory:
+def no_memory(config: Config) -> OutOfMemory:
     """A request for which there was no memory, with the knob that helps most."""
     flat, fields = config.flat(), config.fields()
+    if not isinstance(config, RunConfig):
+        fewer = max(config.n_experts // 2, 1)
+        return OutOfMemory(_NO_MEMORY, knob=Knobs([(fields["n_experts"].title or "n_experts",)]), value=write(fewer))
     word = "micro_batches" if config.micro_batches < 16 else "batch_tokens"
     if (flat.get("capacity_factor") or 0) > WIDE_BUFFERS:
         word = "capacity_factor"

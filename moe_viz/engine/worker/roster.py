@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -23,7 +23,7 @@ from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.crash_record import CrashRecord
 from moe_viz.engine.worker.hosted_run import Account, HostedRun, stopped_by_the_device
 from moe_viz.logs import event
-from moe_viz.spec import RunConfig, change, problems
+from moe_viz.spec import Config, change, config_of, problems
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused, Sentence
 
@@ -94,7 +94,7 @@ class Roster(Admission):
         """A new trainer; `Full` where there is no memory for it."""
         return asked(lambda: self.with_memory(request, self.full))
 
-    def enter(self, configs: list[RunConfig], playing: bool, owner: str, cost: float) -> list[HostedRun]:
+    def enter(self, configs: Sequence[Config], playing: bool, owner: str, cost: float) -> list[HostedRun]:
         """New runs, one group. Raises Full where there is no room, EngineError where a config is refused."""
         for config in configs:
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
@@ -112,8 +112,7 @@ class Roster(Admission):
         self.runs |= {run.id: run for run in group}
         self._share_out()
         for run in group:
-            config = run.trainer.config
-            event(log, "run_opened", run=run.id, task=config.task.name, router=config.router.name, runs=len(self.runs))
+            event(log, "run_opened", run=run.id, **run.trainer.config.names, runs=len(self.runs))
             self.save(run)
         return group
 
@@ -166,7 +165,7 @@ class Roster(Admission):
     def _expected_bytes(self, run_id: str) -> float:
         """What the model of a stored run will take, by its config; 0 where that cannot be read."""
         try:
-            return estimate(RunConfig.from_flat(self.store.config(run_id))).model_bytes
+            return estimate(config_of(self.store.config(run_id))).model_bytes
         except ValueError:
             return 0.0
 
@@ -184,7 +183,7 @@ class Roster(Admission):
             return self.with_memory(lambda: self.store.load(run_id, self.trainer.load), self.full)
 
     def _woken(self, run_id: str, stored: Stored, group: list[HostedRun], account: Account) -> HostedRun:
-        trainer = stored.trainer or self.make(lambda: self.trainer(RunConfig.from_flat(stored.config)))
+        trainer = stored.trainer or self.make(lambda: self.trainer(config_of(stored.config)))
         run = self._hosted(run_id, trainer, stored.playing, group, account)
         run.notices.append(stored.notice)
         run.saved = run.state_to_save
@@ -202,7 +201,7 @@ class Roster(Admission):
         run.group = group
         return run
 
-    def may_become(self, config: RunConfig, knobs: dict[str, Any]) -> None:
+    def may_become(self, config: Config, knobs: dict[str, Any]) -> None:
         """Make room for a run of `config` with some knobs turned. Raises EngineError where it would cost too much, ValueError for bad knobs."""
         wanted = change(config, **knobs)
         refuse_costly(wanted, self.limits.model_bytes, self.limits.largest_step)

@@ -16,7 +16,7 @@ from moe_viz.engine.worker.cost import estimate, refuse_costly
 from moe_viz.engine.worker.run_calls import RunCalls
 from moe_viz.records.script import Script
 from moe_viz.records.script_file import read_script
-from moe_viz.spec import RunConfig, plain
+from moe_viz.spec import Config, plain
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Refused, Sentence
 
@@ -71,7 +71,7 @@ class StoredRunCalls(RunCalls):
                 limit=self.limits.import_bytes / 1e6,
             )
 
-        def allow(config: RunConfig) -> None:
+        def allow(config: Config) -> None:
             refuse_costly(config, self.limits.model_bytes, self.limits.largest_step)
             self._roster.make_room(1, estimate(config).model_bytes)
 

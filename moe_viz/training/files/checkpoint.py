@@ -25,7 +25,7 @@ from moe_viz.moe.routers import Router
 from moe_viz.records.files import atomically
 from moe_viz.records.history import History, Mark
 from moe_viz.records.script import Script
-from moe_viz.spec import RunConfig
+from moe_viz.spec import Config, config_of
 from moe_viz.training.optimizer import FusedAdamW
 from moe_viz.training.transfer import to_host
 
@@ -41,7 +41,7 @@ HISTORY = "history."
 class Checkpoint:
     """One moment of a run. Tensor names: `model.<name>`, `optimizer.<moment>.<parameter name>`, and others. stopped: why it had diverged, or ""."""
 
-    config: RunConfig
+    config: Config
     step: int
     epoch: int
     tensors: dict[str, Tensor]
@@ -114,7 +114,7 @@ class Checkpoint:
             rows = {name.removeprefix(HISTORY): array for name, array in arrays.items() if name.startswith(HISTORY)}
             history = History.from_arrays(rows, about["history"])
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(HISTORY)}
-        config = RunConfig.from_flat(about["config"])
+        config = config_of(about["config"])
         script = Script.model_validate(about["script"]) if "script" in about else None
         pending = None
         if "pending" in about:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from moe_viz.records.script import Figures, Script
-from moe_viz.training.run import Run
+from moe_viz.training.scripted_run import ScriptedRun
 
 ROWS = 200
 MOST_VALUES = 60_000
 """Rows are fewer where they are wide: a script is a small file, however long its run."""
 AFTER_EVENT = 2
 """Rows kept right after each event (of the first `ROWS` events), so that a comparison can name the step at which a turn is not the same."""
+NOT_COMPARED = ("seconds",)
+"""Columns in which no two runs agree."""
 ON_DEMAND = (
     "unserved", "experts_touched.", "domain_information.", "domain_null.", "domain_null_mean.", "place_information.",
     "token_predictability.", "router_task_gradient.",
@@ -22,12 +26,12 @@ LOOKED_AT = ("task_metric", "bias.", *ON_DEMAND)
 """How the names of columns begin that are measured when somebody looks, not at every step."""
 
 
-def script_with_figures(run: Run) -> Script | None:
+def script_with_figures(run: ScriptedRun[Any]) -> Script | None:
     """The run's script and, evenly over the run, what its history says. None where the run has none."""
     script = run.script
     if script is None:
         return None
-    measured = [name for name in run.history.columns if not name.startswith(LOOKED_AT)]
+    measured = [name for name in run.history.columns if not name.startswith(LOOKED_AT) and name not in NOT_COMPARED]
     most = max(20, min(ROWS, MOST_VALUES // max(len(measured), 1)))
     whole = run.history.rows(limit=None)
     chosen = set(run.history.rows(limit=most).set_index(["epoch", "step"]).index)

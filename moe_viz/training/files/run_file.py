@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,24 +18,32 @@ from moe_viz.records import table_files
 from moe_viz.records.codec import Packed, raw_bytes, unpack
 from moe_viz.records.history import History
 from moe_viz.records.metric_info import METRICS
-from moe_viz.spec import ROUTER_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, Config
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.sentence import Sentence
 from moe_viz.training.devices import resolve_device
 from moe_viz.training.files.checkpoint import Checkpoint
-from moe_viz.training.run import Run
+from moe_viz.training.scripted_run import ScriptedRun
 
-R = TypeVar("R", bound=Run)
+R_co = TypeVar("R_co", bound=ScriptedRun[Any], covariant=True)
 
 COLUMN = re.compile(r"[a-z_]{1,40}(\.\d{1,3}){0,2}")
 MOST_COLUMNS, MOST_STEPS = 4096, 10**9
 MOST_TOKENS = 8192
 LONGEST_LABEL = 200
+OWN = ("model.", "optimizer.", "frames.")
+"""How the names of tensors begin that are read from such a file."""
 MOST_RAW_BYTES = 256_000_000
 """Keyframes once decompressed, which is how they are checked: a quarter of a second."""
 
 
-def export(run: Run, most_bytes: int, name: str = "") -> bytes:
+class Reads(Protocol[R_co]):
+    """What makes a run of a checkpoint: a class of runs, or `Runs`."""
+
+    def of(self, checkpoint: Checkpoint, /) -> R_co: ...
+
+
+def export(run: ScriptedRun[Any], most_bytes: int, name: str = "") -> bytes:
     """The run as one file of at most `most_bytes` if its model allows: the history is thinned where there is no room for all of it."""
     run.collect()
     header: dict[str, Any] = table_files.about("run", run.config.flat(), run.step_number, metrics=list(METRICS)) | {
@@ -52,11 +60,11 @@ def export(run: Run, most_bytes: int, name: str = "") -> bytes:
     return replace(moment, history=history).to_bytes()
 
 
-def imported(kind: type[R], data: bytes, allow: Callable[[RunConfig], None]) -> tuple[R, str]:
+def imported(kind: Reads[R_co], data: bytes, allow: Callable[[Any], None]) -> tuple[R_co, str]:
     """The run of such a file, on a device of this machine, and its name. Raises ValueError (a `Sentence`) for anything else."""
     try:
         checkpoint = Checkpoint.from_bytes(data, "the file")
-        own = {name: tensor for name, tensor in checkpoint.tensors.items() if name.startswith(("model.", "optimizer."))}
+        own = {name: tensor for name, tensor in checkpoint.tensors.items() if name.startswith(OWN)}
         checkpoint = replace(checkpoint, tensors=own, pending=None)
         _check(checkpoint)
     except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -75,12 +83,12 @@ def _short(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _here(config: RunConfig) -> RunConfig:
+def _here(config: Config) -> Config:
     """The config on a device that this machine has."""
     try:
-        resolve_device(config.device)
+        resolve_device(config.flat().get("device", "cpu"))
     except ValueError:
-        return config.model_copy(update={"device": "auto"})
+        return config.settled("auto")
     return config
 
 
@@ -100,7 +108,7 @@ def _check(checkpoint: Checkpoint) -> None:
         raise ValueError(f"{len(history.columns)} columns, {len(bad)} of them with a name that no metric has")
     if np.isinf(history.rows(limit=None).to_numpy(np.float64)).any():
         raise ValueError("infinite values in the history")
-    total, forms = 0, {}
+    total, forms, n_experts = 0, {}, checkpoint.config.flat()["n_experts"]
     for frame, batches in history.keyframes.packed():
         form = (len(frame.layers), *{packed.shape[2] for packed in frame.layers})
         if forms.setdefault(frame.epoch, form) != form or not 0 <= frame.epoch <= checkpoint.epoch:
@@ -110,8 +118,8 @@ def _check(checkpoint: Checkpoint) -> None:
             if total > MOST_RAW_BYTES or packed.layer != layer or not 0 <= frame.step <= MOST_STEPS:
                 raise ValueError(f"keyframes of {total} bytes; layer {packed.layer} at step {frame.step}")
             _check_keyframe(packed, frame.step, batches[packed.batch])
-    if forms.get(checkpoint.epoch, (0, checkpoint.config.n_experts))[1:] != (checkpoint.config.n_experts,):
-        raise ValueError(f"keyframes of other experts than the {checkpoint.config.n_experts} of its settings")
+    if forms.get(checkpoint.epoch, (0, n_experts))[1:] != (n_experts,):
+        raise ValueError(f"keyframes of other experts than the {n_experts} of its settings")
 
 
 def _check_keyframe(packed: Packed, step: int, labels: dict[str, np.ndarray]) -> None:

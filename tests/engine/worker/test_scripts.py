@@ -120,7 +120,10 @@ def test_cancelling_leaves_nothing(host):
         (lambda text: text.replace('"schema": 1', '"schema": 7'), "line 2: schema = 7: written by a newer version"),
         (lambda text: text + " " * 400_000, "can have at most 0 MB"),
         (lambda text: text.replace('"data": {}', '"data": {"x/y.txt": "' + "0" * 64 + '"}'), "other data: x/y.txt"),
-        (lambda text: text.replace('"kind": "network"', '"kind": "mixture"'), "kind 'mixture' cannot be played"),
+        (
+            lambda text: text.replace('"kind": "network"', '"kind": "mixture"'),
+            "kind = 'mixture', but its settings are those of a network",
+        ),
         (lambda text: "", "line 1: the file ends in the middle"),
     ],
 )
