@@ -35,6 +35,9 @@ else:
             st.Page("pages/experts.py", title=_("Experts"), icon=":material/groups:"),
             st.Page("pages/gate_map.py", title=_("Gate map"), icon=":material/map:"),
         ],
+        _("Origins"): [
+            st.Page("pages/local_experts.py", title=_("Local experts"), icon=":material/alt_route:"),
+        ],
         _("Systems"): [
             st.Page("pages/sizes.py", title=_("Sizes"), icon=":material/scale:"),
         ],

@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { build, version } from "esbuild";
 
 const COMPONENTS = join(import.meta.dirname, "assets", "components"), BUILT = join(COMPONENTS, "built");
-const NAMES = ["be_router", "connection", "course_progress", "gate_map", "glossary", "picture", "remember", "routing", "scrubber", "step_strip", "word_map"];
+const NAMES = ["be_router", "connection", "course_progress", "gate_map", "glossary", "mixture", "picture", "remember", "routing", "scrubber", "step_strip", "word_map"];
 
 const hash = (content) => createHash("sha256").update(content).digest("hex");
 const hashOf = async (path) => hash(await readFile(path));

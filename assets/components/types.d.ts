@@ -70,6 +70,38 @@ interface GateMapPayload {
   summary: string;
 }
 
+/** moe_viz/components/mixture.py. Rows are experts; posterior, prior, pull, error: flat, point by point, one value an expert. */
+interface MixturePayload {
+  step: number;
+  newest: number;
+  x: number[];
+  y: number[];
+  places: number[];
+  limits: [number, number, number, number];
+  axis: { x: string; y: string };
+  along: number[];
+  lines: number[][];
+  spread: number[][];
+  gate: number[][];
+  blend: number[];
+  splits: number[][];
+  prior: number[];
+  posterior: number[];
+  pull: number[];
+  error: number[];
+  ribbons: boolean;
+  strip: boolean;
+  selected: number;
+  painted: string;
+  look: Look;
+  labels: Words;
+  grid: number;
+  most: number;
+  height: number;
+  motion: boolean;
+  summary: string;
+}
+
 /** moe_viz/components/scrubber.py */
 interface ScrubberPayload {
   steps: number[];

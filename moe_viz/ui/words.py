@@ -9,6 +9,7 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.records.numbers import number
 from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, causality_of
 from moe_viz.spec.knobs import N_
+from moe_viz.spec.mixture import DATA
 from moe_viz.spec.sentence import Knobs, Sentence
 from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _, is_ours
@@ -48,7 +49,9 @@ CHOICES = (
     N_("before drop"), N_("after drop"), N_("never"), N_("softmax"), N_("sigmoid"), N_("sampling"), N_("all"), N_("top2"),
     N_("max"), N_("levels"), N_("convex"), N_("gate"), N_("learned"), N_("mean"), N_("none"), N_("cosine"), N_("euclidean"),
     N_("balanced"), N_("token"), N_("average"), N_("moons"), N_("rings"), N_("checker"), N_("spiral"), N_("waves"),
-    N_("straight"), N_("curved"),
+    N_("straight"), N_("curved"), N_("constant gaussian"), N_("linear gaussian"), N_("laplace"), N_("student t"), N_("gaussian"),
+    N_("exponential"), N_("likelihood"), N_("competitive"), N_("localised"), N_("cooperative"), N_("em"), N_("hard em"), N_("adam"),
+    N_("ascent"), N_("points"),
 )
 # fmt: on
 """The words a knob can be set to, as `show` writes them: they are data in `spec`, so only this list can mark them for translation."""
@@ -83,6 +86,8 @@ def show(word: str, value: Any) -> str:
         return _(ROUTER_OPTIONS[value].facts.title)
     if word == "task":
         return _(TASK_OPTIONS[value].title)
+    if word == "data":
+        return _(DATA[value].title)
     if value in EXPLAINED.get(word, {}):
         return _(EXPLAINED[word][value])
     if isinstance(value, bool):

@@ -59,6 +59,11 @@ export function clear(paint) {
   paint.timer = 0;
 }
 
+// A point that lies elsewhere now is sent as a stroke is.
+export function moved(paint) {
+  soon(paint);
+}
+
 function soon(paint) {
   clearTimeout(paint.timer);
   paint.timer = setTimeout(() => send(paint), SEND_MS);

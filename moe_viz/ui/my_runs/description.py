@@ -7,7 +7,7 @@ from typing import Any
 
 from moe_viz.engine.protocol import KeptRun
 from moe_viz.records.numbers import number
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, MixtureConfig, RunConfig, config_of
 from moe_viz.ui.escape import escape_markdown
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
@@ -23,7 +23,9 @@ def heading(run: KeptRun) -> str:
 
 
 def title(config: dict[str, Any]) -> str:
-    """What a run without a name is called: its task and its gate."""
+    """What a run without a name is called: its task and its gate, or a mixture's data and method."""
+    if MixtureConfig.SOURCE in config:
+        return " · ".join(show(word, config[word]) for word in ("data", "method") if word in config)
     task, router = TASK_OPTIONS.get(str(config.get("task"))), ROUTER_OPTIONS.get(str(config.get("router")))
     return " · ".join(_(title) for title in (task and task.title, router and router.facts.title) if title)
 
@@ -31,18 +33,19 @@ def title(config: dict[str, Any]) -> str:
 def words(config: dict[str, Any]) -> str:
     """The settings in a few words: the first knobs, then whatever differs from a plain run of this task and gate."""
     try:
-        run = RunConfig.from_flat(config)
+        run = config_of(config)
     except ValueError:
         return ""
-    plain, values, fields = (
-        RunConfig.from_flat({w: config[w] for w in ("task", "router")}).flat(),
-        run.flat(),
-        run.fields(),
-    )
+    plain, values, fields = plain_like(run).flat(), run.flat(), run.fields()
     other = [word for word in values if values[word] != plain.get(word) and word not in (*FIRST, "speed", "points")]
     chosen = [word for word in FIRST if word in values] + other[:MOST_WORDS]
     parts = [f"{_(fields[word].title or word)} {show(word, values[word])}" for word in chosen if word in fields]
     return escape_markdown(" · ".join(parts) + (" …" if len(other) > MOST_WORDS else ""), 400)
+
+
+def plain_like(run: Config) -> Config:
+    """The plain run of the same task and gate, or data."""
+    return run.from_flat({w: run.flat()[w] for w in (("task", "router") if isinstance(run, RunConfig) else ("data",))})
 
 
 def facts(run: KeptRun, own: bool) -> list[str]:
@@ -63,4 +66,4 @@ def ago(seconds: float) -> str:
 
 def link(run: KeptRun) -> str:
     """The address that opens this very run."""
-    return address(RunConfig.from_flat(run.config), language(), run.run_id)
+    return address(config_of(run.config), language(), run.run_id)

@@ -102,8 +102,8 @@ def _cancel() -> None:
 
 def listing() -> None:
     """The runs, newest first."""
-    if st.session_state.pop(GO, False):
-        st.switch_page("pages/lab.py")
+    if page := st.session_state.pop(GO, ""):
+        st.switch_page(f"pages/{page}.py")
     st.header(_("My runs"), anchor=False)
     st.caption(
         _(

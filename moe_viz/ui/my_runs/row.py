@@ -8,10 +8,12 @@ import streamlit as st
 
 from moe_viz.engine.client import engine
 from moe_viz.engine.protocol import EngineError, KeptRun
-from moe_viz.spec import RunConfig
+from moe_viz.spec import MixtureConfig, RunConfig, config_of
 from moe_viz.ui.escape import clean
 from moe_viz.ui.i18n import _
 from moe_viz.ui.my_runs.description import facts, heading, link, title, words
+from moe_viz.ui.session.fit import FitRun
+from moe_viz.ui.session.permalink import page_of
 from moe_viz.ui.session.run import STATE as LAB
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_cookie import remembered
@@ -23,7 +25,7 @@ from moe_viz.ui.widgets.tables import lazy
 from moe_viz.ui.words import in_words
 
 DONE, DOOMED, GO = "my_runs_said", "my_runs_doomed", "my_runs_go"
-"""What has been done, to be said once; the run that is to be deleted if the reader confirms it; whether the lab is to be opened."""
+"""What has been done, to be said once; the run that is to be deleted if the reader confirms it; which page is to be opened."""
 LONGEST_NAME = 60
 
 
@@ -63,7 +65,7 @@ def _menu(run: KeptRun, own: bool) -> None:
     st.download_button(
         _("Export as a file"),
         data=lambda: engine().export(run.run_id),
-        file_name=f"moe_viz-{run.config['task']}-{run.config['router']}-{run.step or 0}.safetensors",
+        file_name=f"moe_viz-{_stem(run)}.safetensors",
         mime="application/octet-stream",
         icon=":material/download:",
         key=f"export_{run.run_id}",
@@ -72,13 +74,16 @@ def _menu(run: KeptRun, own: bool) -> None:
     with lazy(_("What was done in this run"), f"done_{run.run_id}", ":material/tune:") as is_open:
         if is_open:
             _show_done(run)
-    script_files(
-        run.run_id, run.config, f"{run.config['task']}-{run.config['router']}-{run.step or 0}", f"files_{run.run_id}"
-    )
+    script_files(run.run_id, run.config, _stem(run), f"files_{run.run_id}")
     if own:
         st.button(_("Delete…"), key=f"delete_{run.run_id}", icon=":material/delete:", on_click=_ask_first, args=(run,))
     else:
         st.button(_("Remove from this list"), key=f"forget_{run.run_id}", on_click=forget, args=([run.run_id],))
+
+
+def _stem(run: KeptRun) -> str:
+    """The middle of the names of its files."""
+    return "-".join([*config_of(run.config).names.values(), str(run.step or 0)])
 
 
 def _show_done(run: KeptRun) -> None:
@@ -124,9 +129,14 @@ def _delete(run: KeptRun) -> None:
 
 
 def open_in_lab(run: KeptRun) -> None:
-    """The lab's run is to be this one; `listing` goes there."""
-    st.session_state[LAB] = SessionRun(config=RunConfig.from_flat(run.config), run_id=run.run_id)
-    st.session_state[GO] = True
+    """The lab's run is to be this one, or a page's of *Origins*; `listing` goes there."""
+    config = config_of(run.config)
+    page = page_of(config)
+    if isinstance(config, MixtureConfig):
+        st.session_state[page] = FitRun(config=config, run_id=run.run_id)
+    elif isinstance(config, RunConfig):
+        st.session_state[LAB] = SessionRun(config=config, run_id=run.run_id)
+    st.session_state[GO] = page or "lab"
     lease(run.run_id)
 
 

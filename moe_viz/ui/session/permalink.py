@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 from pydantic import ValidationError
 
 from moe_viz import __version__
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, problems
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, MixtureConfig, RunConfig, problems
 from moe_viz.spec.changes import changes_since
 from moe_viz.spec.describe import Translate, allowed, is_number, is_plain_number, read, write
 from moe_viz.ui.escape import clean
@@ -56,9 +56,10 @@ class Problem:
     since: str = ""
 
 
-def encode(
-    config: RunConfig, language: str = "en", run: str | Sequence[str] | None = None, **own: Any
-) -> dict[str, str]:
+C = TypeVar("C", bound=Config)
+
+
+def encode(config: Config, language: str = "en", run: str | Sequence[str] | None = None, **own: Any) -> dict[str, str]:
     """The query parameters of a run's settings, in a fixed order; with `run`, its id or the ids of several, those of the runs themselves.
 
     own: words of `OWN` or `PLACE`.
@@ -68,12 +69,19 @@ def encode(
     return {"v": VERSION, **settings, MADE: __version__, "lang": language, **({RUN: runs} if runs else {})}
 
 
-def address(config: RunConfig, language: str = "en", run: str | None = None) -> str:
-    """The whole link to the lab with these settings, as this reader's browser can open it: host and path prefix included."""
+def page_of(config: Config) -> str:
+    """The page, as it stands in an address, that shows runs of such a config; "" is the lab."""
+    if not isinstance(config, MixtureConfig):
+        return ""
+    return "local_experts" if config.data in ("faithful", "clumps", "sides") else "trees"
+
+
+def address(config: Config, language: str = "en", run: str | None = None) -> str:
+    """The whole link to the page of these settings, as this reader's browser can open it: host and path prefix included."""
     here = urlsplit(st.context.url or "")
     origin = f"{here.scheme}://{here.netloc}" if here.netloc else ""
     prefix = st.get_option("server.baseUrlPath").strip("/")
-    return f"{origin}/{prefix + '/' if prefix else ''}?{urlencode(encode(config, language, run))}"
+    return f"{origin}/{prefix + '/' if prefix else ''}{page_of(config)}?{urlencode(encode(config, language, run))}"
 
 
 def run_of(params: Mapping[str, str]) -> str | None:
@@ -99,22 +107,44 @@ def is_bare(params: Mapping[str, str]) -> bool:
 
 def is_of_others(params: Mapping[str, str]) -> bool:
     """Whether a link is to a page that trains runs of its own, so that its settings are not those of the lab."""
-    return not params.keys().isdisjoint(OWN)
+    return not params.keys().isdisjoint((*OWN, MixtureConfig.SOURCE))
 
 
 def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunConfig, list[Problem]]:
     """The run a link asks for, and what of the link could not be used (its rules `translate`d). Never raises on any text."""
-    unusable: list[Problem] = []
-    params = dict(islice(params.items(), MOST_WORDS))
-    if params.get("v", VERSION) != VERSION:
-        unusable.append(Problem("v", _short(params["v"]), VERSION, VERSION))
-    wanted: dict[str, Any] = {word: text for word, text in params.items() if word not in NOT_KNOBS}
+    wanted, unusable = _knobs(params)
     for part, registry in (("task", TASK_OPTIONS), ("router", ROUTER_OPTIONS)):
         if part in wanted and wanted[part] not in registry:
             text = wanted.pop(part)
             default = RunConfig.from_flat({key: wanted[key] for key in ("task",) if key in wanted}).flat()[part]
             unusable.append(Problem(part, _short(text), ", ".join(registry), default))
     base = RunConfig.from_flat({part: wanted[part] for part in ("task", "router") if part in wanted})
+    config = _settle(_usable(wanted, base, unusable, translate), base, unusable, translate)
+    if params.get("v") == VERSION:  # one that somebody typed says nothing of a version, and means today's
+        made = _short(params.get(MADE, ""))
+        unusable += [Problem(MADE, made, "", since=what) for what in changes_since(made, config)]
+    return config, unusable
+
+
+def decode_mixture(
+    params: Mapping[str, str], start: MixtureConfig, translate: Translate = str
+) -> tuple[MixtureConfig, list[Problem]]:
+    """The same for the fit of a mixture; `start` where a link says nothing of a knob."""
+    wanted, unusable = _knobs(params)
+    values = start.flat() | _usable(wanted, start, unusable, translate)
+    return _settle(values, start, unusable, translate), unusable
+
+
+def _knobs(params: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    """The words of a link that are not about place or language."""
+    params = dict(islice(params.items(), MOST_WORDS))
+    known = params.get("v", VERSION) == VERSION
+    unusable = [] if known else [Problem("v", _short(params["v"]), VERSION, VERSION)]
+    return {word: text for word, text in params.items() if word not in NOT_KNOBS}, unusable
+
+
+def _usable(wanted: dict[str, Any], base: Config, unusable: list[Problem], translate: Translate) -> dict[str, Any]:
+    """Words that such a config has, with values that can be read."""
     fields = base.fields()
     values: dict[str, Any] = {}
     for word, text in wanted.items():
@@ -124,22 +154,20 @@ def decode(params: Mapping[str, str], translate: Translate = str) -> tuple[RunCo
             values[word] = read(text)
         else:
             unusable.append(Problem(_short(word), _short(text), ""))
-    config = _settle(values, base, unusable, translate)
-    if params.get("v") == VERSION:  # one that somebody typed says nothing of a version, and means today's
-        made = _short(params.get(MADE, ""))
-        unusable += [Problem(MADE, made, "", since=what) for what in changes_since(made, config)]
-    return config, unusable
+    return values
 
 
-def _settle(values: dict[str, Any], base: RunConfig, unusable: list[Problem], translate: Translate) -> RunConfig:
+def _settle(values: dict[str, Any], base: C, unusable: list[Problem], translate: Translate) -> C:
     """Drop the words that validation refuses, one at a time, until the rest fits together."""
     fields = base.fields()
     while True:
         try:
-            return RunConfig.from_flat(values)
+            return type(base).from_flat(values)
         except ValidationError as error:
             word, _, message = problems(error, translate)[0]
-            culprit = word if word in values and word not in ("task", "router") else _culprit(values, message)
+            culprit = (
+                word if word in values and word not in ("task", "router") else _culprit(values, message, type(base))
+            )
             text = _short(write(values.pop(culprit)))
             rule = allowed(fields[culprit], translate)
             unusable.append(
@@ -147,12 +175,12 @@ def _settle(values: dict[str, Any], base: RunConfig, unusable: list[Problem], tr
             )
 
 
-def _culprit(values: Mapping[str, Any], message: str) -> str:
+def _culprit(values: Mapping[str, Any], message: str, kind: type[Config]) -> str:
     """The word of a rule about several words: the one whose removal satisfies the rule, else any that remains."""
     free = [word for word in values if word not in ("task", "router")]
     for word in free:
         try:
-            RunConfig.from_flat({key: value for key, value in values.items() if key != word})
+            kind.from_flat({key: value for key, value in values.items() if key != word})
         except ValueError:
             continue
         return word

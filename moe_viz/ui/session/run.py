@@ -9,9 +9,10 @@ from typing import Any, ClassVar, TypeVar
 
 import streamlit as st
 
-from moe_viz.engine.protocol import Continuation, Engine, Update
-from moe_viz.spec import RunConfig, change, changed, needs_restart, plain
+from moe_viz.engine.protocol import Continuation, Engine, UnknownRun, Update
+from moe_viz.spec import RunConfig, change, changed, kind_of, needs_restart, plain
 from moe_viz.spec.chosen import Chosen, side_changes, turned_along
+from moe_viz.spec.knobs import N_
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session import address
 from moe_viz.ui.session.permalink import Problem, decode, encode, is_of_others, run_of
@@ -60,7 +61,10 @@ class SessionRun(Watched[Update]):
         self.shared = False
 
     def read(self, engine: Engine) -> Update:
-        return engine.read(self.open_id)
+        update = engine.read(self.open_id)
+        if kind_of(update.snapshot.config) is not RunConfig:
+            raise UnknownRun(_OTHER_KIND, elsewhere=True)
+        return update
 
     def notices_of(self, look: Update) -> list[Notice]:
         return list(look.notices)
@@ -205,3 +209,8 @@ def place_to_go(run: SessionRun, begins: bool) -> dict[str, str] | None:
     (`begins`) with a link to this very run. None else: then the reader stands where the session left off."""
     params = address.gone_to() or (address.read() if begins else {})
     return params if run_of(params) == run.run_id else None
+
+
+_OTHER_KIND = N_(
+    "This link names the fit of a mixture, which pages of “Origins” show. A run of the lab begins instead."
+)

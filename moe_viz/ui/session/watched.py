@@ -161,7 +161,7 @@ class Watched(ABC, Generic[T]):
         elif isinstance(error, WorkerLost):
             self.lost = True
         elif isinstance(error, UnknownRun):
-            self.notices.append(GONE)
+            self.notices.append(error if kept_elsewhere(error) else GONE)
             if self.kept and self.first_run_id is not None:
                 remembered().forget(self.first_run_id)
             self.forget()
@@ -267,6 +267,11 @@ class Watched(ABC, Generic[T]):
             self.latest, self.refused, self.waiting, self._last_error = None, None, None, None
             self.queued.clear()
             self.n_actions += 1
+
+
+def kept_elsewhere(error: UnknownRun) -> bool:
+    """Whether the run is not gone, only not one that this page can show."""
+    return bool(error.values.get("elsewhere"))
 
 
 def owner() -> str:

@@ -16,6 +16,7 @@ from moe_viz.records.snapshot import Snapshot
 from moe_viz.spec import ROUTER_OPTIONS
 from moe_viz.spec.knobs import N_
 from moe_viz.spec.routers import TokenChoice
+from moe_viz.ui.session.fit import FitRun
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.widgets import present
 
@@ -41,7 +42,7 @@ CHARTS_S = 1.0
 """Between two drawings of the charts of a run that plays: they cost the page ten times as much as the picture above them, whose frames wait."""
 
 
-def for_charts(run: SessionRun, shown: Update) -> Update:
+def for_charts(run: SessionRun | FitRun, shown: Update) -> Update:
     """What the charts are drawn from: `shown`, or for up to `CHARTS_S` an earlier moment of the same run with the same settings."""
     if run.charted is not None:
         made, of_run, held = run.charted

@@ -18,7 +18,7 @@ from moe_viz.engine.protocol import WorkerLost
 from moe_viz.records import table_files as files
 from moe_viz.records.metric_info import METRICS
 from moe_viz.settings import settings
-from moe_viz.spec import RunConfig
+from moe_viz.spec import config_of
 from moe_viz.spec.describe import write
 from moe_viz.ui.i18n import _, language
 from moe_viz.ui.session.permalink import address
@@ -95,8 +95,8 @@ def recorded_metrics(history: pd.DataFrame) -> list[str]:
 
 
 def lab_link(config: Mapping[str, Any]) -> str:
-    """The lab's address with every knob of this run."""
-    return address(RunConfig.from_flat(dict(config)), language())
+    """The address of the lab, or of the page that shows such a run, with every knob of this run."""
+    return address(config_of(dict(config)), language())
 
 
 def frame(link: str) -> str:
@@ -117,9 +117,10 @@ def stamp(
         values = [write(one[word]) for one in configs if one.get(word) is not None]
         return " / ".join(dict.fromkeys(values))
 
-    different = {word for differs in (others or {}).values() for word in differs} - {"task", "router"}
+    what = tuple(config_of(dict(config)).names)
+    different = {word for differs in (others or {}).values() for word in differs} - {*what}
     named = [word for word in dict.fromkeys([*STAMPED, *sorted(different)]) if of_all(word)]
-    made = [of_all("task"), of_all("router"), *(f"{word} {of_all(word)}" for word in named)]
+    made = [*map(of_all, what), *(f"{word} {of_all(word)}" for word in named)]
     frozen = ["frozen router"] if config.get("freeze_router") else []
     return " · ".join([f"moe_viz {__version__}", *made, *frozen, f"step {step}"])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig, causality_of
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, causality_of
 from moe_viz.spec.describe import bounds, choices
 from moe_viz.spec.knobs import N_, declared, is_live
 from moe_viz.spec.routers import OFFERED
@@ -23,7 +23,7 @@ RESTARTS = N_("↻ restarts")
 """Stands beside the name of a knob, so that eyes and screen readers know it before they touch it."""
 
 
-def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str | None = None) -> None:
+def control(word: str, config: Config, turn: Callable[[str], None], key: str | None = None) -> None:
     """Draw the control of one knob. `turn(word)` is called after the reader changed it; key: of the widget, where it is not the word."""
     key = key or word
     info = config.fields()[word]
@@ -68,7 +68,7 @@ def control(word: str, config: RunConfig, turn: Callable[[str], None], key: str 
         )
 
 
-def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) -> list[Any] | None:
+def _options(word: str, config: Config, value: Any, stops: list[Any] | None) -> list[Any] | None:
     """The values a control offers: those of the declaration, and the present one if it is not among them."""
     if word == "task":
         return list(TASK_OPTIONS)
@@ -79,7 +79,8 @@ def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) 
         return choices(info)
     if word == "k":
         low, high = bounds(info)
-        most = config.n_experts if high is None else min(int(high), config.n_experts)
+        n_experts = config.flat()["n_experts"]
+        most = n_experts if high is None else min(int(high), n_experts)
         stops = list(range(int(low or 1), most + 1))
     if stops is None:
         return None
@@ -89,7 +90,7 @@ def _options(word: str, config: RunConfig, value: Any, stops: list[Any] | None) 
     return [v for v in stops if v is None] + numbers + [v for v in stops if isinstance(v, str)]
 
 
-def words(config: RunConfig, level: str) -> list[str]:
+def words(config: Config, level: str) -> list[str]:
     """The words of one level ("basic" or "more"), in the order of their declaration."""
     fields = config.fields()
     return [word for word, info in fields.items() if declared(info).get("level") == level]

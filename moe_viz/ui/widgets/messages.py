@@ -8,6 +8,7 @@ import streamlit as st
 
 from moe_viz.engine.protocol import Full
 from moe_viz.ui.i18n import _
+from moe_viz.ui.session.fit import FitRun
 from moe_viz.ui.session.permalink import Problem
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.run_group import RunGroup
@@ -58,13 +59,13 @@ def place_in_line(full: Full) -> str:
     return " ".join([*lines, _("Leave this page open: it enters by itself.")])
 
 
-def explain_link(run: SessionRun | RunGroup) -> None:
+def explain_link(run: SessionRun | RunGroup | FitRun) -> None:
     """Tell what a link has opened: a run, or several in lock-step, that others have, too, or less than it says."""
     _explain_sharing(run)
     explain_problems(run.problems)
 
 
-def _explain_sharing(run: SessionRun | RunGroup) -> None:
+def _explain_sharing(run: SessionRun | RunGroup | FitRun) -> None:
     if not run.shared:
         return
     if isinstance(run, RunGroup):

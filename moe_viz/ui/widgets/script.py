@@ -10,7 +10,7 @@ from moe_viz.engine.protocol import EngineError
 from moe_viz.records.script import Script
 from moe_viz.records.script_file import OWN, write_script
 from moe_viz.records.script_list import Turn, as_python, turns
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, RunConfig
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, MixtureConfig, RunConfig
 from moe_viz.spec.knobs import N_
 from moe_viz.ui.escape import clean
 from moe_viz.ui.i18n import _
@@ -27,7 +27,7 @@ OPERATIONS = {
 }
 TITLES = {
     word: info.title or word
-    for fields in (RunConfig, *ROUTER_OPTIONS.values(), *TASK_OPTIONS.values())
+    for fields in (MixtureConfig, RunConfig, *ROUTER_OPTIONS.values(), *TASK_OPTIONS.values())
     for word, info in fields.model_fields.items()
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.spec import RunConfig, coarse_grained, fine_grained
+from moe_viz.spec import Config, RunConfig, coarse_grained, fine_grained
 from moe_viz.ui.i18n import _
 from moe_viz.ui.session.run import SessionRun
 from moe_viz.ui.session.watched import Watched
@@ -54,7 +54,7 @@ def draw_sidebar(run: SessionRun) -> None:
 
 
 def within_reach(
-    run: Watched[Any], config: RunConfig, turn: Callable[[str, Any], Any], shown: Sequence[str] = REACHED
+    run: Watched[Any], config: Config, turn: Callable[[str, Any], Any], shown: Sequence[str] = REACHED
 ) -> list[str]:
     """On a phone, where the sidebar is folded away: play, step, gate and k above the picture. Wider pages have them beside it.
 
