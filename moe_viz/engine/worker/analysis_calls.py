@@ -35,22 +35,22 @@ class AnalysisCalls(RunCalls):
         return self._ask(run_id, lambda trainer: trainer.switch_off(step, layer, expert), "network")
 
     def look(self, run_id: str, names: list[str]) -> dict[str, Any]:
-        return self._ask(run_id, lambda trainer: trainer.look(names))
+        return self._ask(run_id, lambda trainer: trainer.look(names), "network")
 
     def measure(self, run_id: str, kind: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        return self._ask(run_id, lambda trainer: trainer.measure(kind, wanted))
+        return self._ask(run_id, lambda trainer: trainer.measure(kind, wanted), "network")
 
     def gate_map(self, run_id: str, layer: int, resolution: int = 64) -> GateMap:
         return self._ask(run_id, lambda trainer: trainer.gate_map(layer, resolution), "network")
 
     def model_size(self, run_id: str) -> ModelSize:
-        return self._ask(run_id, lambda trainer: trainer.model_size())
+        return self._ask(run_id, lambda trainer: trainer.model_size(), "network")
 
     def dissect(self, run_id: str, token: int, layer: int) -> StepStory:
         return self._ask(run_id, lambda trainer: trainer.dissect(token, layer), "network")
 
     def assignment_losses(self, run_id: str, deal: int) -> AssignmentLosses:
-        return self._ask(run_id, lambda trainer: trainer.assignment_losses(deal))
+        return self._ask(run_id, lambda trainer: trainer.assignment_losses(deal), "network")
 
     def train_to(self, run_id: str, step: int) -> int:
         run = self._find(run_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, causality_of
+from moe_viz.spec import ROUTER_OPTIONS, TASK_OPTIONS, Config, RunConfig, causality_of
 from moe_viz.spec.describe import bounds, choices
 from moe_viz.spec.knobs import N_, declared, is_live
 from moe_viz.spec.routers import OFFERED
@@ -46,7 +46,7 @@ def control(word: str, config: Config, turn: Callable[[str], None], key: str | N
             facts = ROUTER_OPTIONS[value].facts
             published = _("As published ({year}): {idea}").format(year=facts.year, idea=_(facts.idea))
             st.caption(f"**{_(CHOOSERS[facts.chooser])}.** {published}")  # buffers and k are as the knobs say
-            if config.task.causal and (found := causality_of(config)).source:
+            if isinstance(config, RunConfig) and config.task.causal and (found := causality_of(config)).source:
                 st.caption(":orange[▲] " + _("Not causal: {reason}").format(reason=_(found.reason)))
     elif options is not None and len(options) > 1:
         st.select_slider(label, options, format_func=lambda v: show(word, v), **common)
