@@ -27,12 +27,9 @@ def signals_fold(shown: Snapshot, layer: int) -> None:
             return
         of_probe = signals(shown.traces, shown.config)
         of_steps = {name: shown.metrics[name] for name in OF_STEPS if name in shown.metrics}
-        show_table(
-            by_layer(of_probe, of_steps),
-            dict.fromkeys(map(layer_name, range(len(shown.traces))), ".4g"),
-            key="signals_table",
-        )
-        st.caption(
+        table = by_layer(of_probe, of_steps)
+        show_table(table, dict.fromkeys(table.select_dtypes("number"), ".4g"), key="signals_table")
+        st.markdown(
             _(
                 "The same names go into TensorBoard files: {command}. Missing: the gate in use gives it no meaning."
             ).format(command="`python -m moe_viz train --log DIR`")
@@ -42,8 +39,8 @@ def signals_fold(shown: Snapshot, layer: int) -> None:
         )
         for name in (*of_probe, "load", "importance"):
             info = METRICS[name]
-            st.markdown(f"**{_(info.title)}** · {_(info.meaning)}")
-            st.latex(info.formula)
+            # in the line: a formula of its own would be a region that scrolls out of the keyboard's reach
+            st.markdown(f"**{_(info.title)}** · {_(info.meaning)} ${info.formula}$")
 
 
 def by_layer(of_probe: dict[str, Any], of_steps: dict[str, Any]) -> pd.DataFrame:
