@@ -32,7 +32,9 @@ def test_an_exercise_is_failed_and_then_solved_by_keyboard_alone(address):
     exercise = find("1.1")
     with browser_page() as page:
         page.goto(f"{address}/course?lesson=1&exercise=1")
-        expect(page.get_by_role("button", name="Begin", exact=True)).to_be_disabled(timeout=SLOW)
+        begin = page.get_by_role("button", name="Begin", exact=True)
+        expect(begin).to_be_disabled(timeout=SLOW)
+        assert begin.locator("p").evaluate("e => getComputedStyle(e).color") != "rgb(255, 255, 255)", "white on white"
         page.get_by_role("radio", name=exercise.prediction.options[0], exact=True).focus()
         page.keyboard.press("Space")
         page.keyboard.press("ArrowDown")

@@ -88,7 +88,7 @@ button[aria-label^="Help"] { min-width: 24px; min-height: 24px; margin: -4px; }
 
 ON_EITHER = f"""
 <style>
-button[kind="primary"], button[kind="primary"] p, button[kind="primary"] span,
+button[kind="primary"]:enabled, button[kind="primary"]:enabled :is(p, span),
 .stMultiSelect span[title], .stMultiSelect button[aria-label^="Remove"] {{ color: light-dark(#ffffff, #0b1118); }}
 .stVegaLiteChart svg.marks :is(.role-axis, .role-legend, .role-title) text {{ fill: light-dark({TEXT["light"]}, {TEXT["dark"]}); }}
 </style>
