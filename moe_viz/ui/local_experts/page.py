@@ -158,6 +158,8 @@ def _metrics_at(run: FitRun, shown: Update) -> dict[str, Any]:
 def _sentence(run: FitRun, picture: MixturePicture, metrics: dict[str, Any]) -> str:
     if scene_of(run.config) == "law":
         return story.of_the_law(metrics, run.config)
+    if run.config.data != "faithful":  # a fit of other data, opened from My runs
+        return _("{n} points, {experts} experts").format(n=len(picture.x), experts=picture.n_experts)
     newest = picture.step == picture.newest
     return story.of_eruptions(picture, metrics, run.config, run.at_rest and newest)
 

@@ -71,9 +71,7 @@ def encode(config: Config, language: str = "en", run: str | Sequence[str] | None
 
 def page_of(config: Config) -> str:
     """The page, as it stands in an address, that shows runs of such a config; "" is the lab."""
-    if not isinstance(config, MixtureConfig):
-        return ""
-    return "local_experts" if config.data in ("faithful", "clumps", "sides") else "trees"
+    return "local_experts" if isinstance(config, MixtureConfig) else ""
 
 
 def address(config: Config, language: str = "en", run: str | None = None) -> str:

@@ -122,7 +122,7 @@ def test_the_controls_are_three_at_most_and_the_unit_stands_only_where_it_counts
 
 def test_a_fit_is_named_in_my_runs_and_the_lab_does_not_take_it_for_its_own(host):
     config = MixtureConfig(data="nile", n_experts=3)
-    assert "Nile" in title(config.flat()) and "3" in words(config.flat())
+    assert page_of(config) == "local_experts" and "Nile" in title(config.flat()) and "3" in words(config.flat())
     run = SessionRun(config=RunConfig(task="clusters"), run_id=host.open(config))
     with pytest.raises(UnknownRun, match="mixture"):
         run.read(host)
