@@ -83,9 +83,10 @@ def fits_a_phone(page):
         ("runs", "dark", "Open"),
         ("status", "light", "Training process"),
         ("sizes", "dark", "What does not add up in print"),
+        ("local_experts", "dark", "prior: asked before y is seen"),
     ],
 )
-def test_pages_without_pictures_are_accessible(address, name, scheme, there):
+def test_the_other_pages_are_accessible(address, name, scheme, there):
     with browser_page(scheme=scheme) as page:
         page.goto(f"{address}/?task=clusters&speed=5")
         wait_for_step(page, 1)

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { drawing, LOOK, openPage, THEME } from "./stage.js";
 
 openPage();
-const { between, draw, frameOf, free, fromGrid, mixed, ticks, toGrid, toScreen } = await import("../../assets/components/mixture/plane.js");
+const { between, draw, frameOf, free, fromGrid, mixed, placeOf, ticks, toGrid, toScreen } = await import("../../assets/components/mixture/plane.js");
 const { drawTree, tall } = await import("../../assets/components/mixture/tree.js");
 
 const moment = (heights, more = {}) => ({
@@ -13,13 +13,19 @@ const moment = (heights, more = {}) => ({
 });
 const viewOf = (now) => ({
   now, theme: THEME, look: LOOK, inks: ["#000", "#000", "#000"], limits: [0, 7, 0, 1], axis: { x: "wait", y: "duration" }, words: { asked: "asked" },
-  width: 500, height: 400, frame: frameOf(500, 400, true), grid: 256, points: [Object.assign([0, 0, 0], { from: 0, at: [3, 0.5] })], selected: 0,
+  width: 500, height: 400, frame: frameOf(500, 400, true), grid: 256, points: [Object.assign([0, 0, 0], { from: 0, exact: [3, 0.5] })], selected: 0,
 });
 
 test("a place on screen and on the grid are the same place", () => {
   const view = viewOf(moment([0.2, 0.8]));
   assert.deepEqual(toGrid(view, ...toScreen(view, ...fromGrid(view, 17, 203))), [17, 203]);
   assert.deepEqual(toGrid(view, -999, 9999), [0, 0], "held within the picture");
+});
+
+test("a point of the data stands at its own values, a painted one in the middle of its place on the grid", () => {
+  const view = viewOf(moment([0.2, 0.8]));
+  assert.deepEqual(placeOf(view, view.points[0]), toScreen(view, 3, 0.5));
+  assert.deepEqual(placeOf(view, [17, 203, 0]), toScreen(view, ...fromGrid(view, 17, 203)));
 });
 
 test("marks of an axis are round and lie between its ends", () => {

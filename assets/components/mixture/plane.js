@@ -151,7 +151,7 @@ function points(view, ctx, colours) {
 
 // Shipped points stand at their own values, one's own on the grid.
 export function placeOf(view, point) {
-  return toScreen(view, ...(point.at || fromGrid(view, point[0], point[1])));
+  return toScreen(view, ...(point.exact ?? fromGrid(view, point[0], point[1])));
 }
 
 function ring(view, ctx) {

@@ -4,7 +4,7 @@ import { element, fit, inkOn, paintChip, parse, readTheme, rgba } from "../share
 import { mount } from "../shared/mount.js";
 import { onPaper } from "../shared/paper.js";
 import { decimal, percent, put, say, whole } from "../shared/words.js";
-import { makePaint, moved, settle, start, stop, touch } from "../gate_map/paint.js";
+import { makePaint, moved, settle, start, stop, toText, touch } from "../gate_map/paint.js";
 import { between, draw, frameOf, placeOf, toGrid } from "./plane.js";
 import { drawTree, tall } from "./tree.js";
 import shared from "../shared/view.css";
@@ -141,7 +141,7 @@ function nearest(view, x, y) {
 
 // The points that are shown become the reader's own: each still knows which of the fit's points it was.
 function carry(view) {
-  view.paint.own = view.points.map((point, i) => Object.assign([point[0], point[1], 0], { from: point.from ?? i, at: point.at }));
+  view.paint.own = view.points.map((point) => Object.assign([point[0], point[1], 0], { from: point.from, exact: point.exact }));
   view.points = view.paint.own;
 }
 
@@ -149,7 +149,7 @@ function put_down(view, gx, gy) {
   const point = view.points[view.selected];
   if (!point || (point[0] === gx && point[1] === gy)) return;
   [point[0], point[1]] = [gx, gy];
-  delete point.at;
+  delete point.exact;
   moved(view.paint);
   panel(view);
   redraw(view);
@@ -261,9 +261,12 @@ function receive(view, data) {
   view.model = { ...data, E: data.lines.length };
   const theirs = [];
   for (let i = 0; i < data.x.length; i++) {
-    theirs.push(Object.assign([data.places[2 * i], data.places[2 * i + 1], 0], { from: i, at: [data.x[i], data.y[i]] }));
+    theirs.push(Object.assign([data.places[2 * i], data.places[2 * i + 1], 0], { from: i, exact: [data.x[i], data.y[i]] }));
   }
-  view.points = view.grabbed || view.stroke ? view.paint.own : settle(view.paint, data, theirs);
+  const busy = view.grabbed || view.stroke;
+  // what was painted is the fit's own now: each point is known to it
+  if (!busy && data.painted && data.painted === toText(view.paint.own)) view.paint.own = theirs;
+  view.points = busy ? view.paint.own : settle(view.paint, data, theirs);
   if (view.points === theirs && view.paint.on) view.paint.own = view.points;
   if (view.selected === null || view.selected >= view.points.length) view.selected = Math.min(data.selected, view.points.length - 1);
   view.canvas.setAttribute("aria-label", data.summary);
@@ -329,7 +332,7 @@ function redraw(view) {
 // What the chosen point says of each expert: before y is seen, after, how hard it pulls, and how far it is off.
 function panel(view) {
   const { model: m } = view, point = view.points[view.selected], n = point?.from;
-  const known = n !== undefined && (n + 1) * m.E <= m.posterior.length && point.at;
+  const known = n !== undefined && (n + 1) * m.E <= m.posterior.length && point.exact;
   if (!known) {
     const hint = element("p", "hint", say(view, "hint"));
     hint.dataset.picture = "no";
@@ -337,7 +340,7 @@ function panel(view) {
     view.said = say(view, "hint");
     return;
   }
-  const place = say(view, "place", { x: decimal(point.at[0], digits(view.limits[1] - view.limits[0])), y: decimal(point.at[1], digits(view.limits[3] - view.limits[2])) });
+  const place = say(view, "place", { x: decimal(point.exact[0], digits(view.limits[1] - view.limits[0])), y: decimal(point.exact[1], digits(view.limits[3] - view.limits[2])) });
   const table = element("div", "bars");
   const most = Math.max(...m.error.slice(n * m.E, (n + 1) * m.E), 1e-9), said = [];
   for (const figure of FIGURES) {

@@ -120,19 +120,21 @@ class FitRun(Watched[Update]):
 
     def take_wishes(self, key: str) -> None:
         """Do what the reader has done in the picture `key` since the last look: points moved or painted, an iteration gone back to."""
-        try:
-            painted = asked_points(key)
-        except ValueError as error:
-            self.notices.append(plain(error, _))
-            painted = None
-        if painted is not None and self.sent.get("points") != painted[1]:
-            self.sent["points"] = painted[1]
-            if painted[0] != self.config.points:
-                self.turn(points=painted[0])
         moment = asked_moment(key)
         if moment is not None and self.sent.get("at") != moment[1]:
             self.sent["at"] = moment[1]
             self.at = moment[0]
+        try:
+            painted = asked_points(key)
+        except ValueError as error:
+            self.notices.append(plain(error, _))
+            return
+        if painted is None or self.sent.get("points") == painted[1]:
+            return
+        self.sent["points"] = painted[1]
+        if painted[0] != self.config.points:
+            self.turn(points=painted[0])
+            st.rerun()  # the whole page: its address tells of the painted points, too
 
 
 def fit_run(state: str, kind: type[F], read: Callable[[Mapping[str, str]], F]) -> F:
