@@ -126,17 +126,17 @@ def _context() -> BrowserContext:
 
 
 HEADINGS = {
-    "Lab": "Lab",
-    "One step": "Lab",
-    "Time machine": "Lab",
-    "Glossary": "Learn",
-    "Gates": "Compare",
-    "Twins": "Compare",
-    "Collapse and rescue": "Compare",
-    "Experts": "Look inside",
-    "Gate map": "Look inside",
-    "Sizes": "Systems",
-    "My runs": "My runs",
+    title: heading
+    for heading, titles in {
+        "Lab": ["Lab", "One step", "Time machine"],
+        "Learn": ["Course", "Be the router", "Glossary"],
+        "Compare": ["Gates", "Twins", "Collapse and rescue"],
+        "Look inside": ["Experts", "Gate map"],
+        "Origins": ["Local experts"],
+        "Systems": ["Sizes"],
+        "My runs": ["My runs"],
+    }.items()
+    for title in titles
 }
 
 
