@@ -48,6 +48,9 @@ STREAMLIT: dict[str, Any] = {
     "server.maxUploadSize": 12,
     "server.maxMessageSize": 32,
     "server.maxWidgetStateSize": 1,
+    # bytes: no message is kept by the page to be named by its hash later. What a request says the page holds can be gone before the answer
+    # comes, and then the page is cut off for good (pressed fast, one time in about thirty).
+    "global.minCachedMessageSize": 1e9,
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "server.enableStaticServing": False,

@@ -278,3 +278,9 @@ def test_make_dev_starts_the_lab_anew_when_a_source_changes(tmp_path):
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
+
+
+def test_no_message_is_named_by_a_hash_that_the_page_may_have_let_go():
+    """A page that is asked for a message it no longer has is cut off for good: "Cached ForwardMsg MISS"."""
+    largest = launch.STREAMLIT["server.maxMessageSize"] * 1e6
+    assert launch.STREAMLIT["global.minCachedMessageSize"] > largest

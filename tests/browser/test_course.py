@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from moe_viz.lessons import find, load
-from tests.browser.lab import NARROW, accessibility_faults, browser_page
+from tests.browser.lab import NARROW, accessibility_faults, browser_page, wait_until_at_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SLOW = 60_000
@@ -22,6 +22,9 @@ def press(page, name):
 def slide(page, key, *keys, shows):
     """A slider, by keyboard."""
     slider = page.locator(f".st-key-{key} input[type=range]")
+    # a knob that is turned while the page is still drawn anew may lose a turn
+    page.wait_for_function("document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'")
+    wait_until_at_rest(page)
     slider.focus()
     for one in keys:
         page.keyboard.press(one)
